@@ -1,0 +1,19 @@
+//! Ids: version 4 UUIDs from a seed, so that the same world gives the same ids.
+
+use uuid::{Builder, Uuid};
+
+pub struct Ids(fastrand::Rng);
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self(fastrand::Rng::with_seed(0x7209))
+    }
+}
+
+impl Ids {
+    pub fn next(&mut self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.0.fill(&mut bytes);
+        Builder::from_random_bytes(bytes).into_uuid()
+    }
+}

@@ -1,0 +1,114 @@
+//! The ledger: what truly happened, for tests to compare with what a client believes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+
+use crate::call::number;
+
+/// Events of one user and metric come one after another; this is their road.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane {
+    pub tenant: String,
+    pub user: String,
+    pub metric: String,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    events: u64,
+    total: f64,
+    replayed: u64,
+    in_flight: u64,
+    most_in_flight: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub connections: u64,
+    events: u64,
+    replayed: u64,
+    lanes: HashMap<Lane, Count>,
+    requests: BTreeMap<&'static str, u64>,
+    statuses: BTreeMap<u16, u64>,
+}
+
+impl Ledger {
+    pub fn request(&mut self, operation: &'static str) {
+        *self.requests.entry(operation).or_default() += 1;
+    }
+
+    pub fn status(&mut self, status: u16) {
+        *self.statuses.entry(status).or_default() += 1;
+    }
+
+    pub fn counted(&mut self, lane: Lane, value: f64) {
+        self.events += 1;
+        let count = self.lanes.entry(lane).or_default();
+        count.events += 1;
+        count.total += value;
+    }
+
+    pub fn replayed(&mut self, lane: Lane) {
+        self.replayed += 1;
+        self.lanes.entry(lane).or_default().replayed += 1;
+    }
+
+    pub fn enter(&mut self, lanes: &[Lane]) {
+        for lane in lanes {
+            let count = self.lanes.entry(lane.clone()).or_default();
+            count.in_flight += 1;
+            count.most_in_flight = count.most_in_flight.max(count.in_flight);
+        }
+    }
+
+    pub fn leave(&mut self, lanes: &[Lane]) {
+        for lane in lanes {
+            // A reset in between has forgotten the lane.
+            if let Some(count) = self.lanes.get_mut(lane) {
+                count.in_flight = count.in_flight.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The whole ledger, its lanes narrowed to a tenant, user or metric if asked.
+    pub fn show(&self, asked: impl Fn(&str) -> Option<String>) -> Value {
+        let (tenant, user, metric) = (asked("tenant"), asked("user"), asked("metric"));
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        let mut lanes: Vec<(&Lane, &Count)> = self
+            .lanes
+            .iter()
+            .filter(|(lane, _)| {
+                fits(&tenant, &lane.tenant)
+                    && fits(&user, &lane.user)
+                    && fits(&metric, &lane.metric)
+            })
+            .collect();
+        lanes.sort_by_key(|(lane, _)| *lane);
+        let most = self
+            .lanes
+            .values()
+            .map(|count| count.most_in_flight)
+            .max()
+            .unwrap_or(0);
+        json!({
+            "events": self.events,
+            "replayed": self.replayed,
+            "maxInFlightPerLane": most,
+            "connections": self.connections,
+            "requests": self.requests,
+            "statuses": self.statuses.iter().map(|(k, v)| (k.to_string(), Value::from(*v)))
+                .collect::<serde_json::Map<_, _>>(),
+            "lanes": lanes.into_iter().map(|(lane, count)| json!({
+                "tenant": lane.tenant,
+                "user": lane.user,
+                "metric": lane.metric,
+                "count": count.events,
+                "total": number(count.total),
+                "replayed": count.replayed,
+                "inFlight": count.in_flight,
+                "maxInFlight": count.most_in_flight,
+            })).collect::<Vec<_>>(),
+        })
+    }
+}

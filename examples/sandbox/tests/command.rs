@@ -1,0 +1,114 @@
+//! The command: its flags, its ready line, its end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_trophy-sandbox"))
+}
+
+#[test]
+fn it_says_when_it_is_ready_and_ends_with_its_stdin() {
+    let folder = std::env::temp_dir().join(format!("trophy-sandbox-test-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (ready, pem) = (folder.join("ready.json"), folder.join("ca.pem"));
+    let mut child = command()
+        .args([
+            "--port",
+            "0",
+            "--exit-with-stdin",
+            "--limits",
+            "--admin-key",
+            "my.key",
+        ])
+        .arg("--ready-file")
+        .arg(&ready)
+        .arg("--tls-cert-out")
+        .arg(&pem)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap();
+    let port = told["port"].as_u64().unwrap();
+    assert_eq!(told["url"], format!("https://127.0.0.1:{port}/v1"));
+    assert_eq!(
+        told["adminUrl"],
+        format!("https://127.0.0.1:{port}/admin/v1")
+    );
+    assert_eq!(told["caFile"], pem.display().to_string());
+    assert_eq!(std::fs::read_to_string(&ready).unwrap(), line);
+    assert!(
+        std::fs::read_to_string(&pem)
+            .unwrap()
+            .starts_with("-----BEGIN CERTIFICATE-----")
+    );
+    std::net::TcpStream::connect(("127.0.0.1", port as u16)).unwrap();
+
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_flag_it_does_not_know_is_an_error_that_says_so() {
+    for (arguments, named) in [
+        (vec!["--colour"], "--colour"),
+        (vec!["--port"], "--port"),
+        (vec!["--port", "many"], "many"),
+        (vec!["stray"], "stray"),
+    ] {
+        let output = command().args(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let why = String::from_utf8(output.stderr).unwrap();
+        assert!(why.contains(named), "{why}");
+    }
+}
+
+#[test]
+fn help_names_every_flag() {
+    let output = command().arg("--help").output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for flag in [
+        "--port",
+        "--host",
+        "--world",
+        "--admin-key",
+        "--limits",
+        "--limit-tier1",
+        "--limit-tier2",
+        "--tls",
+        "--tls-cert-out",
+        "--ready-file",
+        "--exit-with-stdin",
+        "--help",
+    ] {
+        assert!(text.contains(flag), "{flag}");
+    }
+}
+
+#[test]
+fn a_world_file_that_is_not_there_is_named() {
+    let output = command()
+        .args(["--port", "0", "--world", "/no/such.json"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("/no/such.json")
+    );
+}

@@ -1,0 +1,433 @@
+//! The calls of a client, under one lock: those under way, those that wait for their lane, a worker
+//! or their next attempt, and the callbacks still to run. `worker.rs` has the threads.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use crate::callback::{Callback, DeliveryCallback};
+use crate::control::Control;
+use crate::engine::Call;
+use crate::error::{Error, Status};
+use crate::lanes::{LaneId, Lanes, extract};
+use crate::options::{Callbacks, ClientOptions};
+use crate::queue::Bell;
+use crate::sync::{lock, wait_until};
+
+pub struct Calls {
+    pub(crate) state: Mutex<State>,
+    /// Something for a worker to do.
+    pub(crate) work: Condvar,
+    /// Something for those who wait for the calls to end, or to dispatch.
+    pub(crate) changed: Condvar,
+    pub(crate) mode: Callbacks,
+    pub(crate) workers: usize,
+    max_pending: usize,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    #[default]
+    Open,
+    /// Nothing new; what is there may finish.
+    Closing,
+    /// What was left has been cancelled.
+    Closed,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub phase: Phase,
+    next_id: u64,
+    pub lanes: Lanes<Waiter>,
+    /// Asynchronous calls that a worker may take, in order.
+    pub ready: VecDeque<Task>,
+    /// Asynchronous calls between two attempts. They keep their lane.
+    pub resting: BinaryHeap<Resting>,
+    /// Asynchronous calls that are ready, resting, or in a lane's queue.
+    pub pending: usize,
+    /// Asynchronous calls that a worker has.
+    pub running: HashMap<u64, (usize, Control)>,
+    /// Synchronous calls, waiting or under way.
+    blocking: HashMap<u64, Control>,
+    /// Callbacks to be run: by a worker, or by dispatch.
+    pub finished: VecDeque<Finished>,
+    /// Callbacks that run now.
+    pub calling: usize,
+    /// Threads that wait for `changed`: a wake-up costs a system call.
+    watchers: usize,
+    pub threads: Threads,
+}
+
+#[derive(Default)]
+pub(crate) struct Threads {
+    pub handles: Vec<JoinHandle<()>>,
+    pub alive: usize,
+    pub idle: usize,
+}
+
+/// Who waits for a lane.
+pub(crate) enum Waiter {
+    /// A synchronous call: its thread sleeps on the control.
+    Thread(Control),
+    Task(Task),
+    /// The queue, which looks for itself which event is next.
+    Queue(Arc<Bell>),
+}
+
+/// An asynchronous call.
+pub(crate) struct Task {
+    pub id: u64,
+    pub call: Box<Call>,
+    pub callback: Box<dyn Callback>,
+}
+
+/// The one that is due first is the greatest, as the heap wants it.
+pub(crate) struct Resting {
+    pub until: Instant,
+    pub task: Task,
+}
+
+impl Ord for Resting {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.until, other.task.id).cmp(&(self.until, self.task.id))
+    }
+}
+
+impl PartialOrd for Resting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Resting {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Resting {}
+
+/// A callback with what it is to be told.
+pub(crate) struct Finished {
+    pub callback: AnyCallback,
+    pub status: Status,
+    pub json: String,
+}
+
+pub(crate) enum AnyCallback {
+    Call(Box<dyn Callback>),
+    Delivery(Arc<dyn DeliveryCallback>),
+}
+
+impl Finished {
+    pub fn of(callback: Box<dyn Callback>, result: Result<String, Error>) -> Self {
+        let (status, json) = match result {
+            Ok(json) => (Status::Ok, json),
+            Err(error) => (error.status, error.to_json()),
+        };
+        Self {
+            callback: AnyCallback::Call(callback),
+            status,
+            json,
+        }
+    }
+}
+
+impl Calls {
+    pub fn new(options: &ClientOptions) -> Self {
+        Self {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            changed: Condvar::new(),
+            mode: options.callbacks,
+            workers: options.workers,
+            max_pending: options.max_pending_calls,
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Begins a synchronous call: waits for its lane. The call is over when the turn is dropped.
+    pub fn begin(&self, call: &Call) -> Result<Turn<'_>, Error> {
+        let mut state = self.lock();
+        state.check_open()?;
+        let id = state.new_id();
+        state.blocking.insert(id, call.control.clone());
+        let granted = call.lane.is_none_or(|lane| {
+            let waiter = Waiter::Thread(call.control.clone());
+            state.lanes.enter(lane, waiter).is_some()
+        });
+        drop(state);
+        let mut turn = Turn {
+            calls: self,
+            id,
+            lane: call.lane.filter(|_| granted),
+        };
+        let Some(lane) = call.lane.filter(|_| !granted) else {
+            return Ok(turn);
+        };
+
+        let answer = call.control.wait_for_grant(call.deadline);
+        if answer == Ok(true) {
+            turn.lane = Some(lane);
+            return Ok(turn);
+        }
+        let withdrawn = self.lock().lanes.withdraw_from(
+            lane,
+            |waiter| matches!(waiter, Waiter::Thread(control) if control.is(&call.control)),
+        );
+        if withdrawn.is_empty() {
+            // Granted at the last moment: the turn, once dropped, passes it on.
+            turn.lane = Some(lane);
+        }
+        Err(match answer {
+            Ok(_) => Error::new(
+                Status::Timeout,
+                "metrics_event: an earlier event of this user and metric was under way until this call's \
+                 timeout_in_seconds had passed",
+            ),
+            Err(_) => Error::cancelled(),
+        })
+    }
+
+    /// Whether one more asynchronous call may come.
+    pub(crate) fn check_room(&self, state: &State) -> Result<(), Error> {
+        state.check_open()?;
+        if state.pending >= self.max_pending {
+            return Err(Error::new(
+                Status::QueueFull,
+                format!(
+                    "client: {} asynchronous calls are waiting already; wait for callbacks, enqueue events, \
+                     or raise \"max_pending_calls\"",
+                    state.pending
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Takes a lane for the queue. If it is in use, the bell is rung when the queue has it.
+    pub fn enter_for_queue(&self, lane: LaneId, bell: &Arc<Bell>) -> bool {
+        self.lock()
+            .lanes
+            .enter(lane, Waiter::Queue(Arc::clone(bell)))
+            .is_some()
+    }
+
+    pub fn leave_lanes(&self, lanes: impl IntoIterator<Item = LaneId>) {
+        let mut state = self.lock();
+        for lane in lanes {
+            state.leave_lane(lane);
+        }
+        self.wake_workers(&state);
+    }
+
+    /// Ends the asynchronous calls with this tag: those that wait at once, those under way by their
+    /// control. Their callbacks run as they would have.
+    pub(crate) fn cancel(&self, tag: usize) -> usize {
+        let mut state = self.lock();
+        let waiting = state.withdraw(|task| task.callback.tag() == tag);
+        let mut cancelled = waiting.len();
+        state.finish_cancelled(waiting);
+        for (running, control) in state.running.values() {
+            if *running == tag {
+                control.cancel();
+                cancelled += 1;
+            }
+        }
+        self.wake_workers(&state);
+        self.tell(&state);
+        cancelled
+    }
+
+    /// Cancels everything, and lets nothing new begin.
+    pub(crate) fn cancel_all(&self) -> usize {
+        let mut state = self.lock();
+        state.phase = Phase::Closed;
+        let left = state.calls_left();
+        let waiting = state.withdraw(|_| true);
+        state.finish_cancelled(waiting);
+        for (_, control) in state.running.values() {
+            control.cancel();
+        }
+        for control in state.blocking.values() {
+            control.cancel();
+        }
+        self.work.notify_all();
+        self.tell(&state);
+        left
+    }
+
+    /// Calls under way, calls waiting.
+    pub fn counts(&self) -> (u64, u64) {
+        let state = self.lock();
+        (
+            (state.running.len() + state.blocking.len()) as u64,
+            state.pending as u64,
+        )
+    }
+
+    /// Wakes idle workers where there is work.
+    pub(crate) fn wake_workers(&self, state: &State) {
+        if state.threads.idle > 0 && !(state.ready.is_empty() && state.finished.is_empty()) {
+            self.work.notify_all();
+        }
+    }
+
+    /// Something has changed, for those who watch.
+    pub(crate) fn tell(&self, state: &State) {
+        if state.watchers > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Sleeps until something changes, or until `until` (`None`: for ever).
+    pub(crate) fn watch<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        state.watchers += 1;
+        let mut state = wait_until(&self.changed, state, until);
+        state.watchers -= 1;
+        state
+    }
+
+    /// Adds a callback that the host dispatches.
+    pub(crate) fn push_finished(&self, finished: Finished) {
+        let mut state = self.lock();
+        state.finished.push_back(finished);
+        self.tell(&state);
+    }
+
+    /// Takes the deliveries back that this callback has not heard yet.
+    pub(crate) fn forget_deliveries(&self, callback: &Arc<dyn DeliveryCallback>) {
+        self.lock().finished.retain(|finished| {
+            !matches!(&finished.callback, AnyCallback::Delivery(other) if Arc::ptr_eq(other, callback))
+        });
+    }
+
+    /// How many callbacks the host has not dispatched yet.
+    pub fn callbacks_due(&self) -> usize {
+        self.lock().finished.len()
+    }
+
+    /// Takes a callback that another thread of the library is about to run; `close` waits for it.
+    pub(crate) fn calling(&self, next: impl FnOnce() -> Option<Finished>) -> Option<Finished> {
+        let finished = next()?;
+        self.lock().calling += 1;
+        Some(finished)
+    }
+
+    /// It has run.
+    pub(crate) fn called(&self) {
+        let mut state = self.lock();
+        state.calling -= 1;
+        self.tell(&state);
+    }
+
+    /// Those who watch look again: something outside has changed.
+    pub fn look_again(&self) {
+        self.tell(&self.lock());
+    }
+}
+
+/// A synchronous call under way.
+pub struct Turn<'a> {
+    calls: &'a Calls,
+    id: u64,
+    lane: Option<LaneId>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.calls.lock();
+        state.blocking.remove(&self.id);
+        if let Some(lane) = self.lane {
+            state.leave_lane(lane);
+            self.calls.wake_workers(&state);
+        }
+        self.calls.tell(&state);
+    }
+}
+
+impl State {
+    pub fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub fn check_open(&self) -> Result<(), Error> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            Phase::Closing | Phase::Closed => Err(Error::closed()),
+        }
+    }
+
+    /// Calls that wait or are under way.
+    pub fn calls_left(&self) -> usize {
+        self.pending + self.running.len() + self.blocking.len()
+    }
+
+    /// Takes an asynchronous call in: into its lane's queue, or ready for a worker.
+    pub fn accept(&mut self, call: Call, callback: Box<dyn Callback>) {
+        let task = Task {
+            id: self.new_id(),
+            call: Box::new(call),
+            callback,
+        };
+        self.pending += 1;
+        match task.call.lane {
+            None => self.ready.push_back(task),
+            Some(lane) => {
+                if let Some(Waiter::Task(task)) = self.lanes.enter(lane, Waiter::Task(task)) {
+                    self.ready.push_back(task);
+                }
+            }
+        }
+    }
+
+    /// Gives a lane to whoever waits for it next.
+    pub fn leave_lane(&mut self, lane: LaneId) {
+        match self.lanes.leave(lane) {
+            None => {}
+            Some(Waiter::Thread(control)) => control.grant(),
+            Some(Waiter::Task(task)) => self.ready.push_back(task),
+            Some(Waiter::Queue(bell)) => bell.grant(lane),
+        }
+    }
+
+    /// Takes the waiting calls out that match; lanes that they held go on.
+    fn withdraw(&mut self, matches: impl Fn(&Task) -> bool) -> Vec<Task> {
+        let is_task = |waiter: &Waiter| matches!(waiter, Waiter::Task(task) if matches(task));
+        let in_lanes = self.lanes.withdraw(is_task);
+        let mut withdrawn = extract(&mut self.ready, &matches);
+        let (resting, kept) = std::mem::take(&mut self.resting)
+            .into_iter()
+            .partition::<Vec<_>, _>(|resting| matches(&resting.task));
+        self.resting = kept.into();
+        withdrawn.extend(resting.into_iter().map(|resting| resting.task));
+        for lane in withdrawn.iter().filter_map(|task| task.call.lane) {
+            self.leave_lane(lane);
+        }
+        withdrawn.extend(in_lanes.into_iter().filter_map(|waiter| match waiter {
+            Waiter::Task(task) => Some(task),
+            Waiter::Thread(_) | Waiter::Queue(_) => None,
+        }));
+        self.pending -= withdrawn.len();
+        withdrawn.sort_by_key(|task| task.id);
+        withdrawn
+    }
+
+    fn finish_cancelled(&mut self, tasks: Vec<Task>) {
+        for task in tasks {
+            self.finished
+                .push_back(Finished::of(task.callback, Err(Error::cancelled())));
+        }
+    }
+}

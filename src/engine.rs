@@ -1,0 +1,507 @@
+//! What one process has of a client: its connections, its calls, its queue. `attempt` is the one
+//! place where a request meets the network.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+
+use crate::calls::Calls;
+use crate::control::{Cancelled, Control};
+use crate::error::{Error, Status};
+use crate::json;
+use crate::lanes::LaneId;
+use crate::log;
+use crate::operations;
+use crate::options::ClientOptions;
+use crate::queue::Queue;
+use crate::random::Random;
+use crate::request::Request;
+use crate::retry::{self, Failure};
+use crate::stats::Stats;
+use crate::transport::{self, Exchange, Kind, Transport};
+
+pub struct Engine {
+    pub options: Arc<ClientOptions>,
+    pub api_key: Arc<ArcSwap<ApiKey>>,
+    pub transport: Transport,
+    pub random: Random,
+    pub stats: Stats,
+    pub calls: Calls,
+    pub queue: Queue,
+    hasher: RandomState,
+}
+
+/// The secret, which nothing but a request may show.
+pub struct ApiKey(String);
+
+impl ApiKey {
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before the dot, which may be shown.
+    pub fn prefix(&self) -> &str {
+        self.0.split_once('.').map_or("", |(prefix, _)| prefix)
+    }
+
+    fn secret(&self) -> &str {
+        self.0
+            .split_once('.')
+            .map_or(self.0.as_str(), |(_, secret)| secret)
+    }
+
+    /// What a server said, without the secret if it sent that back.
+    fn redact(&self, text: String) -> String {
+        // A secret this short is none, and would be found everywhere.
+        if self.secret().len() < 4 || !text.contains(self.secret()) {
+            return text;
+        }
+        text.replace(self.secret(), "[redacted]")
+    }
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.[redacted]", self.prefix())
+    }
+}
+
+/// A request on its way, over all its attempts.
+pub struct Call {
+    pub request: Request,
+    pub tenant: Option<Arc<str>>,
+    pub lane: Option<LaneId>,
+    pub control: Control,
+    /// The end of the whole call.
+    pub deadline: Instant,
+    pub attempts: u32,
+    /// A kept-alive connection that had died was replaced: that is no retry of the caller's.
+    replaced_connection: bool,
+}
+
+impl Call {
+    /// How often the caller's `max_retries` counts it as sent.
+    fn counted_attempts(&self) -> u32 {
+        self.attempts - u32::from(self.replaced_connection)
+    }
+}
+
+/// What an attempt came to.
+pub enum Step {
+    Done(Result<String, Error>),
+    /// The next attempt is due then.
+    Again(Instant),
+}
+
+/// An attempt that did not succeed.
+pub struct Refusal {
+    pub error: Error,
+    pub failure: Failure,
+    /// The connection was a kept-alive one that was dead.
+    pub stale: bool,
+}
+
+impl Refusal {
+    fn last(error: Error) -> Self {
+        Self {
+            error,
+            failure: Failure::Final,
+            stale: false,
+        }
+    }
+}
+
+impl Engine {
+    pub fn new(
+        options: Arc<ClientOptions>,
+        api_key: Arc<ArcSwap<ApiKey>>,
+        transport: Transport,
+    ) -> Self {
+        Self {
+            queue: Queue::default(),
+            calls: Calls::new(&options),
+            options,
+            api_key,
+            transport,
+            random: Random::new(),
+            stats: Stats::default(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The engine of a forked child: everything anew but what was asked for.
+    pub fn for_child(&self) -> Self {
+        Self::new(
+            Arc::clone(&self.options),
+            Arc::clone(&self.api_key),
+            self.transport.for_child(),
+        )
+    }
+
+    pub fn lane_id(&self, tenant: Option<&str>, user: &str, metric: &str) -> LaneId {
+        self.hasher.hash_one((tenant, user, metric))
+    }
+
+    /// A request as a call that begins now. `tenant`: the handle's.
+    pub fn call(&self, mut request: Request, tenant: Option<&Arc<str>>) -> Call {
+        let tenant = match request.options.tenant_id.take() {
+            Some(tenant) => Some(Arc::from(tenant)),
+            None => tenant.cloned(),
+        };
+        let timeout = request.options.timeout.unwrap_or(self.options.timeout);
+        Call {
+            lane: request
+                .lane
+                .as_ref()
+                .map(|lane| self.lane_id(tenant.as_deref(), &lane.user, &lane.metric)),
+            tenant,
+            control: Control::new(),
+            deadline: Instant::now() + timeout,
+            attempts: 0,
+            replaced_connection: false,
+            request,
+        }
+    }
+
+    /// Makes all the attempts of a call on this thread.
+    pub fn run(&self, call: &mut Call) -> Result<String, Error> {
+        loop {
+            match self.attempt(call) {
+                Step::Done(result) => return result,
+                Step::Again(at) => {
+                    let pause = at.saturating_duration_since(Instant::now());
+                    call.control
+                        .sleep(pause)
+                        .map_err(|Cancelled| Error::cancelled())?;
+                }
+            }
+        }
+    }
+
+    /// Makes one attempt.
+    pub fn attempt(&self, call: &mut Call) -> Step {
+        let now = Instant::now();
+        if call.control.is_cancelled() {
+            return Step::Done(Err(Error::cancelled()));
+        }
+        if now >= call.deadline {
+            return Step::Done(Err(Error::new(
+                Status::Timeout,
+                format!(
+                    "{}: the call's timeout_in_seconds passed while it waited for its turn",
+                    call.request.operation.name
+                ),
+            )));
+        }
+        if call.attempts > 0 {
+            self.stats.retries.add(1);
+        }
+        call.attempts += 1;
+        let refusal = match self.send(
+            &call.request,
+            call.tenant.as_deref(),
+            call.deadline,
+            &call.control,
+            call.replaced_connection,
+        ) {
+            Ok(reply) => return Step::Done(Ok(reply)),
+            Err(refusal) => refusal,
+        };
+
+        if refusal.stale && call.request.repeatable {
+            call.replaced_connection = true;
+        }
+        let now = Instant::now();
+        let pause = retry::pause(
+            refusal.failure,
+            call.counted_attempts(),
+            call.request
+                .options
+                .max_retries
+                .unwrap_or(self.options.max_retries),
+            call.deadline.saturating_duration_since(now),
+            call.request.repeatable,
+            self.random.fraction(),
+        );
+        let mut error = refusal.error;
+        match pause {
+            Some(pause) if error.status != Status::Cancelled => {
+                log::warn(|| {
+                    format!(
+                        "{}; attempt {} comes in {} ms",
+                        error.message,
+                        call.attempts + 1,
+                        pause.as_millis()
+                    )
+                });
+                Step::Again(now + pause)
+            }
+            _ => {
+                error.details.attempts = call.attempts;
+                Step::Done(Err(error))
+            }
+        }
+    }
+
+    /// Sends a request once and reads the answer. `probe`: look whether a kept-alive connection is
+    /// still open before it is used, at the price of a system call.
+    pub fn send(
+        &self,
+        request: &Request,
+        tenant: Option<&str>,
+        deadline: Instant,
+        control: &Control,
+        probe: bool,
+    ) -> Result<String, Refusal> {
+        let operation = request.operation;
+        let options = &request.options;
+        let base_url = match &options.base_url {
+            Some(url) => url.as_str(),
+            None => self.options.base_url(operation.api),
+        };
+        let mut url = String::with_capacity(base_url.len() + request.path.len());
+        url.push_str(base_url);
+        url.push_str(&request.path);
+
+        let current_key;
+        let api_key = match &options.api_key {
+            Some(key) => &ApiKey::new(key),
+            None => {
+                current_key = self.api_key.load();
+                &**current_key
+            }
+        };
+        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(8);
+        headers.push(("X-API-KEY", api_key.expose()));
+        if operation.tenant
+            && let Some(tenant) = tenant
+        {
+            headers.push(("Tenant-ID", tenant));
+        }
+        if let Some(key) = &request.idempotency_key {
+            headers.push(("Idempotency-Key", key));
+        }
+        if request.body.is_some() {
+            headers.push(("Content-Type", "application/json"));
+        }
+        // The request's win over the client's.
+        let own = &options.additional_headers;
+        let clients = self.options.additional_headers.iter().filter(|(name, _)| {
+            !own.iter()
+                .any(|(other, _)| other.eq_ignore_ascii_case(name))
+        });
+        for (name, value) in own.iter().chain(clients) {
+            headers.push((name, value));
+        }
+
+        let now = Instant::now();
+        self.stats.requests.add(1);
+        let result = self.transport.exchange(
+            &Exchange {
+                method: wire_method(operation.method),
+                url: &url,
+                headers: &headers,
+                body: request.body.as_deref().map(str::as_bytes),
+                deadline: deadline.min(now + self.options.attempt_timeout),
+                connect_timeout: self.options.connect_timeout,
+                max_response_bytes: self.options.max_response_bytes,
+                probe: probe || !request.repeatable,
+            },
+            control,
+        );
+        let result = match result {
+            Ok(reply) => self.answered(request, reply, api_key),
+            Err(failure) => Err(unanswered(request, failure, deadline)),
+        };
+        log::debug(|| {
+            let outcome = match &result {
+                Ok(_) => "ok".to_owned(),
+                Err(refusal) => refusal.error.to_string(),
+            };
+            format!(
+                "{} {}: {outcome}, after {} ms",
+                operation.method.as_str(),
+                operation.name,
+                now.elapsed().as_millis()
+            )
+        });
+        result
+    }
+
+    fn answered(
+        &self,
+        request: &Request,
+        reply: transport::Reply,
+        api_key: &ApiKey,
+    ) -> Result<String, Refusal> {
+        let name = request.operation.name;
+        let status = Status::of_http(reply.status);
+        let text = String::from_utf8(reply.body);
+        if status == Status::Ok {
+            return match text {
+                Ok(text) if text.is_empty() => Ok("null".to_owned()),
+                Ok(text) if json::is_json(&text) => Ok(text),
+                _ => Err(Refusal::last(unreadable(
+                    request,
+                    Some(reply.status),
+                    format!("{name}: the reply is not JSON"),
+                ))),
+            };
+        }
+
+        let body = match text {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+        let body = api_key.redact(body);
+        let unix_now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let may_ask_to_wait = matches!(reply.status, 408 | 429 | 500..=599);
+        let retry_after = may_ask_to_wait
+            .then(|| {
+                retry::retry_after(
+                    reply.retry_after.as_deref(),
+                    reply
+                        .rate_limit_reset
+                        .as_deref()
+                        .filter(|_| reply.status == 429),
+                    unix_now,
+                )
+            })
+            .flatten();
+        if status == Status::RateLimited {
+            self.stats.rate_limited.add(1);
+        }
+        let mut error = Error::new(status, explain(name, reply.status, &body));
+        error.details.http_status = Some(reply.status);
+        error.details.retry_after = retry_after;
+        error.details.body = (!body.is_empty()).then_some(body);
+        Err(Refusal {
+            error,
+            failure: Failure::Answer {
+                status: reply.status,
+                retry_after,
+            },
+            stale: false,
+        })
+    }
+}
+
+/// What an error answer means and what to do about it.
+fn explain(name: &str, status: u16, body: &str) -> String {
+    let said = json::text(body, "/error")
+        .filter(|text| !text.is_empty())
+        .map(|text| format!(": {text}"))
+        .unwrap_or_default();
+    let hint = match status {
+        401 => "; check the API key, which may have been rotated, and that it fits this API",
+        403 => "; the API key may not do this",
+        429 => "; the service takes 5 events a second, and the queue keeps to that by itself",
+        300..=399 => {
+            "; redirects are not followed, since the API key must not travel: check base_url"
+        }
+        _ => "",
+    };
+    format!("{name}: the service answered {status}{said}{hint}")
+}
+
+fn unreadable(request: &Request, status: Option<u16>, what: String) -> Error {
+    let counted = if request.lane.is_some() {
+        "; the event may have been counted, and was not sent again"
+    } else {
+        "; it was not sent again"
+    };
+    let mut error = Error::new(Status::InvalidResponse, what + counted);
+    error.details.http_status = status;
+    error
+}
+
+fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant) -> Refusal {
+    let name = request.operation.name;
+    let message = format!("{name}: {}", failure.message);
+    let error = match failure.kind {
+        Kind::Cancelled => return Refusal::last(Error::cancelled()),
+        Kind::Tls => return Refusal::last(Error::new(Status::Tls, message)),
+        Kind::InvalidResponse => match failure.answered {
+            // An answer that broke off is an answer only if it was a yes.
+            Some(status) if !(200..300).contains(&status) => {
+                let mut error = Error::new(Status::of_http(status), message);
+                error.details.http_status = Some(status);
+                return Refusal {
+                    error,
+                    failure: Failure::Answer {
+                        status,
+                        retry_after: None,
+                    },
+                    stale: false,
+                };
+            }
+            status => return Refusal::last(unreadable(request, status, message)),
+        },
+        Kind::Timeout => {
+            let mut error = Error::new(Status::Timeout, message);
+            if deadline <= Instant::now() + Duration::from_millis(1) {
+                error
+                    .message
+                    .push_str("; the call's timeout_in_seconds is over");
+            }
+            error
+        }
+        Kind::Network => Error::new(Status::Network, message),
+        Kind::InvalidRequest => return Refusal::last(Error::invalid(message)),
+    };
+    Refusal {
+        error,
+        failure: Failure::NoAnswer { sent: failure.sent },
+        stale: failure.stale,
+    }
+}
+
+fn wire_method(method: operations::Method) -> transport::Method {
+    match method {
+        operations::Method::Get => transport::Method::GET,
+        operations::Method::Post => transport::Method::POST,
+        operations::Method::Put => transport::Method::PUT,
+        operations::Method::Patch => transport::Method::PATCH,
+        operations::Method::Delete => transport::Method::DELETE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_shows_its_prefix_only() {
+        let key = ApiKey::new("admin.topsecret");
+        assert_eq!(format!("{key:?}"), "admin.[redacted]");
+        assert_eq!(
+            key.redact("bad key admin.topsecret!".into()),
+            "bad key admin.[redacted]!"
+        );
+        let key = ApiKey::new("topsecret");
+        assert_eq!(format!("{key:?}"), ".[redacted]");
+        assert_eq!(key.redact("topsecret".into()), "[redacted]");
+    }
+
+    #[test]
+    fn an_error_answer_is_explained() {
+        let text = explain(
+            "metrics_event",
+            422,
+            r#"{"error":"Invalid attribute keys: device."}"#,
+        );
+        assert_eq!(
+            text,
+            "metrics_event: the service answered 422: Invalid attribute keys: device."
+        );
+        assert!(explain("users_get", 302, "<html>").contains("redirects are not followed"));
+    }
+}

@@ -1,0 +1,359 @@
+//! The metric event: its fields checked, its key, its JSON.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::json::{self, Members};
+use crate::options::check_header_value;
+
+/// What a caller gives, in the words of the C API.
+#[derive(Debug, Clone, Copy)]
+pub struct EventArgs<'a> {
+    pub key: &'a str,
+    pub user_json: &'a str,
+    pub value: f64,
+    pub attributes_json: Option<&'a str>,
+    pub idempotency_key: Option<&'a str>,
+    pub options_json: Option<&'a str>,
+}
+
+/// A checked event.
+#[derive(Debug)]
+pub struct Event<'a> {
+    /// The metric's key.
+    pub key: &'a str,
+    /// The user's id.
+    pub user_id: Cow<'a, str>,
+    /// The user, as JSON with the wire's names.
+    pub user: Cow<'a, str>,
+    pub value: f64,
+    /// The attributes, as JSON without null members.
+    pub attributes: Option<Cow<'a, str>>,
+    /// Left out: the library makes one.
+    pub idempotency_key: Option<&'a str>,
+}
+
+/// What messages call the fields.
+pub struct Names {
+    pub key: &'static str,
+    pub user: &'static str,
+    pub value: &'static str,
+    pub attributes: &'static str,
+    pub idempotency_key: &'static str,
+}
+
+/// The fields as the parameters of the C API.
+pub const PARAMETERS: Names = Names {
+    key: "key",
+    user: "user_json",
+    value: "value",
+    attributes: "attributes_json",
+    idempotency_key: "idempotency_key",
+};
+
+impl<'a> Event<'a> {
+    /// Checks the fields. `args.options_json` is the caller's to read.
+    pub fn check(args: &EventArgs<'a>, names: &Names) -> Result<Self, Error> {
+        if args.key.is_empty() {
+            return Err(Error::invalid(format!(
+                "{}: is empty; give the metric's key",
+                names.key
+            )));
+        }
+        if !args.value.is_finite() {
+            return Err(Error::invalid(format!(
+                "{}: must be a finite number, not {}",
+                names.value, args.value
+            )));
+        }
+        if let Some(key) = args.idempotency_key {
+            check_header_value(names.idempotency_key, key)?;
+        }
+        let (user, user_id) = user(names.user, args.user_json)?;
+        let attributes = args
+            .attributes_json
+            .map(|text| attributes(names.attributes, text))
+            .transpose()?;
+        Ok(Self {
+            key: args.key,
+            user_id,
+            user,
+            value: args.value,
+            attributes: attributes.flatten(),
+            idempotency_key: args.idempotency_key,
+        })
+    }
+
+    /// `{"user":…,"value":…,"attributes":…}` followed by `additional` members that it does not have.
+    pub fn body(&self, additional: &[(String, String)]) -> String {
+        let mut body = String::with_capacity(
+            48 + self.user.len() + self.attributes.as_ref().map_or(0, |text| text.len()),
+        );
+        body.push('{');
+        self.write_fields(&mut body, additional);
+        body.push('}');
+        body
+    }
+
+    /// The same as an item of a batch: with its metric and its idempotency key.
+    pub fn batch_item(&self, idempotency_key: &str, additional: &[(String, String)]) -> String {
+        let mut item = String::with_capacity(160 + self.user.len());
+        item.push_str("{\"key\":");
+        json::write_string(&mut item, self.key);
+        item.push_str(",\"idempotencyKey\":");
+        json::write_string(&mut item, idempotency_key);
+        item.push(',');
+        self.write_fields(&mut item, additional);
+        item.push('}');
+        item
+    }
+
+    fn write_fields(&self, out: &mut String, additional: &[(String, String)]) {
+        out.push_str("\"user\":");
+        out.push_str(&self.user);
+        out.push_str(",\"value\":");
+        write_number(out, self.value);
+        if let Some(attributes) = &self.attributes {
+            out.push_str(",\"attributes\":");
+            out.push_str(attributes);
+        }
+        for (name, value) in additional {
+            // The event's own fields win.
+            let own = match name.as_str() {
+                "user" | "value" | "key" | "idempotencyKey" => true,
+                "attributes" => self.attributes.is_some(),
+                _ => false,
+            };
+            if !own {
+                out.push(',');
+                json::write_string(out, name);
+                out.push(':');
+                out.push_str(value);
+            }
+        }
+    }
+}
+
+/// A finite number as JSON, a whole one without a fraction.
+pub fn write_number(out: &mut String, value: f64) {
+    use std::fmt::Write as _;
+    // Writing to a String does not fail.
+    let _ = if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
+        write!(out, "{}", value as i64)
+    } else {
+        out.push_str(&serde_json::to_string(&value).unwrap_or_default());
+        Ok(())
+    };
+}
+
+/// The names that are accepted beside the wire's, as the official SDKs spell them.
+const ALIASES: &[(&str, &str)] = &[
+    ("device_tokens", "deviceTokens"),
+    ("subscribe_to_emails", "subscribeToEmails"),
+    ("sign_up_date", "signUpDate"),
+];
+
+/// A user that must have an id: its JSON with the wire's names, and the id.
+pub fn user<'a>(parameter: &str, text: &'a str) -> Result<(Cow<'a, str>, Cow<'a, str>), Error> {
+    let members = Members::parse(parameter, text)?;
+    let id = members.get("id").ok_or_else(|| {
+        Error::invalid(format!(
+            "{parameter}: has no \"id\"; give at least {{\"id\":\"…\"}}, your id for the user"
+        ))
+    })?;
+    let id = match json::string(id) {
+        Some(id) if id.is_empty() => {
+            return Err(Error::invalid(format!("{parameter}: \"id\" is empty")));
+        }
+        Some(id) => id,
+        None if json::kind(id) == "a string" => {
+            return Err(Error::invalid(format!(
+                "{parameter}: \"id\" holds an escape that is no character"
+            )));
+        }
+        None => {
+            return Err(Error::invalid(format!(
+                "{parameter}: \"id\" must be a string, not {}",
+                json::kind(id)
+            )));
+        }
+    };
+    Ok((with_wire_names(parameter, text, members)?, id))
+}
+
+/// The text as it is, unless a name in it has to be translated.
+fn with_wire_names<'a>(
+    parameter: &str,
+    text: &'a str,
+    mut members: Members<'a>,
+) -> Result<Cow<'a, str>, Error> {
+    if !use_wire_names(parameter, &mut members)? {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len());
+    members.write(&mut out);
+    Ok(Cow::Owned(out))
+}
+
+/// Translates the names of a user's members; whether there was one to translate.
+pub fn use_wire_names(parameter: &str, members: &mut Members<'_>) -> Result<bool, Error> {
+    let mut translated = false;
+    for at in 0..members.0.len() {
+        let name = &members.0[at].0;
+        let Some((alias, wire)) = ALIASES.iter().find(|(alias, _)| alias == name) else {
+            continue;
+        };
+        if members.get(wire).is_some() {
+            return Err(Error::invalid(format!(
+                "{parameter}: \"{alias}\" and \"{wire}\" are the same; give one"
+            )));
+        }
+        members.0[at].0 = Cow::Borrowed(wire);
+        translated = true;
+    }
+    Ok(translated)
+}
+
+/// An object of strings, without its null members; `None` if nothing is left but an absent object.
+fn attributes<'a>(parameter: &str, text: &'a str) -> Result<Option<Cow<'a, str>>, Error> {
+    let value: &RawValue = json::parse(parameter, text)?;
+    if value.get() == "null" {
+        return Ok(None);
+    }
+    let mut members = Members::of(parameter, value)?;
+    for (name, value) in &members.0 {
+        if !matches!(json::kind(value), "a string" | "null") {
+            return Err(Error::invalid(format!(
+                "{parameter}: \"{name}\" must be a string, not {}",
+                json::kind(value)
+            )));
+        }
+    }
+    let before = members.0.len();
+    members.0.retain(|(_, value)| value.get() != "null");
+    if members.0.len() == before {
+        return Ok(Some(Cow::Borrowed(text)));
+    }
+    let mut out = String::with_capacity(text.len());
+    members.write(&mut out);
+    Ok(Some(Cow::Owned(out)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args<'a>(user_json: &'a str, attributes_json: Option<&'a str>) -> EventArgs<'a> {
+        EventArgs {
+            key: "words-written",
+            user_json,
+            value: 750.0,
+            attributes_json,
+            idempotency_key: None,
+            options_json: None,
+        }
+    }
+
+    #[test]
+    fn an_event_becomes_the_body_of_the_wire() {
+        let event = Event::check(
+            &args(
+                r#"{"id":"18","email":"a@b.c","sign_up_date":"2025-01-01","new":{"x":[1]}}"#,
+                Some(r#"{"genre":"horror","mood":null}"#),
+            ),
+            &PARAMETERS,
+        )
+        .unwrap();
+        assert_eq!(event.user_id, "18");
+        assert_eq!(
+            event.body(&[("value".into(), "1".into()), ("extra".into(), "[2]".into())]),
+            r#"{"user":{"id":"18","email":"a@b.c","signUpDate":"2025-01-01","new":{"x":[1]}},"value":750,"attributes":{"genre":"horror"},"extra":[2]}"#
+        );
+        assert_eq!(
+            event.batch_item("k\"1", &[]),
+            r#"{"key":"words-written","idempotencyKey":"k\"1","user":{"id":"18","email":"a@b.c","signUpDate":"2025-01-01","new":{"x":[1]}},"value":750,"attributes":{"genre":"horror"}}"#
+        );
+    }
+
+    #[test]
+    fn a_user_that_needs_no_translation_is_passed_on_as_it_came() {
+        let text = r#" { "id" : "1" , "deviceTokens":["a"] } "#;
+        let (user, _) = user("user_json", text).unwrap();
+        assert!(matches!(user, Cow::Borrowed(same) if same == text));
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        for (value, text) in [
+            (750.0, "750"),
+            (-1.0, "-1"),
+            (0.5, "0.5"),
+            (-0.0, "0"),
+            (9_007_199_254_740_992.0, "9007199254740992"),
+            (0.1, "0.1"),
+        ] {
+            let mut out = String::new();
+            write_number(&mut out, value);
+            assert_eq!(out, text);
+        }
+        let mut out = String::new();
+        write_number(&mut out, f64::MAX);
+        assert_eq!(out.parse::<f64>().unwrap(), f64::MAX);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (user, attributes, message) in [
+            ("{}", None, "user_json: has no \"id\""),
+            (
+                r#"{"id":18}"#,
+                None,
+                "user_json: \"id\" must be a string, not a number",
+            ),
+            (r#"{"id":""}"#, None, "user_json: \"id\" is empty"),
+            (
+                r#"{"id":"\ud800"}"#,
+                None,
+                "user_json: \"id\" holds an escape",
+            ),
+            (
+                r#"{"id":"1","id":"2"}"#,
+                None,
+                "user_json: \"id\" is given twice",
+            ),
+            (
+                r#"{"id":"1","deviceTokens":[],"device_tokens":[]}"#,
+                None,
+                "user_json: \"device_tokens\" and",
+            ),
+            ("18", None, "user_json: must be a JSON object, not a number"),
+            ("{", None, "user_json: is not JSON"),
+            (
+                r#"{"id":"1"}"#,
+                Some(r#"{"level":3}"#),
+                "attributes_json: \"level\" must be a string, not a number",
+            ),
+            (
+                r#"{"id":"1"}"#,
+                Some("[]"),
+                "attributes_json: must be a JSON object, not an array",
+            ),
+        ] {
+            let error = Event::check(&args(user, attributes), &PARAMETERS).unwrap_err();
+            assert!(error.message.starts_with(message), "{}", error.message);
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = Event::check(
+                &EventArgs {
+                    value,
+                    ..args(r#"{"id":"1"}"#, None)
+                },
+                &PARAMETERS,
+            )
+            .unwrap_err();
+            assert!(error.message.starts_with("value: must be a finite number"));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! C's functions as the library's callbacks: a function pointer and the `user_data` it is called with.
+
+use std::ffi::{c_char, c_void};
+
+use super::pointers::terminated;
+use crate::client::{Callback, DeliveryCallback};
+use crate::error::{Error, Status};
+use crate::log::{LogLevel, Sink};
+
+/// Called with the outcome of an asynchronous call, or of a queued event.
+///
+/// `json` is the service's reply or error JSON, borrowed until the callback returns. `user_data` is
+/// what was given with the callback. A callback may call the library, except trophy_client_close()
+/// and trophy_client_free(). It must return: no longjmp(), no C++ exception may leave it.
+pub type CallbackFunction =
+    Option<unsafe extern "C" fn(status: Status, json: *const c_char, user_data: *mut c_void)>;
+
+/// Called with each log line, on the thread it comes from: return soon, and log nothing from there.
+///
+/// `message` is borrowed until the callback returns. It never holds an API key's secret part.
+pub type LogFunction =
+    Option<unsafe extern "C" fn(level: LogLevel, message: *const c_char, user_data: *mut c_void)>;
+
+/// A callback of the host.
+pub struct HostCallback {
+    function: unsafe extern "C" fn(Status, *const c_char, *mut c_void),
+    user_data: UserData,
+}
+
+/// The host's pointer: passed on, never followed.
+#[derive(Clone, Copy)]
+struct UserData(*mut c_void);
+
+// SAFETY: the library only hands it back; the header tells the host on which threads.
+unsafe impl Send for UserData {}
+unsafe impl Sync for UserData {}
+
+impl HostCallback {
+    /// None for NULL.
+    pub fn new(function: CallbackFunction, user_data: *mut c_void) -> Option<Self> {
+        function.map(|function| Self {
+            function,
+            user_data: UserData(user_data),
+        })
+    }
+
+    /// For calls that cannot do without.
+    pub fn required(
+        function: CallbackFunction,
+        user_data: *mut c_void,
+    ) -> Result<Box<dyn Callback>, Error> {
+        match Self::new(function, user_data) {
+            Some(callback) => Ok(Box::new(callback)),
+            None => Err(Error::invalid(
+                "callback: is NULL; an asynchronous call needs one",
+            )),
+        }
+    }
+
+    fn call(&self, status: Status, json: &str) {
+        let json = terminated(json.to_owned());
+        // SAFETY: the host gave this function to be called so, with this pointer.
+        unsafe { (self.function)(status, json.as_ptr(), self.user_data.0) };
+    }
+}
+
+impl Callback for HostCallback {
+    fn tag(&self) -> usize {
+        self.user_data.0 as usize
+    }
+
+    fn run(self: Box<Self>, status: Status, json: &str) {
+        self.call(status, json);
+    }
+}
+
+impl DeliveryCallback for HostCallback {
+    fn run(&self, status: Status, json: &str) {
+        self.call(status, json);
+    }
+}
+
+/// The host's log function. None for NULL.
+pub fn log_sink(function: LogFunction, user_data: *mut c_void) -> Option<Sink> {
+    let function = function?;
+    let user_data = UserData(user_data);
+    Some(Box::new(move |level, message| {
+        // The whole struct moves into the closure, not its bare pointer.
+        let user_data = user_data;
+        let message = terminated(message.to_owned());
+        // SAFETY: as for a callback.
+        unsafe { function(level, message.as_ptr(), user_data.0) };
+    }))
+}

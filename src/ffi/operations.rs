@@ -1,0 +1,768 @@
+//! The other 26 application operations, one function each: path parameters, body, `args_json`.
+//! In the order of the table, `operations.rs`, which says how each becomes a request.
+
+use std::ffi::c_char;
+
+use super::boundary::boundary;
+use super::pointers::{ClientHandle, client, optional, required};
+use crate::error::Status;
+
+/// Lists all achievements, with how many users have completed each.
+///
+/// GET /achievements. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param args_json Optional: `{"userAttributes": "plan:pro,city:London"}`: only those open to a user with
+///                  these attributes. NULL for none. Borrowed, UTF-8.
+/// @param out_json  Set to the achievements, an array, or to error JSON. Owned: free with
+///                  trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK, or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_achievements_all(
+    client: *const ClientHandle,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("achievements_all", &[], None, args_json)
+        })
+    }
+}
+
+/// Marks an achievement as completed by a user. For achievements that are completed by your program, not by a
+/// metric.
+///
+/// POST /achievements/{key}/complete. Blocks until the reply, at most the client's `timeout_in_seconds`. Sent
+/// again only if it did not reach the service, or on 429, since it would take effect twice.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param key       The achievement's key. Borrowed, UTF-8.
+/// @param user_json The user: `{"id": "42"}`, and what is to be set or changed: email, name, tz,
+///                  device_tokens, subscribe_to_emails (needs an email), sign_up_date, attributes (strings).
+///                  Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the completion, or to error JSON. Owned: free with trophy_string_free(). May be
+///                  NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such achievement;
+///         TROPHY_STATUS_UNPROCESSABLE if the service refuses it; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_achievements_complete(
+    client: *const ClientHandle,
+    key: *const c_char,
+    user_json: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("key", key)?];
+            let body = Some(("user_json", required("user_json", user_json)?));
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("achievements_complete", &path, body, args_json)
+        })
+    }
+}
+
+/// Creates a user. An event creates its user too, so this is for those without one.
+///
+/// POST /users. Blocks until the reply, at most the client's `timeout_in_seconds`. Sent again only if it did
+/// not reach the service, or on 429, since it would take effect twice.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param user_json The user: `{"id": "42"}`, and email, name, tz, device_tokens, subscribe_to_emails (needs
+///                  an email), sign_up_date, attributes (strings). Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_UNPROCESSABLE if the service refuses it; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_create(
+    client: *const ClientHandle,
+    user_json: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let body = Some(("user_json", required("user_json", user_json)?));
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_create", &[], body, args_json)
+        })
+    }
+}
+
+/// Reads a user.
+///
+/// GET /users/{id}. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_get(
+    client: *const ClientHandle,
+    id: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_get", &path, None, args_json)
+        })
+    }
+}
+
+/// Creates a user, or changes the one there is.
+///
+/// PUT /users/{id}. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param user_json What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email),
+///                  sign_up_date, attributes (strings). Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_UNPROCESSABLE if the service refuses it; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_identify(
+    client: *const ClientHandle,
+    id: *const c_char,
+    user_json: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let body = Some(("user_json", required("user_json", user_json)?));
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_identify", &path, body, args_json)
+        })
+    }
+}
+
+/// Changes a user.
+///
+/// PATCH /users/{id}. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param user_json What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email),
+///                  sign_up_date, attributes (strings). Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user; TROPHY_STATUS_UNPROCESSABLE if
+///         the service refuses it; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_update(
+    client: *const ClientHandle,
+    id: *const c_char,
+    user_json: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let body = Some(("user_json", required("user_json", user_json)?));
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_update", &path, body, args_json)
+        })
+    }
+}
+
+/// Reads a user's preferences: notifications and streak.
+///
+/// GET /users/{id}/preferences. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the preferences, or to error JSON. Owned: free with trophy_string_free(). May be
+///                  NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_get_preferences(
+    client: *const ClientHandle,
+    id: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_get_preferences", &path, None, args_json)
+        })
+    }
+}
+
+/// Changes a user's preferences. Those of the streak need streak customization to be switched on in the
+/// dashboard.
+///
+/// PATCH /users/{id}/preferences. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client           Borrowed; safe from any thread.
+/// @param id               Your id for the user. Borrowed, UTF-8.
+/// @param preferences_json `{"notifications": {...}, "streak": {...}}`, of which what is left out stays.
+///                         Borrowed, UTF-8.
+/// @param args_json        Optional: `{"options": {...}}`, request options (see above). NULL for none.
+///                         Borrowed, UTF-8.
+/// @param out_json         Set to the preferences, or to error JSON. Owned: free with trophy_string_free().
+///                         May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user; TROPHY_STATUS_UNPROCESSABLE if
+///         the service refuses it; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_update_preferences(
+    client: *const ClientHandle,
+    id: *const c_char,
+    preferences_json: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let body = Some((
+                "preferences_json",
+                required("preferences_json", preferences_json)?,
+            ));
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_update_preferences", &path, body, args_json)
+        })
+    }
+}
+
+/// Reads a user's progress in all active metrics.
+///
+/// GET /users/{id}/metrics. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the metrics, an array, or to error JSON. Owned: free with trophy_string_free().
+///                  May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_all_metrics(
+    client: *const ClientHandle,
+    id: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_all_metrics", &path, None, args_json)
+        })
+    }
+}
+
+/// Reads a user's progress in one metric.
+///
+/// GET /users/{id}/metrics/{key}. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param key       The metric's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the metric, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user or metric; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_single_metric(
+    client: *const ClientHandle,
+    id: *const c_char,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?, required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_single_metric", &path, None, args_json)
+        })
+    }
+}
+
+/// Sums a user's events of a metric by day, week or month.
+///
+/// GET /users/{id}/metrics/{key}/event-summary. Blocks until the reply, at most the client's
+/// `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param key       The metric's key. Borrowed, UTF-8.
+/// @param args_json `{"aggregation": "daily", "startDate": "2026-01-01", "endDate": "2026-01-31"}`: all three
+///                  are needed; the aggregation is daily, weekly or monthly, the dates at most 400 days
+///                  apart. Borrowed, UTF-8.
+/// @param out_json  Set to the sums, an array, or to error JSON. Owned: free with trophy_string_free(). May
+///                  be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user or metric;
+///         TROPHY_STATUS_UNPROCESSABLE if the service refuses it; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_metric_event_summary(
+    client: *const ClientHandle,
+    id: *const c_char,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?, required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_metric_event_summary", &path, None, args_json)
+        })
+    }
+}
+
+/// Lists a user's achievements.
+///
+/// GET /users/{id}/achievements. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param args_json Optional: `{"includeIncomplete": true}`: also those not completed yet. NULL for none.
+///                  Borrowed, UTF-8.
+/// @param out_json  Set to the achievements, an array, or to error JSON. Owned: free with
+///                  trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_achievements(
+    client: *const ClientHandle,
+    id: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_achievements", &path, None, args_json)
+        })
+    }
+}
+
+/// Reads a user's current streak.
+///
+/// GET /users/{id}/streak. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param args_json Optional: `{"historyPeriods": 14}`, how many past periods to list (default 7). NULL for
+///                  none. Borrowed, UTF-8.
+/// @param out_json  Set to the streak, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_streak(
+    client: *const ClientHandle,
+    id: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_streak", &path, None, args_json)
+        })
+    }
+}
+
+/// Lists the streaks of some users, the longest first.
+///
+/// GET /streaks. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param args_json `{"userIds": ["42", "43"]}`: needed, up to 100. Borrowed, UTF-8.
+/// @param out_json  Set to the streaks, an array, or to error JSON. Owned: free with trophy_string_free().
+///                  May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_UNPROCESSABLE if the service refuses it; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_streaks_list(
+    client: *const ClientHandle,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("streaks_list", &[], None, args_json)
+        })
+    }
+}
+
+/// Reads a user's points in a points system.
+///
+/// GET /users/{id}/points/{key}. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param key       The points system's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"awards": 20}`, how many recent awards to list (default 10, at most 100).
+///                  NULL for none. Borrowed, UTF-8.
+/// @param out_json  Set to the points, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user or points system; or another
+///         status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_points(
+    client: *const ClientHandle,
+    id: *const c_char,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?, required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_points", &path, None, args_json)
+        })
+    }
+}
+
+/// Lists the points boosts that are active for a user: their own, and those for all.
+///
+/// GET /users/{id}/points/{key}/boosts. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param key       The points system's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the boosts, an array, or to error JSON. Owned: free with trophy_string_free(). May
+///                  be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user or points system; or another
+///         status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_points_boosts(
+    client: *const ClientHandle,
+    id: *const c_char,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?, required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_points_boosts", &path, None, args_json)
+        })
+    }
+}
+
+/// Sums a user's points awards by day, week or month.
+///
+/// GET /users/{id}/points/{key}/event-summary. Blocks until the reply, at most the client's
+/// `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param key       The points system's key. Borrowed, UTF-8.
+/// @param args_json `{"aggregation": "daily", "startDate": "2026-01-01", "endDate": "2026-01-31"}`: all three
+///                  are needed; the aggregation is daily, weekly or monthly, the dates at most 400 days
+///                  apart. Borrowed, UTF-8.
+/// @param out_json  Set to the sums, an array, or to error JSON. Owned: free with trophy_string_free(). May
+///                  be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user or points system;
+///         TROPHY_STATUS_UNPROCESSABLE if the service refuses it; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_points_event_summary(
+    client: *const ClientHandle,
+    id: *const c_char,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?, required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_points_event_summary", &path, None, args_json)
+        })
+    }
+}
+
+/// Reads a user's rank in a leaderboard, and its history.
+///
+/// GET /users/{id}/leaderboards/{key}. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param key       The leaderboard's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"run": "2026-01-05", "numEvents": 30}`: the run of that date (default the
+///                  current one), and how many days of history (default 10, at most 100). NULL for none.
+///                  Borrowed, UTF-8.
+/// @param out_json  Set to the rank, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user or leaderboard; or another
+///         status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_leaderboard(
+    client: *const ClientHandle,
+    id: *const c_char,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?, required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_leaderboard", &path, None, args_json)
+        })
+    }
+}
+
+/// Reads a user's year in review.
+///
+/// GET /users/{id}/wrapped. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param id        Your id for the user. Borrowed, UTF-8.
+/// @param args_json Optional: `{"year": 2025}` (default this year). NULL for none. Borrowed, UTF-8.
+/// @param out_json  Set to the year, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such user; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_users_wrapped(
+    client: *const ClientHandle,
+    id: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("id", id)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("users_wrapped", &path, None, args_json)
+        })
+    }
+}
+
+/// Counts the users in each range of points.
+///
+/// GET /points/{key}/summary. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param key       The points system's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"userAttributes": "plan:pro,city:London"}`: only users with all these
+///                  attributes. NULL for none. Borrowed, UTF-8.
+/// @param out_json  Set to the ranges, an array, or to error JSON. Owned: free with trophy_string_free(). May
+///                  be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such points system; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_points_summary(
+    client: *const ClientHandle,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("points_summary", &path, None, args_json)
+        })
+    }
+}
+
+/// Reads a points system, with its triggers.
+///
+/// GET /points/{key}. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param key       The points system's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the points system, or to error JSON. Owned: free with trophy_string_free(). May be
+///                  NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such points system; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_points_system(
+    client: *const ClientHandle,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("points_system", &path, None, args_json)
+        })
+    }
+}
+
+/// Lists the points boosts of a points system that are for all users.
+///
+/// GET /points/{key}/boosts. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param key       The points system's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"includeFinished": true}`: also those that are over. NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the boosts, an array, or to error JSON. Owned: free with trophy_string_free(). May
+///                  be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such points system; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_points_boosts(
+    client: *const ClientHandle,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("points_boosts", &path, None, args_json)
+        })
+    }
+}
+
+/// Lists the levels of a points system.
+///
+/// GET /points/{key}/levels. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param key       The points system's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the levels, an array, or to error JSON. Owned: free with trophy_string_free(). May
+///                  be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such points system; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_points_levels(
+    client: *const ClientHandle,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("points_levels", &path, None, args_json)
+        })
+    }
+}
+
+/// Counts the users at each level of a points system.
+///
+/// GET /points/{key}/level-summary. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param key       The points system's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the levels with their counts, an array, or to error JSON. Owned: free with
+///                  trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such points system; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_points_level_summary(
+    client: *const ClientHandle,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("points_level_summary", &path, None, args_json)
+        })
+    }
+}
+
+/// Lists all leaderboards.
+///
+/// GET /leaderboards. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param args_json Optional: `{"includeFinished": true}`: also those that are over. NULL for none. Borrowed,
+///                  UTF-8.
+/// @param out_json  Set to the leaderboards, an array, or to error JSON. Owned: free with
+///                  trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK, or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_leaderboards_all(
+    client: *const ClientHandle,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("leaderboards_all", &[], None, args_json)
+        })
+    }
+}
+
+/// Reads a leaderboard, with its rankings.
+///
+/// GET /leaderboards/{key}. Blocks until the reply, at most the client's `timeout_in_seconds`.
+///
+/// @param client    Borrowed; safe from any thread.
+/// @param key       The leaderboard's key. Borrowed, UTF-8.
+/// @param args_json Optional: `{"offset": 0, "limit": 10, "run": "2026-01-05", "userId": "42",
+///                  "userAttributes": "city:London"}`: a page of the rankings (default the first 10), counted
+///                  from `userId` if given; the run of that date (default the current one); for a leaderboard
+///                  by attribute, which value (needed there). NULL for none. Borrowed, UTF-8.
+/// @param out_json  Set to the leaderboard, or to error JSON. Owned: free with trophy_string_free(). May be
+///                  NULL.
+/// @return TROPHY_STATUS_OK; TROPHY_STATUS_NOT_FOUND if there is no such leaderboard; or another status.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_leaderboards_get(
+    client: *const ClientHandle,
+    key: *const c_char,
+    args_json: *const c_char,
+    out_json: *mut *mut c_char,
+) -> Status {
+    // SAFETY: the rules of the header.
+    unsafe {
+        boundary(out_json, || {
+            let path = [required("key", key)?];
+            let args_json = optional("args_json", args_json)?;
+            self::client(client)?.invoke("leaderboards_get", &path, None, args_json)
+        })
+    }
+}

@@ -1,0 +1,399 @@
+//! JSON as text: checking it, taking an object's members apart, and reading a value by JSON Pointer
+//! (RFC 6901). Nothing here builds a tree: a value is a slice of the text it stands in.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+
+/// Deepest nesting taken from a caller. The service's own objects are 3 deep.
+const MAX_DEPTH: usize = 128;
+
+/// Checks that `text` is JSON, for the parameter `name`.
+pub fn parse<'a>(name: &str, text: &'a str) -> Result<&'a RawValue, Error> {
+    let value: &RawValue = serde_json::from_str(text)
+        .map_err(|error| Error::invalid(format!("{name}: is not JSON: {error}")))?;
+    if depth(text) > MAX_DEPTH {
+        return Err(Error::invalid(format!(
+            "{name}: is nested deeper than {MAX_DEPTH} levels"
+        )));
+    }
+    Ok(value)
+}
+
+/// The deepest nesting of a valid JSON text.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let mut in_string = false;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if in_string => {
+                bytes.next();
+            }
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Whether `text` is JSON of any depth: for replies, which are passed on and not taken apart.
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// The members of an object, in order, their values as text. A name given twice is an error, since
+/// nobody can say which one is meant.
+#[derive(Debug, Default)]
+pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Reads the object that the parameter `name` is to be.
+    pub fn parse(name: &str, text: &'a str) -> Result<Self, Error> {
+        Self::of(name, parse(name, text)?)
+    }
+
+    /// The same for text that is known to be JSON.
+    pub fn of(name: &str, value: &'a RawValue) -> Result<Self, Error> {
+        if kind(value) != "an object" {
+            return Err(Error::invalid(format!(
+                "{name}: must be a JSON object, not {}",
+                kind(value)
+            )));
+        }
+        serde_json::from_str(value.get())
+            .map_err(|error| Error::invalid(format!("{name}: {}", without_position(&error))))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0
+            .iter()
+            .find(|(member, _)| member == name)
+            .map(|(_, value)| *value)
+    }
+
+    /// Takes a member out; one that is null counts as absent.
+    pub fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.0.iter().position(|(member, _)| member == name)?;
+        let (_, value) = self.0.remove(at);
+        (value.get() != "null").then_some(value)
+    }
+
+    /// Writes the object again.
+    pub fn write(&self, out: &mut String) {
+        out.push('{');
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            write_string(out, name);
+            out.push(':');
+            out.push_str(value.get());
+        }
+        out.push('}');
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                while let Some(Name(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
+                }
+                match given_twice(&members) {
+                    Some(name) => Err(serde::de::Error::custom(format!(
+                        "\"{name}\" is given twice"
+                    ))),
+                    None => Ok(Members(members)),
+                }
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// The first name that stands twice. In a usual object a look is cheaper than a set, in a huge one
+/// it would take for ever.
+fn given_twice<'a>(members: &'a [(Cow<'_, str>, &RawValue)]) -> Option<&'a str> {
+    let mut names = members.iter().map(|(name, _)| &**name);
+    if members.len() > 32 {
+        let mut seen = HashSet::new();
+        return names.find(|name| !seen.insert(*name));
+    }
+    members
+        .iter()
+        .enumerate()
+        .find(|(at, (name, _))| members[..*at].iter().any(|(before, _)| before == name))
+        .map(|(_, (name, _))| &**name)
+}
+
+/// A string, borrowed from the text where it has no escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StringVisitor;
+        impl<'de> Visitor<'de> for StringVisitor {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(StringVisitor)
+    }
+}
+
+/// Reads a string value; `None` if it is none.
+pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Name<'_>>(value.get())
+        .ok()
+        .map(|Name(text)| text)
+}
+
+/// What a value is, as a message says it.
+pub fn kind(value: &RawValue) -> &'static str {
+    match value.get().as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// Appends `text` as a JSON string.
+pub fn write_string(out: &mut String, text: &str) {
+    out.push_str(&quote(text));
+}
+
+/// `text` as a JSON string, with its quotes.
+pub fn quote(text: &str) -> String {
+    // A string has no way to fail to become JSON.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// The value at an RFC 6901 pointer ("" is the whole, "/points/total", "/achievements/0/name").
+pub fn at<'a>(text: &'a str, pointer: &str) -> Option<&'a RawValue> {
+    let mut value: &RawValue = serde_json::from_str(text).ok()?;
+    if pointer.is_empty() {
+        return Some(value);
+    }
+    for token in pointer.strip_prefix('/')?.split('/') {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        let mut deserializer = serde_json::Deserializer::from_str(value.get());
+        value = match kind(value) {
+            "an object" => deserializer.deserialize_map(Member(&token)),
+            "an array" => deserializer.deserialize_seq(Element(index(&token)?)),
+            _ => return None,
+        }
+        .ok()??;
+    }
+    Some(value)
+}
+
+/// The number there; `None` if there is none, or it is beyond a double.
+pub fn number(text: &str, pointer: &str) -> Option<f64> {
+    let value = at(text, pointer)?;
+    (kind(value) == "a number")
+        .then(|| serde_json::from_str(value.get()).ok())
+        .flatten()
+}
+
+/// The string there, or another value as its JSON text.
+pub fn text(json: &str, pointer: &str) -> Option<String> {
+    let value = at(json, pointer)?;
+    match kind(value) {
+        "a string" => string(value).map(Cow::into_owned),
+        _ => Some(value.get().to_owned()),
+    }
+}
+
+/// How many elements or members the array or object there has.
+pub fn length(text: &str, pointer: &str) -> Option<usize> {
+    let value = at(text, pointer)?;
+    let mut deserializer = serde_json::Deserializer::from_str(value.get());
+    match kind(value) {
+        "an object" => deserializer.deserialize_map(Count),
+        "an array" => deserializer.deserialize_seq(Count),
+        _ => return None,
+    }
+    .ok()
+}
+
+/// An array index as RFC 6901 writes it: no sign, no leading zero.
+fn index(token: &str) -> Option<usize> {
+    let plain = token == "0" || !token.starts_with(['0', '+']);
+    plain.then(|| token.parse().ok()).flatten()
+}
+
+struct Member<'t>(&'t str);
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(Name(name)) = map.next_key()? {
+            if name == self.0 {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+struct Element(usize);
+
+impl<'de> Visitor<'de> for Element {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        for _ in 0..self.0 {
+            if seq.next_element::<IgnoredAny>()?.is_none() {
+                return Ok(None);
+            }
+        }
+        let found = seq.next_element()?;
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(found)
+    }
+}
+
+struct Count;
+
+impl<'de> Visitor<'de> for Count {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or an array")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.find(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLY: &str = r#"{"total":750.5,"achievements":[{"name":"a\"b"},{"name":"c"}],"a/b":{"m~n":"é"},"":1,"none":null}"#;
+
+    #[test]
+    fn a_pointer_finds_what_rfc_6901_says() {
+        assert_eq!(number(REPLY, "/total"), Some(750.5));
+        assert_eq!(text(REPLY, "/achievements/0/name").as_deref(), Some("a\"b"));
+        assert_eq!(
+            text(REPLY, "/achievements/1").as_deref(),
+            Some(r#"{"name":"c"}"#)
+        );
+        assert_eq!(text(REPLY, "/a~1b/m~0n").as_deref(), Some("é"));
+        assert_eq!(number(REPLY, "/"), Some(1.0));
+        assert_eq!(text(REPLY, "/none").as_deref(), Some("null"));
+        assert_eq!(text(REPLY, "").as_deref(), Some(REPLY));
+        assert_eq!(length(REPLY, "/achievements"), Some(2));
+        assert_eq!(length(REPLY, ""), Some(5));
+        assert_eq!(length("[]", ""), Some(0));
+    }
+
+    #[test]
+    fn what_is_not_there_is_none() {
+        for pointer in [
+            "total",
+            "/x",
+            "/achievements/2",
+            "/achievements/01",
+            "/achievements/+1",
+            "/achievements/-",
+            "/total/0",
+        ] {
+            assert!(at(REPLY, pointer).is_none(), "{pointer}");
+        }
+        assert_eq!(number(REPLY, "/achievements/0/name"), None);
+        assert_eq!(length(REPLY, "/total"), None);
+        assert_eq!(number("{", ""), None);
+        assert_eq!(number("1e999", ""), None);
+    }
+
+    #[test]
+    fn depth_is_limited_without_recursion() {
+        let deep = "[".repeat(20_000) + &"]".repeat(20_000);
+        let error = parse("user_json", &deep).unwrap_err();
+        assert!(error.message.starts_with("user_json: is nested deeper"));
+        assert!(is_json(&deep));
+        assert!(at(&deep, "/0/0/0").is_some());
+        assert!(parse("user_json", r#"{"a":"[[[[\"[["}"#).is_ok());
+    }
+
+    #[test]
+    fn a_name_given_twice_is_an_error() {
+        let error = Members::parse("args_json", r#"{"id":"1","id":"2"}"#).unwrap_err();
+        assert_eq!(error.message, "args_json: \"id\" is given twice");
+        let many: Vec<_> = (0..100_000)
+            .map(|number| format!("\"{number}\":0"))
+            .collect();
+        let text = format!("{{{}}}", many.join(","));
+        assert!(Members::parse("args_json", &text).is_ok());
+        let text = format!("{{{},\"99999\":1}}", many.join(","));
+        assert!(Members::parse("args_json", &text).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! The log callback: the one global of the library, and its only way to say anything.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use arc_swap::ArcSwapOption;
+
+use crate::sys;
+
+/// How much is logged. A level includes those above it.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing.
+    Off = 0,
+    /// Something was lost or refused: a dead event, a damaged file, a bug in the library.
+    Error = 1,
+    /// Something to look at: a paused queue, a call given up, a rate limit met.
+    Warn = 2,
+    /// Turning points: a client made or closed, a queue taken over.
+    Info = 3,
+    /// Each attempt of each request.
+    Debug = 4,
+}
+
+impl LogLevel {
+    /// The level of a number from C; a larger one means everything.
+    pub fn from_number(number: i32) -> Self {
+        match number {
+            i32::MIN..=0 => Self::Off,
+            1 => Self::Error,
+            2 => Self::Warn,
+            3 => Self::Info,
+            4.. => Self::Debug,
+        }
+    }
+}
+
+/// What the host wants to be called with.
+pub type Sink = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
+
+struct Slot {
+    sink: Sink,
+    /// Readers of another generation are gone without letting go of the slot.
+    generation: u32,
+}
+
+static LEVEL: AtomicI32 = AtomicI32::new(LogLevel::Off as i32);
+static SLOT: ArcSwapOption<Slot> = ArcSwapOption::const_empty();
+
+thread_local! {
+    static LOGGING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Replaces the sink. When it returns, the sink before it is not running in any thread and never
+/// will, unless the caller is inside it.
+pub fn set(level: LogLevel, sink: Option<Sink>) {
+    let level = if sink.is_some() { level } else { LogLevel::Off };
+    LEVEL.store(level as i32, Ordering::SeqCst);
+    let before = SLOT.swap(sink.map(|sink| {
+        Arc::new(Slot {
+            sink,
+            generation: sys::generation(),
+        })
+    }));
+    if let Some(before) = before
+        && !LOGGING.get()
+        && before.generation == sys::generation()
+    {
+        while Arc::strong_count(&before) > 1 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+pub fn enabled(level: LogLevel) -> bool {
+    level as i32 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// Logs what `message` makes, which is not called when nobody listens.
+pub fn log(level: LogLevel, message: impl FnOnce() -> String) {
+    if !enabled(level) || LOGGING.get() {
+        return;
+    }
+    let Some(slot) = SLOT.load_full() else { return };
+    let message = message();
+    LOGGING.set(true);
+    let _guard = Logging;
+    (slot.sink)(level, &message);
+}
+
+/// Whether this thread is inside the log callback.
+pub fn is_logging() -> bool {
+    LOGGING.get()
+}
+
+struct Logging;
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        LOGGING.set(false);
+    }
+}
+
+pub fn error(message: impl FnOnce() -> String) {
+    log(LogLevel::Error, message);
+}
+
+pub fn warn(message: impl FnOnce() -> String) {
+    log(LogLevel::Warn, message);
+}
+
+pub fn info(message: impl FnOnce() -> String) {
+    log(LogLevel::Info, message);
+}
+
+pub fn debug(message: impl FnOnce() -> String) {
+    log(LogLevel::Debug, message);
+}

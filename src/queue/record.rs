@@ -1,0 +1,318 @@
+//! A queued event as the store keeps it: JSON, so that a person can read it in the file. The event
+//! itself is an item of the service's batch; around it stands what the item has no place for.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::event::{self, Event, EventArgs};
+use crate::json::{self, Members};
+use crate::options::RequestOptions;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record<'a> {
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<(String, String)>,
+    /// The caller gave the idempotency key: then it is the caller's event and no other's part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_key: bool,
+    #[serde(borrow)]
+    pub event: &'a RawValue,
+}
+
+/// What of an event is looked at.
+#[derive(Debug, Deserialize)]
+pub struct Fields<'a> {
+    #[serde(borrow)]
+    pub key: Cow<'a, str>,
+    #[serde(borrow, rename = "idempotencyKey")]
+    pub idempotency_key: Cow<'a, str>,
+    #[serde(borrow)]
+    pub user: User<'a>,
+    pub value: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct User<'a> {
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+}
+
+/// An event that is to be kept, and its idempotency key.
+pub fn write(
+    args: &EventArgs<'_>,
+    tenant: Option<&str>,
+    allow_insecure_http: bool,
+    make_key: impl FnOnce() -> Result<String, Error>,
+) -> Result<(String, String), Error> {
+    let event = Event::check(args, &event::PARAMETERS)?;
+    let options = RequestOptions::parse("options_json", args.options_json, allow_insecure_http)?;
+    let RequestOptions {
+        api_key,
+        tenant_id,
+        base_url,
+        timeout,
+        max_retries,
+        additional_headers,
+        additional_query_parameters,
+        additional_body_parameters,
+    } = options;
+    for (given, option, why) in [
+        (
+            api_key.is_some(),
+            "api_key",
+            "a key is never written to the disk",
+        ),
+        (
+            base_url.is_some(),
+            "base_url",
+            "the queue has one destination, the client's",
+        ),
+        (
+            timeout.is_some(),
+            "timeout_in_seconds",
+            "the queue keeps an event until it is delivered; see \"max_age_in_seconds\"",
+        ),
+        (
+            max_retries.is_some(),
+            "max_retries",
+            "the queue tries until an event is delivered; see \"max_age_in_seconds\"",
+        ),
+    ] {
+        if given {
+            return Err(Error::invalid(format!(
+                "options_json: \"{option}\" does not go with an enqueued event: {why}"
+            )));
+        }
+    }
+    let idempotency_key = match event.idempotency_key {
+        Some(key) => key.to_owned(),
+        None => make_key()?,
+    };
+    let item = event.batch_item(&idempotency_key, &additional_body_parameters);
+    let plain = tenant_id.is_none()
+        && tenant.is_none()
+        && additional_headers.is_empty()
+        && additional_query_parameters.is_empty();
+    let record = if plain {
+        // The common case, without taking the event apart again.
+        let own = if event.idempotency_key.is_some() {
+            "\"own_key\":true,"
+        } else {
+            ""
+        };
+        format!("{{{own}\"event\":{item}}}")
+    } else {
+        let record = Record {
+            tenant: tenant_id.map(Cow::Owned).or(tenant.map(Cow::Borrowed)),
+            headers: additional_headers,
+            query: additional_query_parameters,
+            own_key: event.idempotency_key.is_some(),
+            event: raw(&item)?,
+        };
+        serde_json::to_string(&record).map_err(|error| Error::invalid(error.to_string()))?
+    };
+    Ok((record, idempotency_key))
+}
+
+impl<'a> Record<'a> {
+    pub fn parse(payload: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(payload).ok()
+    }
+
+    pub fn fields(&self) -> Option<Fields<'a>> {
+        serde_json::from_str(self.event.get()).ok()
+    }
+
+    /// The event as a batch has it, with another value if it was merged.
+    pub fn batch_item(&self, value: Option<f64>) -> Option<Cow<'a, str>> {
+        match value {
+            None => Some(Cow::Borrowed(self.event.get())),
+            Some(value) => self.rewrite(value, &[]).map(Cow::Owned),
+        }
+    }
+
+    /// The event as the body of a request of its own.
+    pub fn single_body(&self, value: Option<f64>) -> Option<String> {
+        let value = value.or_else(|| Some(self.fields()?.value))?;
+        self.rewrite(value, &["key", "idempotencyKey"])
+    }
+
+    fn rewrite(&self, value: f64, without: &[&str]) -> Option<String> {
+        let mut number = String::new();
+        event::write_number(&mut number, value);
+        let mut members: Members<'_> = serde_json::from_str(self.event.get()).ok()?;
+        members.0.retain(|(name, _)| !without.contains(&&**name));
+        for (name, member) in &mut members.0 {
+            if name == "value" {
+                *member = raw(&number).ok()?;
+            }
+        }
+        let mut out = String::with_capacity(self.event.get().len());
+        members.write(&mut out);
+        Some(out)
+    }
+
+    /// Whether the two differ in nothing but their value and their key, so that they may become one.
+    pub fn adds_up_with(&self, other: &Self) -> bool {
+        let alike = |record: &Self| {
+            let members: Option<Members<'a>> = serde_json::from_str(record.event.get()).ok();
+            members.map(|members| {
+                let mut rest: Vec<_> = members
+                    .0
+                    .into_iter()
+                    .filter(|(name, _)| name != "value" && name != "idempotencyKey")
+                    .map(|(name, value)| (name, value.get()))
+                    .collect();
+                rest.sort_unstable();
+                rest
+            })
+        };
+        !self.own_key
+            && !other.own_key
+            && self.tenant == other.tenant
+            && self.headers == other.headers
+            && self.query == other.query
+            && alike(self).is_some()
+            && alike(self) == alike(other)
+    }
+
+    /// Whether a batch can carry it.
+    pub fn fits_a_batch(&self) -> bool {
+        self.headers.is_empty() && self.query.is_empty()
+    }
+}
+
+/// The sum, if it is as exact as its parts: whole numbers up to 2^53.
+pub fn exact_sum(a: f64, b: f64) -> Option<f64> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    let sum = a + b;
+    let whole = a.fract() == 0.0 && b.fract() == 0.0;
+    let exact = sum.abs() <= LIMIT && sum - a == b;
+    (sum.is_finite() && (!whole || exact)).then_some(sum)
+}
+
+/// What `on_delivery` hears: `{"idempotencyKey","key","userId","response"|"error"}`.
+pub fn notice(fields: &Fields<'_>, result: Result<&str, &Error>) -> String {
+    let mut out = String::from("{\"idempotencyKey\":");
+    json::write_string(&mut out, &fields.idempotency_key);
+    out.push_str(",\"key\":");
+    json::write_string(&mut out, &fields.key);
+    out.push_str(",\"userId\":");
+    json::write_string(&mut out, &fields.user.id);
+    match result {
+        Ok(response) => {
+            out.push_str(",\"response\":");
+            out.push_str(response);
+        }
+        Err(error) => {
+            out.push_str(",\"error\":");
+            out.push_str(&serde_json::to_string(&error.view()).unwrap_or_default());
+        }
+    }
+    out.push('}');
+    out
+}
+
+fn raw(text: &str) -> Result<&RawValue, Error> {
+    serde_json::from_str(text).map_err(|error| Error::invalid(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args<'a>(value: f64, key: Option<&'a str>, options: Option<&'a str>) -> EventArgs<'a> {
+        EventArgs {
+            key: "words",
+            user_json: r#"{"id":"18"}"#,
+            value,
+            attributes_json: Some(r#"{"genre":"é"}"#),
+            idempotency_key: key,
+            options_json: options,
+        }
+    }
+
+    fn make(args: &EventArgs<'_>, tenant: Option<&str>) -> Result<String, Error> {
+        write(args, tenant, false, || Ok("made".to_owned())).map(|(record, _)| record)
+    }
+
+    #[test]
+    fn an_event_comes_back_as_it_was() {
+        let text = make(&args(2.5, None, None), None).unwrap();
+        let record = Record::parse(text.as_bytes()).unwrap();
+        let fields = record.fields().unwrap();
+        assert_eq!((&*fields.key, &*fields.idempotency_key), ("words", "made"));
+        assert_eq!((&*fields.user.id, fields.value), ("18", 2.5));
+        assert!(!record.own_key && record.fits_a_batch());
+        assert_eq!(
+            record.single_body(None).unwrap(),
+            r#"{"user":{"id":"18"},"value":2.5,"attributes":{"genre":"é"}}"#
+        );
+        assert_eq!(
+            record.batch_item(Some(7.0)).unwrap(),
+            r#"{"key":"words","idempotencyKey":"made","user":{"id":"18"},"value":7,"attributes":{"genre":"é"}}"#
+        );
+    }
+
+    #[test]
+    fn what_a_batch_has_no_place_for_is_kept_around_the_event() {
+        let options = r#"{"tenant_id":"t","additional_headers":{"X":"y"},"additional_query_parameters":{"q":1}}"#;
+        let text = make(&args(1.0, Some("mine"), Some(options)), Some("handle's")).unwrap();
+        let record = Record::parse(text.as_bytes()).unwrap();
+        assert_eq!(record.tenant.as_deref(), Some("t"));
+        assert_eq!(record.headers, [("X".into(), "y".into())]);
+        assert_eq!(record.query, [("q".into(), "1".into())]);
+        assert!(record.own_key && !record.fits_a_batch());
+    }
+
+    #[test]
+    fn options_that_a_queue_cannot_keep_are_refused() {
+        for option in [
+            r#"{"api_key":"k.secret"}"#,
+            r#"{"base_url":"https://x"}"#,
+            r#"{"timeout_in_seconds":1}"#,
+            r#"{"max_retries":1}"#,
+        ] {
+            let error = make(&args(1.0, None, Some(option)), None).unwrap_err();
+            assert!(error.message.contains("does not go with an enqueued event"));
+            assert!(!error.message.contains("secret"));
+        }
+    }
+
+    #[test]
+    fn only_what_differs_in_value_alone_adds_up() {
+        let one = make(&args(1.0, None, None), None).unwrap();
+        let two = make(&args(2.0, None, None), None).unwrap();
+        let owned = make(&args(2.0, Some("mine"), None), None).unwrap();
+        let other = make(
+            &EventArgs {
+                attributes_json: None,
+                ..args(2.0, None, None)
+            },
+            None,
+        )
+        .unwrap();
+        let tenant = make(&args(2.0, None, None), Some("t")).unwrap();
+        let record = |text: &'static str| Record::parse(text.as_bytes()).unwrap();
+        let [one, two, owned, other, tenant] =
+            [one, two, owned, other, tenant].map(|text| record(text.leak()));
+        assert!(one.adds_up_with(&two));
+        for different in [owned, other, tenant] {
+            assert!(!one.adds_up_with(&different));
+        }
+        assert_eq!(
+            exact_sum(9_007_199_254_740_991.0, 1.0),
+            Some(9_007_199_254_740_992.0)
+        );
+        assert_eq!(exact_sum(9_007_199_254_740_992.0, 1.0), None);
+        assert_eq!(exact_sum(0.5, 0.25), Some(0.75));
+        assert_eq!(exact_sum(f64::MAX, f64::MAX), None);
+    }
+}

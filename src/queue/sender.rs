@@ -1,0 +1,999 @@
+//! The queue's threads: they take what the backlog chooses, send it at the pace the service allows,
+//! and act on what became of it.
+//!
+//! One thread looks after the queue. When it is about to wait for the network and there is more to
+//! send, it leaves the post to another, which sends over a second connection only if the pace allows
+//! it before the first is back: so there are as many connections as the round trip needs.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::callback::{self, DeliveryCallback};
+use crate::calls::{AnyCallback, Finished};
+use crate::control::Control;
+use crate::engine::{Engine, Refusal};
+use crate::error::{Error, Status};
+use crate::json;
+use crate::lanes::LaneId;
+use crate::log;
+use crate::operations;
+use crate::options::{Callbacks, Delivery, Overflow, QueueOptions, RequestOptions};
+use crate::panics;
+use crate::queue::backlog::{Backlog, Item, Limits, Merged, Shipment, halves};
+use crate::queue::bell::{Bell, Rings};
+use crate::queue::pacer::Pacer;
+use crate::queue::record::{self, Record};
+use crate::queue::store::{Drain, Entry, Store, StoreError, Usage};
+use crate::request::{self, LaneName, Request};
+use crate::retry::Failure;
+use crate::stats::Now;
+use crate::sync::lock;
+use crate::sys;
+use crate::worker::run_callback;
+
+/// The window of events in memory.
+const WINDOW_EVENTS: usize = 4_096;
+const WINDOW_BYTES: usize = 8 << 20;
+/// Of those that were merged, only the place is in memory.
+const WINDOW_MEMBERS: usize = 1 << 16;
+/// The largest body of a batch.
+const BATCH_BYTES: usize = 4 << 20;
+/// How often the folder is looked at for events of other processes, and for the drain lock.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a thread without work stays, and the drain lock is kept.
+const IDLE: Duration = Duration::from_secs(10);
+/// More would only pile up at a service that does not answer.
+const MOST_THREADS: usize = 16;
+/// Callbacks not yet dispatched at which the queue waits for the host.
+const MOST_NOTICES: usize = 10_000;
+/// Auto delivery batches when there is more than single events can deliver in so many seconds.
+const KEEPS_UP: f64 = 5.0;
+/// A lane that falls to the queue is kept if it can be used this soon.
+const LANE_PATIENCE: Duration = Duration::from_millis(250);
+/// Answers of 2xx that cannot be read before an event is set aside.
+const MOST_UNREADABLE: u32 = 3;
+
+/// What the queue has once there are events.
+pub struct Sender {
+    pub store: Store,
+    pub bell: Arc<Bell>,
+    /// Rung when something has been delivered, for those who flush.
+    pub progress: Bell,
+    state: Mutex<State>,
+    threads: Mutex<Threads>,
+    callback: Mutex<Option<Arc<dyn DeliveryCallback>>>,
+    /// What the host is still to be told.
+    notices: Mutex<VecDeque<(Status, String)>>,
+    options: QueueOptions,
+    /// The Admin API is where the application API is: so batches may go there unasked.
+    knows_admin_api: bool,
+    /// The origin of the pacer's time.
+    start: Instant,
+}
+
+struct State {
+    drain: Option<Drain>,
+    /// The next look at the folder.
+    look_at: Instant,
+    /// When there last was something to send.
+    idle_since: Instant,
+    /// The store had no more when it was last read.
+    is_read: bool,
+    backlog: Backlog,
+    pacer: Pacer,
+    in_flight: u64,
+    controls: Vec<Control>,
+    /// Lanes that the queue has and does not use yet.
+    held: HashSet<LaneId>,
+    /// Lanes that the queue waits for.
+    awaited: HashSet<LaneId>,
+    paused: bool,
+    /// The key may send batches, as far as is known.
+    may_batch: bool,
+    /// Halved when the service finds a batch too large.
+    batch_limit: usize,
+    stopping: bool,
+}
+
+#[derive(Default)]
+struct Threads {
+    handles: Vec<JoinHandle<()>>,
+    alive: usize,
+    /// Those that look after the queue, not those that wait for the network or a callback.
+    on_post: usize,
+    stopping: bool,
+}
+
+/// What a thread is to do next.
+enum Action {
+    Send(Shipment, Control),
+    /// Nothing until then, unless the bell rings.
+    Wait(Instant),
+    /// Nothing until then, unless the bell rings or an event comes: then the thread may go.
+    Rest(Instant),
+    /// The next look at the folder, or an event.
+    Look(Instant),
+    Stop,
+}
+
+impl Sender {
+    pub fn new(
+        store: Store,
+        options: &QueueOptions,
+        knows_admin_api: bool,
+        callback: Option<Arc<dyn DeliveryCallback>>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            store,
+            bell: Arc::default(),
+            progress: Bell::default(),
+            state: Mutex::new(State {
+                drain: None,
+                look_at: now,
+                idle_since: now,
+                is_read: false,
+                backlog: Backlog::default(),
+                pacer: Pacer::new(options.requests_per_second),
+                in_flight: 0,
+                controls: Vec::new(),
+                held: HashSet::new(),
+                awaited: HashSet::new(),
+                paused: false,
+                may_batch: true,
+                batch_limit: options.batch_size,
+                stopping: false,
+            }),
+            threads: Mutex::default(),
+            callback: Mutex::new(callback),
+            notices: Mutex::default(),
+            options: options.clone(),
+            knows_admin_api,
+            start: now,
+        }
+    }
+
+    /// Keeps an event. It is safe when this returns.
+    pub fn keep(self: &Arc<Self>, engine: &Arc<Engine>, payload: &str) -> Result<(), Error> {
+        self.make_room(engine, payload.len() as u64)?;
+        self.store
+            .append(unix_ms(), payload.as_bytes())
+            .map_err(|error| storage("the event was not kept", &error))?;
+        self.bell.ring_for_event();
+        self.staff(engine);
+        Ok(())
+    }
+
+    fn make_room(&self, engine: &Engine, bytes: u64) -> Result<(), Error> {
+        let Some(_) = self.over(self.store.usage(), 1, bytes) else {
+            return Ok(());
+        };
+        // Another process may have delivered some.
+        let usage = self
+            .store
+            .recount()
+            .map_err(|error| storage("the queue could not be counted", &error))?;
+        let Some((option, limit)) = self.over(usage, 1, bytes) else {
+            return Ok(());
+        };
+        if self.options.overflow == Overflow::DropOldest && self.drop_oldest(engine, bytes) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Status::QueueFull,
+            format!(
+                "queue: \"{option}\" ({limit}) is reached, and the event was not kept; deliver what is there, \
+                 raise it, or set \"overflow\" to \"drop_oldest\""
+            ),
+        ))
+    }
+
+    /// The limit that so much more would break.
+    fn over(&self, usage: Usage, events: u64, bytes: u64) -> Option<(&'static str, u64)> {
+        let options = &self.options;
+        if usage.events + events > options.max_events {
+            Some(("max_events", options.max_events))
+        } else if usage.events > 0 && usage.bytes + bytes > options.max_bytes {
+            Some(("max_bytes", options.max_bytes))
+        } else {
+            None
+        }
+    }
+
+    /// Drops old events until there is room. True also where another process drains, which trims
+    /// the queue when it next looks.
+    fn drop_oldest(&self, engine: &Engine, bytes: u64) -> bool {
+        let mut state = lock(&self.state);
+        self.look(&mut state, Instant::now());
+        if state.drain.is_none() {
+            return true;
+        }
+        let made_room = self.trim(&mut state, engine, 1, bytes);
+        drop(state);
+        // Its thread tells the host.
+        self.bell.ring();
+        made_room
+    }
+
+    /// Drops the oldest until so much more fits.
+    fn trim(&self, state: &mut State, engine: &Engine, events: u64, bytes: u64) -> bool {
+        while self.over(self.store.usage(), events, bytes).is_some() {
+            if state.backlog.len() == 0 {
+                self.fill(state, engine);
+            }
+            let Some(item) = state.backlog.take_oldest() else {
+                return false;
+            };
+            engine.stats.dropped.add(item.events());
+            let error = Error::new(
+                Status::QueueFull,
+                "queue: dropped as the oldest, to make room (\"overflow\": \"drop_oldest\")",
+            );
+            self.end(state, &[item], Err(&error));
+        }
+        true
+    }
+
+    /// Sees to it that somebody looks after the queue.
+    pub fn staff(self: &Arc<Self>, engine: &Arc<Engine>) {
+        let mut threads = lock(&self.threads);
+        if threads.on_post > 0 || threads.alive >= MOST_THREADS || threads.stopping {
+            return;
+        }
+        threads.handles.retain(|handle| !handle.is_finished());
+        let (sender, engine) = (Arc::clone(self), Arc::clone(engine));
+        let body = move || {
+            if panics::catch(|| sender.work(&engine)).is_err() {
+                // The next event, flush or close starts another.
+                let mut threads = lock(&sender.threads);
+                threads.on_post -= 1;
+                threads.alive -= 1;
+            }
+        };
+        match sys::spawn("trophy-queue", body) {
+            Ok(handle) => {
+                threads.handles.push(handle);
+                threads.alive += 1;
+                threads.on_post += 1;
+            }
+            Err(error) => log::warn(|| {
+                format!("queue: no thread could be started, and the events wait: {error}")
+            }),
+        }
+    }
+
+    fn work(self: &Arc<Self>, engine: &Arc<Engine>) {
+        loop {
+            let rings = self.bell.rings();
+            let action = {
+                let mut state = lock(&self.state);
+                self.plan(&mut state, engine)
+            };
+            self.tell(engine);
+            match action {
+                Action::Send(shipment, control) => {
+                    let has_more = lock(&self.state).has_more();
+                    self.away(engine, has_more, || {
+                        self.ship(engine, shipment, &control);
+                    });
+                    self.tell(engine);
+                }
+                Action::Wait(until) => {
+                    self.bell.wait(rings, until, false);
+                }
+                Action::Rest(until) => {
+                    if !self.bell.wait(rings, until, true) && self.retire(rings) {
+                        return;
+                    }
+                }
+                Action::Look(at) => {
+                    self.bell.wait(rings, at, true);
+                }
+                Action::Stop => {
+                    let mut threads = lock(&self.threads);
+                    threads.on_post -= 1;
+                    threads.alive -= 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Does something that takes time, while another thread may look after the queue.
+    fn away(self: &Arc<Self>, engine: &Arc<Engine>, has_more: bool, action: impl FnOnce()) {
+        lock(&self.threads).on_post -= 1;
+        let _back = Back(&self.threads);
+        if has_more {
+            self.staff(engine);
+        }
+        action();
+    }
+
+    /// The thread goes, unless something came up. The last one lets another process drain.
+    fn retire(&self, rings: Rings) -> bool {
+        let mut state = lock(&self.state);
+        let mut threads = lock(&self.threads);
+        if self.bell.rings() != rings {
+            return false;
+        }
+        threads.on_post -= 1;
+        threads.alive -= 1;
+        if threads.alive == 0 {
+            state.drain = None;
+            state.backlog = Backlog::default();
+            // What crowded the service then says nothing about the next event.
+            state.pacer = Pacer::new(self.options.requests_per_second);
+        }
+        true
+    }
+
+    fn plan(&self, state: &mut State, engine: &Engine) -> Action {
+        let now = Instant::now();
+        if state.stopping {
+            return Action::Stop;
+        }
+        let next = self.start + state.pacer.next_at();
+        let unused = self.take_granted(state, next <= now + LANE_PATIENCE);
+        engine.calls.leave_lanes(unused);
+
+        self.look(state, now);
+        if state.drain.is_none() {
+            // Another process drains. This one stays to take over, as long as there is something.
+            let is_empty = self.store.recount().is_ok_and(|usage| usage.events == 0);
+            return match is_empty {
+                true => Action::Rest(now + IDLE),
+                false => Action::Look(state.look_at),
+            };
+        }
+        self.fill(state, engine);
+        self.expire(state, engine);
+        if self.options.overflow == Overflow::DropOldest {
+            self.trim(state, engine, 0, 0);
+        }
+        if state.paused || state.backlog.len() == 0 {
+            return match self.options.path.is_some() {
+                // Events of other processes do not ring.
+                true if state.idle_since.elapsed() < IDLE => Action::Look(now + LOOK),
+                _ => Action::Rest(now + IDLE),
+            };
+        }
+        state.idle_since = now;
+        if engine.options.callbacks == Callbacks::Dispatch
+            && engine.calls.callbacks_due() > MOST_NOTICES
+        {
+            return Action::Wait(now + LOOK);
+        }
+        if next > now {
+            return Action::Wait(next);
+        }
+        let shipment = self.choose(state, engine);
+        // Lanes that fell to the queue and are not used now are asked for again.
+        engine.calls.leave_lanes(std::mem::take(&mut state.held));
+        match shipment {
+            None => Action::Wait(now + LOOK),
+            Some(shipment) => self.depart(state, engine, shipment, now),
+        }
+    }
+
+    /// Takes in the lanes that fell to the queue; gives back those that it cannot use soon.
+    fn take_granted(&self, state: &mut State, soon: bool) -> Vec<LaneId> {
+        let granted = self.bell.take_granted();
+        for lane in &granted {
+            state.awaited.remove(lane);
+        }
+        if soon && !state.paused {
+            state.held.extend(granted);
+            return Vec::new();
+        }
+        granted
+    }
+
+    /// Takes the drain lock if it is free.
+    fn look(&self, state: &mut State, now: Instant) {
+        if state.drain.is_some() || now < state.look_at {
+            return;
+        }
+        state.look_at = now + LOOK;
+        match self.store.try_drain() {
+            Ok(Some(drain)) => {
+                log::info(|| "queue: this process delivers the events".to_owned());
+                state.drain = Some(drain);
+                state.backlog = Backlog::default();
+                state.idle_since = now;
+            }
+            Ok(None) => {}
+            Err(error) => log::warn(|| format!("queue: the drain lock failed: {error}")),
+        }
+    }
+
+    /// Reads events into the window.
+    fn fill(&self, state: &mut State, engine: &Engine) {
+        let Some(drain) = &mut state.drain else {
+            return;
+        };
+        state.is_read = false;
+        while state.backlog.len() < WINDOW_EVENTS
+            && state.backlog.bytes() < WINDOW_BYTES
+            && state.backlog.members() < WINDOW_MEMBERS
+        {
+            let events = WINDOW_EVENTS - state.backlog.len();
+            let bytes = WINDOW_BYTES - state.backlog.bytes();
+            let entries = match drain.read(events, bytes) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    log::error(|| format!("queue: the folder could not be read: {error}"));
+                    break;
+                }
+            };
+            if entries.is_empty() {
+                state.is_read = true;
+                break;
+            }
+            let mut unreadable = Vec::new();
+            for entry in entries {
+                let place = entry.place;
+                match self.item(&mut state.backlog, engine, entry) {
+                    Some(item) if self.options.coalesce => {
+                        if let Some(item) = state.backlog.join(item) {
+                            state.backlog.add(item);
+                        }
+                    }
+                    Some(item) => state.backlog.add(item),
+                    None => unreadable.push(place),
+                }
+            }
+            for place in unreadable {
+                engine.stats.dead.add(1);
+                log::error(|| "queue: a sound record holds no event; it is set aside".to_owned());
+                let text = drain
+                    .reread(place)
+                    .map(|entry| String::from_utf8_lossy(&entry.payload).into_owned())
+                    .unwrap_or_default();
+                let line = format!("{{\"unreadable\":{}}}", json::quote(&text));
+                report(drain.bury(&line));
+                report(drain.settle(&[place]));
+            }
+        }
+        for damage in drain.take_damage() {
+            engine.stats.damaged.add(1);
+            log::error(|| format!("queue: damage was set aside: {damage:?}"));
+        }
+    }
+
+    /// A stored event as an item.
+    fn item(&self, backlog: &mut Backlog, engine: &Engine, entry: Entry) -> Option<Item> {
+        let record = Record::parse(&entry.payload)?;
+        let fields = record.fields()?;
+        Some(Item {
+            number: backlog.number(),
+            place: entry.place,
+            at_ms: entry.at_ms,
+            lane: engine.lane_id(record.tenant.as_deref(), &fields.user.id, &fields.key),
+            tenant: record.tenant.as_deref().map(Arc::from),
+            fits_a_batch: record.fits_a_batch(),
+            attempted: entry.attempted,
+            merged: entry.merged.map(|merge| Merged {
+                value: merge.value,
+                recorded: merge.members.len(),
+                members: merge.members,
+            }),
+            unreadable: 0,
+            payload: entry.payload,
+        })
+    }
+
+    fn expire(&self, state: &mut State, engine: &Engine) {
+        let Some(max_age) = self.options.max_age else {
+            return;
+        };
+        let oldest = unix_ms().saturating_sub(max_age.as_millis() as u64);
+        let expired = state.backlog.take_older_than(oldest);
+        if expired.is_empty() {
+            return;
+        }
+        engine
+            .stats
+            .expired
+            .add(expired.iter().map(Item::events).sum());
+        let error = Error::new(
+            Status::Expired,
+            "queue: not delivered within \"max_age_in_seconds\"",
+        );
+        self.end(state, &expired, Err(&error));
+    }
+
+    fn choose(&self, state: &mut State, engine: &Engine) -> Option<Shipment> {
+        let wants_batch = match self.options.delivery {
+            Delivery::Single => false,
+            Delivery::Batch => true,
+            Delivery::Auto => {
+                // As long as single events keep up, their replies tell of achievements.
+                let waiting = match self.options.coalesce && state.is_read {
+                    true => state.backlog.len() as u64,
+                    false => self.store.usage().events.saturating_sub(state.in_flight),
+                };
+                self.knows_admin_api && waiting as f64 > self.options.requests_per_second * KEEPS_UP
+            }
+        };
+        let limits = Limits {
+            events: match wants_batch && state.may_batch {
+                true => state.batch_limit,
+                false => 1,
+            },
+            bytes: BATCH_BYTES,
+        };
+        let State {
+            backlog,
+            held,
+            awaited,
+            ..
+        } = state;
+        let mut shipment = backlog.choose(limits, |lane| {
+            if held.remove(&lane) {
+                return true;
+            }
+            if awaited.contains(&lane) {
+                return false;
+            }
+            let is_free = engine.calls.enter_for_queue(lane, &self.bell);
+            if !is_free {
+                awaited.insert(lane);
+            }
+            is_free
+        })?;
+        shipment.batch &= self.options.delivery == Delivery::Batch || shipment.items.len() > 1;
+        Some(shipment)
+    }
+
+    /// Puts the attempt on record, before its first byte is sent.
+    fn depart(
+        &self,
+        state: &mut State,
+        engine: &Engine,
+        mut shipment: Shipment,
+        now: Instant,
+    ) -> Action {
+        let Some(drain) = &mut state.drain else {
+            return Action::Look(state.look_at);
+        };
+        let fresh = shipment.items.iter_mut().filter(|item| !item.attempted);
+        let mut places = Vec::new();
+        let mut result = Ok(());
+        for item in fresh {
+            if let Some(merged) = &mut item.merged
+                && merged.recorded < merged.members.len()
+                && result.is_ok()
+            {
+                let new = &merged.members[merged.recorded..];
+                result = drain.merge(item.place, new, merged.value);
+                if result.is_ok() {
+                    merged.recorded = merged.members.len();
+                }
+            }
+            places.push(item.place);
+        }
+        if result.is_ok() && !places.is_empty() {
+            result = drain.attempt(&places);
+        }
+        if let Err(error) = result {
+            // Sent all the same, a merged event could count twice after a crash.
+            log::warn(|| {
+                format!("queue: an attempt could not be put on record, and waits: {error}")
+            });
+            let lanes = shipment.lanes();
+            state.backlog.landed(&lanes);
+            state.backlog.put_back(shipment.items);
+            engine.calls.leave_lanes(lanes);
+            return Action::Wait(now + LOOK);
+        }
+        for item in &mut shipment.items {
+            item.attempted = true;
+        }
+        state.in_flight += shipment.items.iter().map(Item::events).sum::<u64>();
+        state.pacer.started(now - self.start);
+        let control = Control::new();
+        state.controls.push(control.clone());
+        Action::Send(shipment, control)
+    }
+
+    /// Sends it and acts on what became of it.
+    fn ship(&self, engine: &Engine, shipment: Shipment, control: &Control) {
+        let tenant = shipment.items.first().and_then(|item| item.tenant.clone());
+        let deadline = Instant::now() + engine.options.attempt_timeout;
+        let result = match request_of(&shipment) {
+            Some(request) => engine.send(&request, tenant.as_deref(), deadline, control, true),
+            None => Err(Refusal {
+                error: Error::new(Status::Storage, "queue: the record holds no event"),
+                failure: Failure::Final,
+                stale: false,
+            }),
+        };
+
+        let lanes = shipment.lanes();
+        let mut state = lock(&self.state);
+        state.controls.retain(|other| !other.is(control));
+        state.in_flight -= shipment.items.iter().map(Item::events).sum::<u64>();
+        state.backlog.landed(&lanes);
+        self.settle(&mut state, engine, shipment, result);
+        drop(state);
+
+        engine.calls.leave_lanes(lanes);
+        self.bell.ring();
+        self.progress.ring();
+        if self.store.usage().events == 0 {
+            engine.calls.look_again();
+        }
+    }
+
+    fn settle(
+        &self,
+        state: &mut State,
+        engine: &Engine,
+        shipment: Shipment,
+        result: Result<String, Refusal>,
+    ) {
+        let now = self.start.elapsed();
+        let random = engine.random.fraction();
+        let Shipment { mut items, batch } = shipment;
+        let refusal = match result {
+            Ok(reply) => {
+                state.pacer.succeeded(now);
+                engine
+                    .stats
+                    .delivered
+                    .add(items.iter().map(Item::events).sum());
+                self.end(state, &items, Ok(&reply));
+                return;
+            }
+            Err(refusal) => refusal,
+        };
+        let mut error = refusal.error;
+        error.details.attempts = 1;
+        let retry_after = error.details.retry_after;
+        let http_status = error.details.http_status;
+        match error.status {
+            Status::Cancelled => {
+                state.pacer.failed(now, true, None, random);
+                state.backlog.put_back(items);
+            }
+            Status::Unauthorized | Status::Forbidden if batch => {
+                state.pacer.succeeded(now);
+                state.may_batch = false;
+                log::info(|| {
+                    "queue: this API key may send no batches; events go one by one".to_owned()
+                });
+                state.backlog.put_back(items);
+            }
+            Status::Unauthorized | Status::Forbidden => {
+                state.pacer.succeeded(now);
+                state.paused = true;
+                log::warn(|| {
+                    format!(
+                        "queue: paused, and every event kept, until trophy_client_set_api_key() or a new client: {}",
+                        error.message
+                    )
+                });
+                state.backlog.put_back(items);
+            }
+            Status::RateLimited => {
+                state.pacer.limited(now, retry_after, random);
+                state.backlog.put_back(items);
+            }
+            Status::InvalidResponse => {
+                // The key makes it safe to ask again what became of it.
+                state.pacer.failed(now, true, retry_after, random);
+                for item in &mut items {
+                    item.unreadable += 1;
+                }
+                let (dead, kept): (Vec<_>, Vec<_>) = items
+                    .into_iter()
+                    .partition(|item| item.unreadable >= MOST_UNREADABLE);
+                state.backlog.put_back(kept);
+                self.bury(state, engine, &dead, &error);
+            }
+            _ if http_status == Some(413) && items.len() > 1 => {
+                state.pacer.succeeded(now);
+                state.batch_limit = (items.len() / 2).max(1);
+                state.backlog.put_back(items);
+            }
+            _ if http_status.is_some_and(|code| (400..500).contains(&code) && code != 408)
+                || refusal.failure == Failure::Final && error.status == Status::Storage =>
+            {
+                state.pacer.succeeded(now);
+                if items.len() > 1 {
+                    let parts = parts_of(&items, error.status);
+                    state.backlog.put_back_in_parts(items, parts);
+                } else {
+                    self.bury(state, engine, &items, &error);
+                }
+            }
+            _ => {
+                let sent = refusal.failure != Failure::NoAnswer { sent: false };
+                state.pacer.failed(now, sent, retry_after, random);
+                log::warn(|| format!("queue: kept, and tried again: {}", error.message));
+                state.backlog.put_back(items);
+            }
+        }
+    }
+
+    /// Sets events aside that the service will never take.
+    fn bury(&self, state: &mut State, engine: &Engine, items: &[Item], error: &Error) {
+        for item in items {
+            engine.stats.dead.add(item.events());
+            log::error(|| format!("queue: an event is dead: {}", error.message));
+        }
+        if let Some(drain) = &mut state.drain {
+            for item in items {
+                for entry in entries_of(drain, item) {
+                    let Some(record) = Record::parse(&entry.payload) else {
+                        continue;
+                    };
+                    let line = format!(
+                        "{{\"enqueuedAtMs\":{},\"tenant\":{},\"event\":{},\"error\":{}}}",
+                        entry.at_ms,
+                        record
+                            .tenant
+                            .as_deref()
+                            .map_or_else(|| "null".to_owned(), json::quote),
+                        record.event,
+                        serde_json::to_string(&error.view()).unwrap_or_default()
+                    );
+                    report(drain.bury(&line));
+                }
+            }
+        }
+        self.end(state, items, Err(error));
+    }
+
+    /// These events have come to their end: they leave the store, and the host hears of them.
+    fn end(&self, state: &mut State, items: &[Item], result: Result<&str, &Error>) {
+        let Some(drain) = &mut state.drain else {
+            return;
+        };
+        if lock(&self.callback).is_some() {
+            let status = result.err().map_or(Status::Ok, |error| error.status);
+            let mut notices = lock(&self.notices);
+            for item in items {
+                for entry in entries_of(drain, item) {
+                    let fields = Record::parse(&entry.payload).and_then(|record| record.fields());
+                    if let Some(fields) = fields {
+                        notices.push_back((status, record::notice(&fields, result)));
+                    }
+                }
+            }
+        }
+        let places: Vec<_> = items.iter().map(|item| item.place).collect();
+        report(drain.settle(&places));
+    }
+
+    /// Tells the host what became of its events. With no lock held.
+    fn tell(self: &Arc<Self>, engine: &Arc<Engine>) {
+        if lock(&self.notices).is_empty() {
+            return;
+        }
+        let Some(callback) = lock(&self.callback).clone() else {
+            lock(&self.notices).clear();
+            return;
+        };
+        let next = || {
+            let (status, json) = lock(&self.notices).pop_front()?;
+            Some(Finished {
+                callback: AnyCallback::Delivery(Arc::clone(&callback)),
+                status,
+                json,
+            })
+        };
+        match engine.options.callbacks {
+            Callbacks::Dispatch => {
+                while let Some(finished) = next() {
+                    engine.calls.push_finished(finished);
+                }
+            }
+            Callbacks::Worker => {
+                let has_more = lock(&self.state).has_more();
+                self.away(engine, has_more, || {
+                    while let Some(finished) = engine.calls.calling(next) {
+                        run_callback(finished);
+                        engine.calls.called();
+                    }
+                });
+            }
+        }
+    }
+
+    /// Events that are not delivered, as far as can be known.
+    pub fn undelivered(&self) -> u64 {
+        let is_drainer = lock(&self.state).drain.is_some();
+        if !is_drainer && let Ok(usage) = self.store.recount() {
+            return usage.events;
+        }
+        self.store.usage().events
+    }
+
+    /// Waits until everything is delivered, at most until `until`. Returns how much is left.
+    pub fn flush(self: &Arc<Self>, engine: &Arc<Engine>, until: Option<Instant>) -> u64 {
+        loop {
+            let rings = self.progress.rings();
+            let undelivered = self.undelivered();
+            let now = Instant::now();
+            if undelivered == 0 || until.is_some_and(|until| until <= now) {
+                return undelivered;
+            }
+            self.staff(engine);
+            // Another process may be the one that delivers.
+            let look = now + LOOK / 2;
+            let wait = until.map_or(look, |until| until.min(look));
+            self.progress.wait(rings, wait, false);
+        }
+    }
+
+    pub fn resume(self: &Arc<Self>, engine: &Arc<Engine>) {
+        let mut state = lock(&self.state);
+        state.paused = false;
+        state.may_batch = true;
+        drop(state);
+        self.bell.ring();
+        self.staff(engine);
+    }
+
+    /// Once this returns, the callback before it runs no more, unless this is called from inside it.
+    pub fn set_callback(&self, engine: &Engine, callback: Option<Arc<dyn DeliveryCallback>>) {
+        let before = std::mem::replace(&mut *lock(&self.callback), callback);
+        let Some(before) = before else { return };
+        engine.calls.forget_deliveries(&before);
+        // A callback may use its own `user_data` until it returns.
+        while !callback::is_inside() && Arc::strong_count(&before) > 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        let state = lock(&self.state);
+        let usage = self.store.usage();
+        Now {
+            queued: usage.events.saturating_sub(state.in_flight),
+            in_flight: state.in_flight,
+            bytes_on_disk: match self.options.path {
+                Some(_) => usage.bytes,
+                None => 0,
+            },
+            paused: state.paused,
+            requests_per_second: state.pacer.rate(),
+            ..Now::default()
+        }
+    }
+
+    /// Ends the threads' work: what is under way is cancelled, and stays in the store.
+    pub fn stop(&self) {
+        lock(&self.threads).stopping = true;
+        let mut state = lock(&self.state);
+        state.stopping = true;
+        for control in &state.controls {
+            control.cancel();
+        }
+        drop(state);
+        self.bell.ring();
+        self.progress.ring();
+    }
+
+    pub fn join(&self) {
+        let handles = std::mem::take(&mut lock(&self.threads).handles);
+        for handle in handles {
+            // A thread that panicked has been logged.
+            let _ = handle.join();
+        }
+        // The next process may drain now.
+        lock(&self.state).drain = None;
+    }
+}
+
+/// The thread is back on its post, also after a panic.
+struct Back<'a>(&'a Mutex<Threads>);
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        lock(self.0).on_post += 1;
+    }
+}
+
+impl State {
+    /// There is something to send besides what is under way.
+    fn has_more(&self) -> bool {
+        self.backlog.len() > 0 || !self.is_read
+    }
+}
+
+/// The records that an item stands for: its own, and those merged into it.
+fn entries_of(drain: &Drain, item: &Item) -> Vec<Entry> {
+    std::iter::once(&item.place)
+        .chain(item.members())
+        .filter_map(|place| drain.reread(*place).ok())
+        .collect()
+}
+
+/// A refused batch in parts: by metric where one of them is missing, else in halves.
+fn parts_of(items: &[Item], status: Status) -> Vec<Vec<u64>> {
+    if status == Status::NotFound {
+        let mut by_key: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for item in items {
+            let key = Record::parse(&item.payload)
+                .and_then(|record| record.fields())
+                .map(|fields| fields.key.into_owned())
+                .unwrap_or_default();
+            by_key.entry(key).or_default().push(item.number);
+        }
+        if by_key.len() > 1 {
+            return by_key.into_values().collect();
+        }
+    }
+    halves(items)
+}
+
+fn request_of(shipment: &Shipment) -> Option<Request> {
+    if shipment.batch {
+        return batch_request(&shipment.items);
+    }
+    single_request(shipment.items.first()?)
+}
+
+fn batch_request(items: &[Item]) -> Option<Request> {
+    let mut body = String::with_capacity(items.iter().map(|item| item.payload.len() + 1).sum());
+    for item in items {
+        body.push(if body.is_empty() { '[' } else { ',' });
+        let record = Record::parse(&item.payload)?;
+        body.push_str(&record.batch_item(item.merged.as_ref().map(|merged| merged.value))?);
+    }
+    body.push(']');
+    let operation = operations::find(operations::EVENT_BATCH)?;
+    Some(Request {
+        operation,
+        path: operation.path.to_owned(),
+        body: Some(body),
+        idempotency_key: None,
+        // Each of its events has a key.
+        repeatable: true,
+        lane: None,
+        options: RequestOptions::default(),
+    })
+}
+
+fn single_request(item: &Item) -> Option<Request> {
+    let record = Record::parse(&item.payload)?;
+    let fields = record.fields()?;
+    let operation = operations::find(operations::EVENT)?;
+    let path = request::path_of(operation, &[&fields.key], "").ok()?;
+    Some(Request {
+        operation,
+        path: path + &request::query_string(&record.query),
+        body: Some(record.single_body(item.merged.as_ref().map(|merged| merged.value))?),
+        idempotency_key: Some(fields.idempotency_key.clone().into_owned()),
+        repeatable: true,
+        lane: Some(LaneName {
+            user: fields.user.id.into_owned(),
+            metric: fields.key.into_owned(),
+        }),
+        options: RequestOptions {
+            additional_headers: record.headers,
+            ..RequestOptions::default()
+        },
+    })
+}
+
+/// A bookkeeping write that failed: the store remembers it for this process, and tries again.
+fn report(result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        log::warn(|| format!("queue: {error}"));
+    }
+}
+
+pub fn storage(what: &str, error: &StoreError) -> Error {
+    Error::new(Status::Storage, format!("queue: {what}: {error}"))
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_millis() as u64)
+}

@@ -1,0 +1,169 @@
+//! The queue's store: append-only segments of checksummed records, kept through crashes and restarts.
+//!
+//! Every process appends to segments of its own, so that no append waits for another process; one
+//! process at a time drains them all. `format.rs` shows the whole of what is on disk.
+
+mod acks;
+mod census;
+mod damage;
+mod dead;
+mod drain;
+mod folder;
+mod format;
+mod memory;
+mod reader;
+mod scan;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+pub use damage::Damage;
+pub use drain::Drain;
+pub use folder::{File, Folder, OsFolder};
+pub use format::MAX_PAYLOAD;
+pub use memory::MemoryFolder;
+pub use reader::{Entry, Merge, Place};
+
+use census::Census;
+use segment::Writer;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub durability: Durability,
+    /// A segment is full at this size; one event may exceed it.
+    pub segment_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            durability: Durability::Process,
+            segment_bytes: 1 << 20,
+        }
+    }
+}
+
+/// What an event survives once `append` has returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A crash of the process: it was written to the operating system.
+    Process,
+    /// A loss of power: it was synced to the disk.
+    Power,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Not settled, as far as this process knows.
+    pub events: u64,
+    /// Segments and their ack files.
+    pub bytes: u64,
+}
+
+/// A system call that failed, on which file, in the operating system's words.
+#[derive(Clone, Debug)]
+pub struct StoreError {
+    kind: io::ErrorKind,
+    message: String,
+}
+
+impl StoreError {
+    fn new(folder: &dyn Folder, doing: &str, name: &str, words: &io::Error) -> StoreError {
+        let path = if name.is_empty() {
+            folder.path().to_owned()
+        } else {
+            folder.path().join(name)
+        };
+        let message = format!("cannot {doing} {}: {words}", path.display());
+        StoreError {
+            kind: words.kind(),
+            message,
+        }
+    }
+
+    pub fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+pub struct Store {
+    folder: Arc<dyn Folder>,
+    census: Arc<Census>,
+    writer: Writer,
+    options: Options,
+    held_events: bool,
+}
+
+impl Store {
+    /// Fails only if the folder cannot be written, read or locked, never for what is in it. Reads no
+    /// more than names, sizes, acks and the segments that were not sealed.
+    pub fn open(folder: Box<dyn Folder>, options: Options) -> Result<Store, StoreError> {
+        let folder: Arc<dyn Folder> = Arc::from(folder);
+        let probe = format!("{}.tmp", segment::random_stem(0));
+        let error = |doing, name, words: &_| StoreError::new(&*folder, doing, name, words);
+        let file = folder
+            .create(&probe)
+            .map_err(|words| error("write to", "", &words))?;
+        let locked = file.try_lock();
+        drop(file);
+        folder
+            .remove(&probe)
+            .map_err(|words| error("write to", "", &words))?;
+        locked.map_err(|words| error("lock files in", "", &words))?;
+        folder
+            .append(drain::LOCK)
+            .map_err(|words| error("open", drain::LOCK, &words))?;
+
+        let census = Arc::new(Census::default());
+        census
+            .recount(&*folder)
+            .map_err(|words| error("read", "", &words))?;
+        let held_events = census.usage().events > 0;
+        let writer = Writer::new(Arc::clone(&folder), Arc::clone(&census), options);
+        Ok(Store {
+            folder,
+            census,
+            writer,
+            options,
+            held_events,
+        })
+    }
+
+    /// Keeps an event. It is durable, as chosen, when this returns; after an error it is not there.
+    pub fn append(&self, at_ms: u64, payload: &[u8]) -> Result<(), StoreError> {
+        self.writer.append(at_ms, payload)
+    }
+
+    /// Costs no system call; other processes' events are those of the last `recount`.
+    pub fn usage(&self) -> Usage {
+        self.census.usage()
+    }
+
+    /// Looks at the folder again, for what other processes appended and drained.
+    pub fn recount(&self) -> Result<Usage, StoreError> {
+        let recounted = self.census.recount(&*self.folder);
+        recounted.map_err(|words| StoreError::new(&*self.folder, "read", "", &words))?;
+        Ok(self.usage())
+    }
+
+    /// Whether undelivered events were there when this was opened.
+    pub fn holds_events(&self) -> bool {
+        self.held_events
+    }
+
+    /// Becomes the one that drains the folder; `None` if another is, in this process or elsewhere.
+    pub fn try_drain(&self) -> Result<Option<Drain>, StoreError> {
+        Drain::begin(&self.folder, &self.census, self.options.durability)
+    }
+}

@@ -1,0 +1,351 @@
+//! Random histories against a simple model.
+
+use super::*;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append {
+        writer: usize,
+        length: usize,
+    },
+    Read {
+        most: usize,
+    },
+    Attempt(Vec<Index>),
+    Merge {
+        leader: Index,
+        members: Vec<Index>,
+        value: f64,
+    },
+    Settle(Vec<Index>),
+    Recount,
+    /// Another drain takes over.
+    Hand,
+    /// All stores are closed and opened again.
+    Restart,
+    /// The process dies.
+    Kill,
+    /// The machine dies: of what was not synced, this part stays.
+    PowerCut(f64),
+}
+
+fn steps(crash: impl Strategy<Value = Step>) -> impl Strategy<Value = Vec<Step>> {
+    let indices = || prop::collection::vec(any::<Index>(), 1..4);
+    let step = prop_oneof![
+        12 => (0..2usize, 0..80usize).prop_map(|(writer, length)| Step::Append { writer, length }),
+        6 => (1..6usize).prop_map(|most| Step::Read { most }),
+        3 => indices().prop_map(Step::Attempt),
+        3 => (any::<Index>(), indices(), -9.0..9.0)
+            .prop_map(|(leader, members, value)| Step::Merge { leader, members, value }),
+        5 => indices().prop_map(Step::Settle),
+        1 => Just(Step::Recount),
+        1 => Just(Step::Hand),
+        1 => Just(Step::Restart),
+        1 => crash,
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+/// What must be true of an event, by its number.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    writer: usize,
+    settled: bool,
+    attempted: bool,
+    leader: Option<usize>,
+    merged: Option<(f64, Vec<usize>)>,
+}
+
+struct Model {
+    folder: MemoryFolder,
+    options: Options,
+    stores: Vec<Store>,
+    drain: Option<Drain>,
+    events: Vec<Known>,
+    /// Of this drain: the event's number.
+    given: BTreeMap<Place, usize>,
+    /// A power cut may have taken what was not synced: what is not certain is learned anew.
+    unsure: bool,
+}
+
+impl Model {
+    fn new(durability: Durability) -> Model {
+        let mut model = Model {
+            folder: MemoryFolder::default(),
+            options: Options {
+                durability,
+                segment_bytes: 400,
+            },
+            stores: Vec::new(),
+            drain: None,
+            events: Vec::new(),
+            given: BTreeMap::new(),
+            unsure: false,
+        };
+        model.start();
+        model
+    }
+
+    fn start(&mut self) {
+        let store = || Store::open(Box::new(self.folder.clone()), self.options).unwrap();
+        self.stores = vec![store(), store()];
+        self.hand();
+    }
+
+    fn hand(&mut self) {
+        self.drain = None;
+        self.drain = Some(self.stores[1].try_drain().unwrap().unwrap());
+        self.given.clear();
+    }
+
+    fn crash(&mut self, keep: impl FnMut(&str, usize, usize) -> usize) {
+        let after = self.folder.after_crash(keep);
+        self.drain = None;
+        self.stores.clear();
+        self.folder = after;
+        self.start();
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Append { writer, length } => {
+                let payload = format!("{} {}", self.events.len(), "x".repeat(length));
+                self.stores[writer].append(3, payload.as_bytes()).unwrap();
+                self.events.push(Known {
+                    writer,
+                    ..Known::default()
+                });
+            }
+            Step::Read { most } => drop(self.read(most)),
+            Step::Attempt(chosen) => {
+                let places = self.choose(&chosen);
+                self.drain().attempt(&places).unwrap();
+                for place in places {
+                    let event = &mut self.events[self.given[&place]];
+                    event.attempted |= !event.settled && event.leader.is_none();
+                }
+            }
+            Step::Merge {
+                leader,
+                members,
+                value,
+            } => {
+                let Some(&leader) = self.choose(&[leader]).first() else {
+                    return;
+                };
+                let members = self.choose(&members);
+                self.merge(leader, &members, value);
+            }
+            Step::Settle(chosen) => {
+                let places = self.choose(&chosen);
+                self.drain().settle(&places).unwrap();
+                let numbers: Vec<usize> = places.iter().map(|place| self.given[place]).collect();
+                // Members are settled with their leader only.
+                let open = numbers
+                    .iter()
+                    .filter(|number| self.events[**number].leader.is_none());
+                for number in open.copied().collect::<Vec<_>>() {
+                    self.settle(number);
+                }
+            }
+            Step::Recount => {
+                let before = self.stores[1].usage();
+                let after = self.stores[1].recount().unwrap();
+                assert!(
+                    after.events >= before.events,
+                    "the other's events are added"
+                );
+                if !self.unsure {
+                    let unsettled = self.events.iter().filter(|event| !event.settled).count();
+                    assert_eq!(after.events, unsettled as u64);
+                }
+            }
+            Step::Hand => self.hand(),
+            Step::Restart => {
+                self.drain = None;
+                self.stores.clear();
+                self.start();
+            }
+            Step::Kill => self.crash(|_, _, length| length),
+            Step::PowerCut(part) => {
+                self.unsure = true;
+                self.crash(|_, synced, length| synced + (part * (length - synced) as f64) as usize);
+                self.learn();
+            }
+        }
+    }
+
+    fn drain(&mut self) -> &mut Drain {
+        self.drain.as_mut().unwrap()
+    }
+
+    fn choose(&self, chosen: &[Index]) -> Vec<Place> {
+        let places: Vec<Place> = self.given.keys().copied().collect();
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let mut chosen: Vec<Place> = chosen.iter().map(|index| *index.get(&places)).collect();
+        chosen.sort();
+        chosen.dedup();
+        chosen
+    }
+
+    fn merge(&mut self, leader: Place, members: &[Place], value: f64) {
+        let all: Vec<usize> = members.iter().map(|member| self.given[member]).collect();
+        let lead = self.given[&leader];
+        let free = |number: &usize| {
+            let event = &self.events[*number];
+            !event.settled && !event.attempted && event.leader.is_none()
+        };
+        let in_order = members.iter().all(|member| *member > leader);
+        let result = self.drain.as_mut().unwrap().merge(leader, members, value);
+        if !in_order || !free(&lead) || !all.iter().all(free) {
+            assert!(
+                result.is_err(),
+                "an attempted, settled, merged or earlier event"
+            );
+        } else if result.is_ok() {
+            let (_, mut whole) = self.events[lead].merged.take().unwrap_or_default();
+            for number in all {
+                whole.push(number);
+                whole.extend(self.events[number].merged.take().unwrap_or_default().1);
+            }
+            for number in &whole {
+                self.events[*number].leader = Some(lead);
+            }
+            self.events[lead].merged = Some((value, whole));
+        }
+    }
+
+    fn settle(&mut self, number: usize) {
+        self.events[number].settled = true;
+        for member in self.events[number].merged.take().unwrap_or_default().1 {
+            self.events[member].settled = true;
+        }
+    }
+
+    /// What the drain gives next is checked against what is known of it.
+    fn read(&mut self, most: usize) -> usize {
+        let entries = self.drain().read(most, 300).unwrap();
+        for entry in &entries {
+            let number = self.number(entry);
+            let event = self.events[number].clone();
+            assert!(!event.settled, "{number} was settled");
+            assert!(event.leader.is_none(), "{number} is part of another");
+            assert_eq!(entry.attempted, event.attempted, "{number}");
+            let merged = entry
+                .merged
+                .as_ref()
+                .map(|merge| (merge.value, merge.members.len()));
+            assert_eq!(
+                merged,
+                event
+                    .merged
+                    .as_ref()
+                    .map(|(value, all)| (*value, all.len())),
+                "{number}"
+            );
+            let same_writer = |other: &&usize| self.events[**other].writer == event.writer;
+            assert!(
+                self.given
+                    .values()
+                    .filter(same_writer)
+                    .all(|other| *other < number),
+                "in order, once"
+            );
+            self.given.insert(entry.place, number);
+        }
+        let damage = self.drain().take_damage();
+        assert!(self.unsure || damage.is_empty(), "{damage:?}");
+        entries.len()
+    }
+
+    fn number(&self, entry: &Entry) -> usize {
+        let text = String::from_utf8(entry.payload.clone()).unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// After a power cut: what had to come back has; the rest is taken as it is.
+    fn learn(&mut self) {
+        let mut entries = Vec::new();
+        while let batch = self.drain().read(7, 10_000).unwrap()
+            && !batch.is_empty()
+        {
+            entries.extend(batch);
+        }
+        let lost = |event: &Known| Known {
+            writer: event.writer,
+            settled: true,
+            ..Known::default()
+        };
+        let before = std::mem::take(&mut self.events);
+        self.events = before.iter().map(lost).collect();
+        for entry in entries {
+            let number = self.number(&entry);
+            assert!(self.events[number].settled, "{number} came back twice");
+            self.events[number].settled = false;
+            self.events[number].attempted = entry.attempted;
+            let Some(Merge { value, members }) = entry.merged else {
+                continue;
+            };
+            let reread =
+                |place: &Place| self.number(&self.drain.as_ref().unwrap().reread(*place).unwrap());
+            let members: Vec<usize> = members.iter().map(reread).collect();
+            for member in &members {
+                assert!(self.events[*member].settled, "{member} came back twice");
+                self.events[*member].settled = false;
+                self.events[*member].leader = Some(number);
+            }
+            self.events[number].merged = Some((value, members));
+        }
+        for (number, (before, after)) in before.iter().zip(&self.events).enumerate() {
+            assert!(before.settled || !after.settled, "{number} is lost");
+            // An attempt is synced, and the merges before it.
+            if before.attempted && !before.settled {
+                assert!(after.attempted, "{number} was attempted");
+                assert_eq!(after.merged, before.merged, "{number} was attempted so");
+            }
+        }
+        self.hand();
+    }
+
+    /// In the end, everything acknowledged and not settled is given.
+    fn finish(mut self) {
+        self.take(Step::Restart);
+        while self.read(5) > 0 {}
+        let given: std::collections::BTreeSet<usize> = self.given.values().copied().collect();
+        for (number, event) in self.events.iter().enumerate() {
+            assert_eq!(
+                given.contains(&number),
+                !event.settled && event.leader.is_none(),
+                "{number}: {event:?}"
+            );
+        }
+        let places: Vec<Place> = self.given.keys().copied().collect();
+        self.drain().settle(&places).unwrap();
+        self.drain().read(1, 1).unwrap();
+        assert_eq!(self.stores[1].usage(), Usage::default());
+        assert_eq!(self.folder.names(), ["drain.lock"]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_with_kills_gives_what_is_not_settled_in_order(steps in steps(Just(Step::Kill))) {
+        let mut model = Model::new(Durability::Process);
+        steps.into_iter().for_each(|step| model.take(step));
+        model.finish();
+    }
+
+    #[test]
+    fn any_history_with_power_cuts_loses_no_event(steps in steps((0.0..1.0).prop_map(Step::PowerCut))) {
+        let mut model = Model::new(Durability::Power);
+        steps.into_iter().for_each(|step| model.take(step));
+        model.finish();
+    }
+}

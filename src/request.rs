@@ -1,0 +1,676 @@
+//! A row of the table and its arguments, validated, as method, path, headers and body: plain data.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::event::{self, Event, EventArgs};
+use crate::json::{self, Members};
+use crate::operations::{self, Body, Kind, Operation, Query};
+use crate::options::RequestOptions;
+
+/// What is sent, apart from what the client adds: the base URL and the API key.
+#[derive(Debug)]
+pub struct Request {
+    pub operation: &'static Operation,
+    /// Below the base URL, with the query.
+    pub path: String,
+    pub body: Option<String>,
+    pub idempotency_key: Option<String>,
+    /// Sending it twice has the effect of sending it once.
+    pub repeatable: bool,
+    /// User id, for an event: with the metric it names the lane.
+    pub lane: Option<LaneName>,
+    pub options: RequestOptions,
+}
+
+/// The user and the metric of an event: no two of them are in flight together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LaneName {
+    pub user: String,
+    pub metric: String,
+}
+
+/// How a call's own idempotency keys are made.
+pub trait MakeKey {
+    fn idempotency_key(&self) -> Result<String, Error>;
+}
+
+/// What checking a request needs of the client.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub allow_insecure_http: bool,
+    pub make_key: &'a dyn MakeKey,
+}
+
+/// The main job.
+pub fn from_event(args: &EventArgs<'_>, context: Context<'_>) -> Result<Request, Error> {
+    let event = Event::check(args, &event::PARAMETERS)?;
+    let options = RequestOptions::parse(
+        "options_json",
+        args.options_json,
+        context.allow_insecure_http,
+    )?;
+    keyed_event(&event, options, context)
+}
+
+/// `trophy_call`: everything in `args_json`.
+pub fn from_args(
+    name: &str,
+    args_json: Option<&str>,
+    context: Context<'_>,
+) -> Result<Request, Error> {
+    let operation = operations::find(name).ok_or_else(|| {
+        Error::invalid(format!(
+            "operation: \"{name}\" is none; the TROPHY_OP_* macros in trophy.h name them all"
+        ))
+    })?;
+    let mut args = Members::parse("args_json", args_json.unwrap_or("{}"))?;
+    let mut path = Vec::new();
+    for parameter in operation.path_parameters() {
+        let label = format!("args_json: \"{parameter}\"");
+        let value = args
+            .take(parameter)
+            .ok_or_else(|| Error::invalid(format!("{label} is missing; it is part of the path")))?;
+        path.push(json::string(value).ok_or_else(|| must_be(&label, "a string", value))?);
+    }
+    let path: Vec<&str> = path.iter().map(|part| &**part).collect();
+    let body = args
+        .take("body")
+        .map(|value| ("args_json: \"body\"", value.get()));
+    build(operation, &path, "args_json: ", body, args, context)
+}
+
+/// A function of one operation: its path parameters and its body stand apart from `args_json`.
+/// `body` comes with the name of its parameter.
+pub fn from_parts(
+    operation: &'static Operation,
+    path: &[&str],
+    body: Option<(&str, &str)>,
+    args_json: Option<&str>,
+    context: Context<'_>,
+) -> Result<Request, Error> {
+    let args = Members::parse("args_json", args_json.unwrap_or("{}"))?;
+    let wrapped;
+    let body = match body {
+        // The function takes the user, the wire an object around it.
+        Some((label, text)) if operation.name == operations::COMPLETION => {
+            let (user, _) = event::user(label, text)?;
+            wrapped = format!("{{\"user\":{user}}}");
+            Some((label, wrapped.as_str()))
+        }
+        body => body,
+    };
+    build(operation, path, "", body, args, context)
+}
+
+fn build(
+    operation: &'static Operation,
+    path: &[&str],
+    path_label: &str,
+    body: Option<(&str, &str)>,
+    mut args: Members<'_>,
+    context: Context<'_>,
+) -> Result<Request, Error> {
+    let options = RequestOptions::parse(
+        "args_json: \"options\"",
+        args.take("options").map(RawValue::get),
+        context.allow_insecure_http,
+    )?;
+    let is_event = operation.name == operations::EVENT;
+    let idempotency_key = if is_event {
+        let label = "args_json: \"idempotencyKey\"";
+        args.take("idempotencyKey")
+            .map(|value| json::string(value).ok_or_else(|| must_be(label, "a string", value)))
+            .transpose()?
+    } else {
+        None
+    };
+    let mut query = Vec::new();
+    for parameter in operation.query {
+        read_query(parameter, &mut args, &mut query)?;
+    }
+    if let Some((name, _)) = args.0.iter().find(|(_, value)| value.get() != "null") {
+        return Err(Error::invalid(format!(
+            "args_json: {} takes no \"{name}\"",
+            operation.name
+        )));
+    }
+    if operation.body == Body::None && body.is_some() {
+        return Err(Error::invalid(format!(
+            "args_json: {} takes no \"body\"",
+            operation.name
+        )));
+    }
+    if operation.body != Body::None && body.is_none() {
+        return Err(Error::invalid(format!(
+            "args_json: \"body\" is missing; {} needs one",
+            operation.name
+        )));
+    }
+    if let (true, Some((label, text))) = (is_event, body) {
+        return event_by_name(
+            path,
+            label,
+            text,
+            idempotency_key.as_deref(),
+            options,
+            context,
+        );
+    }
+    for (name, value) in &options.additional_query_parameters {
+        // What the operation itself was given wins.
+        if !query.iter().any(|(given, _)| given == name) {
+            query.push((name.clone(), value.clone()));
+        }
+    }
+    Ok(Request {
+        path: path_of(operation, path, path_label)? + &query_string(&query),
+        body: body
+            .map(|(label, text)| body_of(operation, label, text, &options, context))
+            .transpose()?
+            .map(Cow::into_owned),
+        idempotency_key: None,
+        // The events of a batch all carry keys.
+        repeatable: operation.method.is_repeatable() || operation.name == operations::EVENT_BATCH,
+        lane: None,
+        operation,
+        options,
+    })
+}
+
+/// An event by its name is an event: checked, keyed, and in its lane.
+fn event_by_name(
+    path: &[&str],
+    label: &str,
+    text: &str,
+    idempotency_key: Option<&str>,
+    mut options: RequestOptions,
+    context: Context<'_>,
+) -> Result<Request, Error> {
+    let names = event::Names {
+        key: "args_json: \"key\"",
+        user: "args_json: \"body\": \"user\"",
+        value: "args_json: \"body\": \"value\"",
+        attributes: "args_json: \"body\": \"attributes\"",
+        idempotency_key: "args_json: \"idempotencyKey\"",
+    };
+    let mut body = Members::parse(label, text)?;
+    let mut needed = |name: &str| {
+        body.take(name)
+            .ok_or_else(|| Error::invalid(format!("{label}: has no \"{name}\"")))
+    };
+    let user = needed("user")?;
+    let value = needed("value")?;
+    let number = (json::kind(value) == "a number")
+        .then(|| serde_json::from_str(value.get()).ok())
+        .flatten()
+        .ok_or_else(|| must_be(names.value, "a finite number", value))?;
+    let attributes = body.take("attributes");
+    let event = Event::check(
+        &EventArgs {
+            key: path.first().copied().unwrap_or_default(),
+            user_json: user.get(),
+            value: number,
+            attributes_json: attributes.map(RawValue::get),
+            idempotency_key,
+            options_json: None,
+        },
+        &names,
+    )?;
+    // Members that are not known here pass through, before those of the options.
+    for (at, (name, value)) in body.0.iter().enumerate() {
+        options
+            .additional_body_parameters
+            .retain(|(additional, _)| additional != name);
+        options
+            .additional_body_parameters
+            .insert(at, (name.to_string(), value.get().to_owned()));
+    }
+    keyed_event(&event, options, context)
+}
+
+fn keyed_event(
+    event: &Event<'_>,
+    options: RequestOptions,
+    context: Context<'_>,
+) -> Result<Request, Error> {
+    let operation = operations::find(operations::EVENT)
+        .ok_or_else(|| Error::invalid("operation: the table has no event"))?;
+    let idempotency_key = match event.idempotency_key {
+        Some(key) => key.to_owned(),
+        None => context.make_key.idempotency_key()?,
+    };
+    Ok(Request {
+        operation,
+        path: path_of(operation, &[event.key], "")?
+            + &query_string(&options.additional_query_parameters),
+        body: Some(event.body(&options.additional_body_parameters)),
+        idempotency_key: Some(idempotency_key),
+        repeatable: true,
+        lane: Some(LaneName {
+            user: event.user_id.clone().into_owned(),
+            metric: event.key.to_owned(),
+        }),
+        options,
+    })
+}
+
+/// The body as it is sent: users with the wire's names, an object with the additional parameters
+/// that it does not have itself, the events of a batch each with an idempotency key.
+fn body_of<'a>(
+    operation: &Operation,
+    label: &str,
+    text: &'a str,
+    options: &RequestOptions,
+    context: Context<'_>,
+) -> Result<Cow<'a, str>, Error> {
+    let value = json::parse(label, text)?;
+    let additional = &options.additional_body_parameters;
+    if operation.body == Body::Array {
+        if json::kind(value) != "an array" {
+            return Err(must_be(label, "a JSON array", value));
+        }
+        if let Some((name, _)) = additional.first() {
+            return Err(Error::invalid(format!(
+                "args_json: \"options\": \"additional_body_parameters\": \"{name}\" cannot be added to the array \
+                 that {} takes",
+                operation.name
+            )));
+        }
+        return match operation.name {
+            operations::EVENT_BATCH => keyed_batch(label, value, context),
+            _ => Ok(Cow::Borrowed(text)),
+        };
+    }
+    let mut members = Members::of(label, value)?;
+    let mut changed = false;
+    let user;
+    if matches!(operation.path, "/users" | "/users/{id}") {
+        changed = event::use_wire_names(label, &mut members)?;
+    } else if let Some(at) = members.0.iter().position(|(name, _)| name == "user") {
+        (user, _) = event::user(&format!("{label}: \"user\""), members.0[at].1.get())?;
+        if let Cow::Owned(translated) = &user {
+            members.0[at].1 = raw(translated)?;
+            changed = true;
+        }
+    }
+    for (name, value) in additional {
+        if members.get(name).is_none() {
+            members.0.push((Cow::Borrowed(name), raw(value)?));
+            changed = true;
+        }
+    }
+    if !changed {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    members.write(&mut out);
+    Ok(Cow::Owned(out))
+}
+
+/// A batch of events: those without an idempotency key get one, so that it is safe to send again.
+fn keyed_batch<'a>(
+    label: &str,
+    value: &'a RawValue,
+    context: Context<'_>,
+) -> Result<Cow<'a, str>, Error> {
+    let events: Vec<&RawValue> = serde_json::from_str(value.get())
+        .map_err(|error| Error::invalid(format!("{label}: {error}")))?;
+    let mut out = String::with_capacity(value.get().len() + 64 * events.len());
+    out.push('[');
+    for (at, event) in events.into_iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        let mut members = Members::of(&format!("{label}: event {at}"), event)?;
+        if members
+            .get("idempotencyKey")
+            .is_some_and(|key| key.get() != "null")
+        {
+            out.push_str(event.get());
+            continue;
+        }
+        members.take("idempotencyKey");
+        let key = json::quote(&context.make_key.idempotency_key()?);
+        members
+            .0
+            .push((Cow::Borrowed("idempotencyKey"), raw(&key)?));
+        members.write(&mut out);
+    }
+    out.push(']');
+    Ok(Cow::Owned(out))
+}
+
+fn raw(text: &str) -> Result<&RawValue, Error> {
+    serde_json::from_str(text).map_err(|error| Error::invalid(format!("body: {error}")))
+}
+
+/// Path parameters are one segment each, so all but the unreserved characters of RFC 3986 is encoded.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// Writes the path parameters into the path. `label` goes before their names in messages.
+pub fn path_of(operation: &Operation, values: &[&str], label: &str) -> Result<String, Error> {
+    let mut values = operation.path_parameters().zip(values);
+    let mut path = String::with_capacity(operation.path.len() + 32);
+    for segment in operation.path.split('/').skip(1) {
+        path.push('/');
+        if !segment.starts_with('{') {
+            path.push_str(segment);
+            continue;
+        }
+        let Some((name, value)) = values.next() else {
+            return Err(Error::invalid(format!(
+                "{}: a path parameter is missing",
+                operation.name
+            )));
+        };
+        match *value {
+            "" => {
+                return Err(Error::invalid(format!(
+                    "{label}{}: is empty",
+                    if label.is_empty() {
+                        name.to_owned()
+                    } else {
+                        format!("\"{name}\"")
+                    }
+                )));
+            }
+            // A path segment of dots climbs.
+            "." => path.push_str("%2E"),
+            ".." => path.push_str("%2E%2E"),
+            value => path.extend(utf8_percent_encode(value, SEGMENT)),
+        }
+    }
+    Ok(path)
+}
+
+/// `?a=b&c=d`, or nothing.
+pub fn query_string(parameters: &[(String, String)]) -> String {
+    let mut out = String::new();
+    for (name, value) in parameters {
+        out.push(if out.is_empty() { '?' } else { '&' });
+        out.extend(utf8_percent_encode(name, SEGMENT));
+        out.push('=');
+        out.extend(utf8_percent_encode(value, SEGMENT));
+    }
+    out
+}
+
+/// Takes a query parameter out of the arguments.
+fn read_query(
+    parameter: &Query,
+    args: &mut Members<'_>,
+    query: &mut Vec<(String, String)>,
+) -> Result<(), Error> {
+    let label = format!("args_json: \"{}\"", parameter.name);
+    let Some(value) = args.take(parameter.name) else {
+        return match parameter.required {
+            true => Err(Error::invalid(format!("{label} is missing"))),
+            false => Ok(()),
+        };
+    };
+    let mut push = |text: &str| query.push((parameter.name.to_owned(), text.to_owned()));
+    match parameter.kind {
+        Kind::String => {
+            push(&json::string(value).ok_or_else(|| must_be(&label, "a string", value))?);
+        }
+        Kind::Integer => {
+            let number: i64 = serde_json::from_str(value.get())
+                .map_err(|_| must_be(&label, "a whole number", value))?;
+            push(&number.to_string());
+        }
+        Kind::Boolean => match value.get() {
+            "true" | "false" => push(value.get()),
+            _ => return Err(must_be(&label, "true or false", value)),
+        },
+        Kind::OnlyTrue => match value.get() {
+            "true" | "\"true\"" => push("true"),
+            "false" => {}
+            _ => return Err(must_be(&label, "true or false", value)),
+        },
+        Kind::List => {
+            let wrong = || must_be(&label, "an array of strings", value);
+            let elements: Vec<&RawValue> =
+                serde_json::from_str(value.get()).map_err(|_| wrong())?;
+            if elements.is_empty() {
+                return Err(Error::invalid(format!("{label} is an empty array")));
+            }
+            for element in elements {
+                push(&json::string(element).ok_or_else(wrong)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn must_be(label: &str, what: &str, value: &RawValue) -> Error {
+    Error::invalid(format!("{label} must be {what}, not {}", json::kind(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Made;
+
+    impl MakeKey for Made {
+        fn idempotency_key(&self) -> Result<String, Error> {
+            Ok("made".to_owned())
+        }
+    }
+
+    const CONTEXT: Context<'static> = Context {
+        allow_insecure_http: false,
+        make_key: &Made,
+    };
+
+    fn call(name: &str, args: &str) -> Result<Request, Error> {
+        from_args(name, Some(args), CONTEXT)
+    }
+
+    #[test]
+    fn arguments_go_where_the_table_says() {
+        let request = call(
+            "users_metric_event_summary",
+            r#"{"id":"a/b k","key":"é","aggregation":"daily","startDate":"2025-01-01","endDate":"2025-02-01"}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            request.path,
+            "/users/a%2Fb%20k/metrics/%C3%A9/event-summary?aggregation=daily&startDate=2025-01-01&endDate=2025-02-01"
+        );
+        let request = call("streaks_list", r#"{"userIds":["1","a&b"]}"#).unwrap();
+        assert_eq!(request.path, "/streaks?userIds=1&userIds=a%26b");
+        let request = call(
+            "users_achievements",
+            r#"{"id":"..","includeIncomplete":true,"options":{"additional_query_parameters":{"x":1,"includeIncomplete":"no"}}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            request.path,
+            "/users/%2E%2E/achievements?includeIncomplete=true&x=1"
+        );
+        let request = call("leaderboards_all", r#"{"includeFinished":false}"#).unwrap();
+        assert_eq!(request.path, "/leaderboards?includeFinished=false");
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named() {
+        for (name, args, message) in [
+            ("users_strak", "{}", "operation: \"users_strak\" is none"),
+            ("users_streak", "{}", "args_json: \"id\" is missing"),
+            (
+                "users_streak",
+                r#"{"id":""}"#,
+                "args_json: \"id\": is empty",
+            ),
+            (
+                "users_streak",
+                r#"{"id":1}"#,
+                "args_json: \"id\" must be a string, not a number",
+            ),
+            (
+                "users_streak",
+                r#"{"id":"1","history":2}"#,
+                "args_json: users_streak takes no \"history\"",
+            ),
+            (
+                "users_streak",
+                r#"{"id":"1","historyPeriods":"7"}"#,
+                "args_json: \"historyPeriods\" must be a whole number",
+            ),
+            (
+                "users_streak",
+                r#"{"id":"1","idempotencyKey":"k"}"#,
+                "args_json: users_streak takes no \"idempotencyKey\"",
+            ),
+            (
+                "users_streak",
+                r#"{"id":"1","body":{}}"#,
+                "args_json: users_streak takes no \"body\"",
+            ),
+            ("streaks_list", "{}", "args_json: \"userIds\" is missing"),
+            (
+                "streaks_list",
+                r#"{"userIds":"1"}"#,
+                "args_json: \"userIds\" must be an array of strings",
+            ),
+            (
+                "admin_metrics_delete",
+                r#"{"ids":[]}"#,
+                "args_json: \"ids\" is an empty array",
+            ),
+            (
+                "admin_metrics_create",
+                "{}",
+                "args_json: \"body\" is missing",
+            ),
+            (
+                "admin_metrics_create",
+                r#"{"body":{}}"#,
+                "args_json: \"body\" must be a JSON array, not an object",
+            ),
+            (
+                "users_create",
+                r#"{"body":[]}"#,
+                "args_json: \"body\": must be a JSON object, not an array",
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"k","body":{"user":{"id":"1"}}}"#,
+                "args_json: \"body\": has no \"value\"",
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"k","body":{"user":{"id":1},"value":1}}"#,
+                "args_json: \"body\": \"user\": \"id\" must be",
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"k","body":{"user":{"id":"1"},"value":"1"}}"#,
+                "args_json: \"body\": \"value\" must be a finite number",
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"k","body":{"user":{"id":"1"},"value":1e999}}"#,
+                "args_json: \"body\": \"value\" must be a finite number",
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"k","idempotencyKey":"a\nb","body":{"user":{"id":"1"},"value":1}}"#,
+                "args_json: \"idempotencyKey\": holds",
+            ),
+            (
+                "users_streak",
+                r#"{"id":"1","options":{"x":1}}"#,
+                "args_json: \"options\": \"x\" is not an option",
+            ),
+        ] {
+            let error = call(name, args).unwrap_err();
+            assert!(
+                error.message.starts_with(message),
+                "{name} {args}: {}",
+                error.message
+            );
+        }
+    }
+
+    #[test]
+    fn bodies_get_the_wires_names_and_the_additional_parameters() {
+        let body = |name: &str, args: &str| call(name, args).unwrap().body.unwrap();
+        assert_eq!(
+            body(
+                "users_identify",
+                r#"{"id":"1","body":{"sign_up_date":"x"},"options":{"additional_body_parameters":{"a":1,"signUpDate":2}}}"#
+            ),
+            r#"{"signUpDate":"x","a":1}"#
+        );
+        assert_eq!(
+            body(
+                "achievements_complete",
+                r#"{"key":"k","body":{"user":{"id":"1","device_tokens":[]}}}"#
+            ),
+            r#"{"user":{"id":"1","deviceTokens":[]}}"#
+        );
+        assert_eq!(
+            body(
+                "metrics_event",
+                r#"{"key":"k","body":{"value":1,"more":true,"user":{"id":"1"},"attributes":{"a":null}},"options":{"additional_body_parameters":{"more":2,"value":3}}}"#
+            ),
+            r#"{"user":{"id":"1"},"value":1,"attributes":{},"more":true}"#
+        );
+        assert_eq!(
+            body(
+                "admin_metrics_batch_events",
+                r#"{"body":[{"key":"k"},{"idempotencyKey":"mine"},{"idempotencyKey":null}]}"#
+            ),
+            r#"[{"key":"k","idempotencyKey":"made"},{"idempotencyKey":"mine"},{"idempotencyKey":"made"}]"#
+        );
+        assert_eq!(body("admin_metrics_create", r#"{"body":[ 1 ]}"#), "[ 1 ]");
+    }
+
+    #[test]
+    fn an_event_by_name_is_keyed_and_has_its_lane() {
+        let request = call(
+            "metrics_event",
+            r#"{"key":"words","body":{"user":{"id":"18"},"value":1}}"#,
+        )
+        .unwrap();
+        assert_eq!(request.idempotency_key.as_deref(), Some("made"));
+        assert!(request.repeatable);
+        let lane = request.lane.unwrap();
+        assert_eq!((lane.user.as_str(), lane.metric.as_str()), ("18", "words"));
+    }
+
+    #[test]
+    fn only_what_is_safe_is_repeatable() {
+        assert!(call("users_streak", r#"{"id":"1"}"#).unwrap().repeatable);
+        assert!(
+            call("users_identify", r#"{"id":"1","body":{}}"#)
+                .unwrap()
+                .repeatable
+        );
+        assert!(
+            call("admin_metrics_batch_events", r#"{"body":[]}"#)
+                .unwrap()
+                .repeatable
+        );
+        assert!(
+            !call("users_create", r#"{"body":{"id":"1"}}"#)
+                .unwrap()
+                .repeatable
+        );
+        assert!(
+            !call("admin_streaks_reset", r#"{"body":{}}"#)
+                .unwrap()
+                .repeatable
+        );
+    }
+}

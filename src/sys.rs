@@ -1,0 +1,147 @@
+//! The system calls that std does not offer, and the only `unsafe` outside `ffi`: noticing a fork,
+//! waiting for a connecting socket, and starting a thread that takes no signals.
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How many forks lie between this process and the one that loaded the library. What a process made
+/// (threads, connections, locks) belongs to its generation and is not touched in another.
+pub fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Starts a thread of the library. It takes no signals, which are the host's: its handlers run on
+/// its own threads.
+pub fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let builder = std::thread::Builder::new().name(name.to_owned());
+    with_signals_blocked(|| builder.spawn(body))
+}
+
+#[cfg(unix)]
+pub use unix::*;
+
+#[cfg(unix)]
+mod unix {
+    use super::GENERATION;
+    use std::io;
+    use std::os::fd::{AsFd, AsRawFd, RawFd};
+    use std::sync::Once;
+    use std::sync::atomic::{AtomicI32, Ordering};
+    use std::time::Duration;
+
+    /// From here on a forked child has a generation of its own. `pthread_atfork` rather than
+    /// `getpid()`, which is a system call for every event.
+    pub fn watch_forks() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            // SAFETY: `in_child` only touches atomics and calls close(), as a child of a threaded
+            // process may. The library is linked with -z nodelete, so it outlives dlclose().
+            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        });
+    }
+
+    /// File descriptors that a child must not inherit: a `flock` is held until the last copy of
+    /// its descriptor is closed, so a child would keep the lock of a parent that died.
+    static CLOSE_IN_CHILD: [AtomicI32; 64] = [const { AtomicI32::new(FREE) }; 64];
+    const FREE: RawFd = -1;
+
+    unsafe extern "C" fn in_child() {
+        GENERATION.fetch_add(1, Ordering::Relaxed);
+        for slot in &CLOSE_IN_CHILD {
+            let fd = slot.swap(FREE, Ordering::Relaxed);
+            if fd != FREE {
+                // SAFETY: the owner of the descriptor is abandoned in the child, never dropped.
+                unsafe { libc::close(fd) };
+            }
+        }
+    }
+
+    /// Registers a descriptor to be closed in forked children. False if there is no room.
+    pub fn close_in_child(fd: RawFd) -> bool {
+        CLOSE_IN_CHILD.iter().any(|slot| {
+            slot.compare_exchange(FREE, fd, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        })
+    }
+
+    /// Takes a descriptor back, before its owner closes it.
+    pub fn forget_close_in_child(fd: RawFd) {
+        for slot in &CLOSE_IN_CHILD {
+            let _ = slot.compare_exchange(fd, FREE, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// A new thread inherits the mask of the one that makes it.
+    pub(super) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+        // SAFETY: both sets are made by sigfillset and pthread_sigmask before they are read.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            let mut before = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+            let result = action();
+            libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+            result
+        }
+    }
+
+    /// Waits until a non-blocking connect has ended, well or badly; false if `timeout` passed first.
+    pub fn poll_writable(socket: &impl AsFd, timeout: Duration) -> io::Result<bool> {
+        let mut poll = libc::pollfd {
+            fd: socket.as_fd().as_raw_fd(),
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        let milliseconds = timeout.as_millis().min(i32::MAX as u128) as i32;
+        // SAFETY: one valid pollfd, borrowed for the call.
+        match unsafe { libc::poll(&mut poll, 1, milliseconds) } {
+            -1 => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+                error => Err(error),
+            },
+            ready => Ok(ready > 0),
+        }
+    }
+}
+
+/// Windows has neither fork nor signals for threads.
+#[cfg(not(unix))]
+pub fn watch_forks() {}
+
+#[cfg(not(unix))]
+fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+    action()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_child_has_a_generation_of_its_own_and_not_the_registered_descriptors() {
+        watch_forks();
+        let before = generation();
+        let mut file = tempfile::tempfile().unwrap();
+        assert!(close_in_child(file.as_raw_fd()));
+
+        // SAFETY: the child only makes system calls, then _exit.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let fine = generation() == before + 1 && file.write(b"x").is_err();
+            unsafe { libc::_exit(if fine { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        unsafe { libc::waitpid(child, &mut status, 0) };
+
+        assert_eq!(status, 0);
+        assert_eq!(generation(), before);
+        forget_close_in_child(file.as_raw_fd());
+    }
+}

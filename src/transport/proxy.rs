@@ -1,0 +1,354 @@
+//! The way to a server: straight, or through a proxy by CONNECT, https and http alike, so that the
+//! API key never reaches the proxy's logs.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use ureq::ProxyProtocol;
+
+use super::Kind;
+use super::connection::final_status;
+use super::current::{Current, Fault, Phase};
+use super::resolver::is_localhost;
+use super::tls::Wire;
+
+/// Which proxy, if any, stands before which server.
+#[derive(Debug, Clone)]
+pub enum Routes {
+    /// The `proxy` option: for all servers.
+    Option(Option<Proxy>),
+    /// The usual environment variables: not for loopback, and not for what NO_PROXY lists.
+    Environment {
+        https: Option<Result<Proxy, String>>,
+        http: Option<Result<Proxy, String>>,
+        no_proxy: String,
+    },
+}
+
+impl Routes {
+    /// `option` wins over the environment; an empty one means: no proxy whatsoever.
+    pub fn new(
+        option: Option<&str>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        match option {
+            Some("") => Ok(Self::Option(None)),
+            Some(url) => Proxy::parse(url)
+                .map(|proxy| Self::Option(Some(proxy)))
+                .map_err(|error| format!("`proxy`: {error}")),
+            None => Ok(Self::from_environment(environment)),
+        }
+    }
+
+    fn from_environment(environment: impl Fn(&str) -> Option<String>) -> Self {
+        let read = |names: &[&str]| {
+            let mut set = names.iter().filter_map(|name| {
+                let url = environment(name).filter(|url| !url.is_empty())?;
+                Some(Proxy::parse(&url).map_err(|error| format!("the variable {name}: {error}")))
+            });
+            set.next()
+        };
+        // A web server hands its scripts the request header `Proxy` as HTTP_PROXY (httpoxy).
+        let http: &[&str] = if environment("REQUEST_METHOD").is_some() {
+            &["http_proxy", "ALL_PROXY", "all_proxy"]
+        } else {
+            &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        };
+        Self::Environment {
+            https: read(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
+            http: read(http),
+            no_proxy: ["NO_PROXY", "no_proxy"]
+                .into_iter()
+                .find_map(environment)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// A variable that names no usable proxy is an error where it would be used: to go straight
+    /// instead is what whoever set it did not want.
+    pub fn proxy_for(&self, tls: bool, host: &str, port: u16) -> Result<Option<&Proxy>, Fault> {
+        match self {
+            Self::Option(proxy) => Ok(proxy.as_ref()),
+            Self::Environment { no_proxy, .. }
+                if is_loopback(host) || is_listed(no_proxy, host, port) =>
+            {
+                Ok(None)
+            }
+            Self::Environment { https, http, .. } => (if tls { https } else { http })
+                .as_ref()
+                .map(Result::as_ref)
+                .transpose()
+                .map_err(|error| {
+                    let hint = "set the `proxy` option, or list the host in NO_PROXY";
+                    Fault::new(Kind::Network, format!("{error}; {hint}"))
+                }),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Proxy {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+    authorization: Option<String>,
+}
+
+impl Proxy {
+    /// The error never quotes the URL, which may hold a password.
+    fn parse(url: &str) -> Result<Self, String> {
+        let parsed = ureq::Proxy::new(url)
+            .map_err(|_| "not a URL like http://user:password@host:port".to_owned())?;
+        let tls = match parsed.protocol() {
+            ProxyProtocol::Http => false,
+            ProxyProtocol::Https => true,
+            _ => return Err("SOCKS is not supported; give an http:// or https:// proxy".to_owned()),
+        };
+        let host = parsed.host();
+        let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let host = bare.unwrap_or(host).to_owned();
+        if host.is_empty() {
+            return Err("the URL has no host".to_owned());
+        }
+        let credentials = parsed
+            .username()
+            .map(|user| format!("{user}:{}", parsed.password().unwrap_or_default()));
+        Ok(Self {
+            host,
+            port: parsed.port(),
+            tls,
+            authorization: credentials.map(|it| BASE64_STANDARD.encode(it)),
+        })
+    }
+
+    pub fn name(&self) -> String {
+        authority(&self.host, self.port)
+    }
+
+    /// Asks the proxy for a tunnel to `host`.
+    pub fn connect(
+        &self,
+        wire: &mut Wire,
+        host: &str,
+        port: u16,
+        current: &Current,
+    ) -> Result<(), Fault> {
+        current.phase.set(Phase::Tunnel);
+        let target = authority(host, port);
+        let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
+        if let Some(authorization) = &self.authorization {
+            request.push_str("Proxy-Authorization: Basic ");
+            request.push_str(authorization);
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        wire.write_all(request.as_bytes(), current)?;
+
+        let mut reply = Vec::new();
+        let mut buffer = [0; 2048];
+        while !reply.windows(4).any(|it| it == b"\r\n\r\n") {
+            let amount = wire.read(&mut buffer, current)?;
+            reply.extend_from_slice(&buffer[..amount]);
+            if amount == 0 || reply.len() > 64 * 1024 {
+                break;
+            }
+        }
+        let trouble = match final_status(&reply) {
+            // The server speaks only when spoken to: what follows the head would not be its own.
+            Some(200..=299) if reply.ends_with(b"\r\n\r\n") => return Ok(()),
+            Some(200..=299) => "it broke off its answer to CONNECT".to_owned(),
+            Some(407) => "it answered 407: check the user and password in `proxy`".to_owned(),
+            Some(status) => format!("it refused the tunnel with {status}"),
+            None => "its answer to CONNECT is not HTTP".to_owned(),
+        };
+        Err(Fault::new(Kind::Network, trouble))
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    is_localhost(host)
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|it| it.to_canonical().is_loopback())
+}
+
+/// NO_PROXY as curl and Go read it: `*`; a domain with all below it, with or without a leading dot;
+/// an address or a network (`10.0.0.0/8`); each may end in `:port`.
+fn is_listed(no_proxy: &str, host: &str, port: u16) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    no_proxy
+        .split([',', ' '])
+        .filter(|entry| !entry.is_empty())
+        .any(|entry| matches_entry(&entry.to_ascii_lowercase(), &host, port))
+}
+
+fn matches_entry(entry: &str, host: &str, port: u16) -> bool {
+    let entry = match entry.rsplit_once(':') {
+        // One colon, or one after a bracket: a port. More: an IPv6 address.
+        Some((name, number)) if !name.contains(':') || name.ends_with(']') => {
+            if number.parse() != Ok(port) {
+                return false;
+            }
+            name
+        }
+        _ => entry,
+    };
+    let entry = entry.trim_matches(['[', ']']);
+    if entry == "*" {
+        return true;
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return match entry.split_once('/') {
+            Some((network, bits)) => match (network.parse(), bits.parse()) {
+                (Ok(network), Ok(bits)) => is_within(address, network, bits),
+                _ => false,
+            },
+            None => entry.parse() == Ok(address),
+        };
+    }
+    let domain = entry.trim_start_matches('*').trim_start_matches('.');
+    host.strip_suffix(domain)
+        .is_some_and(|rest| !domain.is_empty() && (rest.is_empty() || rest.ends_with('.')))
+}
+
+fn is_within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
+    let (address, network, length) = match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            (address.to_bits().into(), network.to_bits().into(), 32)
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits(), network.to_bits(), 128),
+        _ => return false,
+    };
+    let differ: u128 = address ^ network;
+    bits <= length && differ.checked_shr(length - bits).unwrap_or(0) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(set: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| {
+            let found = set.iter().find(|(it, _)| *it == name);
+            found.map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    fn route(routes: &Routes, tls: bool, host: &str) -> Option<String> {
+        let port = if tls { 443 } else { 80 };
+        routes.proxy_for(tls, host, port).unwrap().map(Proxy::name)
+    }
+
+    #[test]
+    fn the_option_wins_over_the_environment_and_an_empty_one_means_none() {
+        let set = environment(&[("ALL_PROXY", "http://env.test:1")]);
+        let routes = Routes::new(Some("https://option.test"), &set).unwrap();
+        assert_eq!(
+            route(&routes, true, "127.0.0.1").unwrap(),
+            "option.test:443"
+        );
+        let routes = Routes::new(Some(""), &set).unwrap();
+        assert_eq!(route(&routes, true, "api.trophy.so"), None);
+    }
+
+    #[test]
+    fn the_environment_has_a_proxy_a_scheme_but_none_for_loopback() {
+        let set = environment(&[
+            ("https_proxy", "http://secure.test:1"),
+            ("ALL_PROXY", "all.test:2"),
+        ]);
+        let routes = Routes::new(None, set).unwrap();
+        assert_eq!(
+            route(&routes, true, "api.trophy.so").unwrap(),
+            "secure.test:1"
+        );
+        assert_eq!(
+            route(&routes, false, "api.trophy.so").unwrap(),
+            "all.test:2"
+        );
+        for loopback in ["localhost", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(route(&routes, false, loopback), None, "{loopback}");
+        }
+    }
+
+    #[test]
+    fn a_request_header_cannot_name_the_proxy_of_a_web_servers_script() {
+        let set = environment(&[
+            ("REQUEST_METHOD", "GET"),
+            ("HTTP_PROXY", "http://evil.test:1"),
+        ]);
+        let routes = Routes::new(None, set).unwrap();
+        assert_eq!(route(&routes, false, "api.trophy.so"), None);
+    }
+
+    #[test]
+    fn no_proxy_lists_domains_addresses_networks_and_ports() {
+        for (list, host, listed) in [
+            ("*", "api.trophy.so", true),
+            ("trophy.so", "api.trophy.so", true),
+            ("other.test, .Trophy.SO", "api.trophy.so", true),
+            ("*.trophy.so", "API.trophy.so.", true),
+            ("trophy.so", "nottrophy.so", false),
+            ("trophy.so:443", "trophy.so", true),
+            ("trophy.so:80", "trophy.so", false),
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/8", "11.1.2.3", false),
+            ("0.0.0.0/0", "11.1.2.3", true),
+            ("fd00::/8", "fd12::1", true),
+            ("[fd12::1]:443", "fd12::1", true),
+            ("fd12::1", "fd12::1", true),
+            ("10.0.0.0/99", "10.0.0.0", false),
+            (".", "api.trophy.so", false),
+            ("", "api.trophy.so", false),
+        ] {
+            assert_eq!(is_listed(list, host, 443), listed, "{list:?} {host}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_refused_without_its_password() {
+        for url in [
+            "socks5://me:hunter2@host",
+            "http://me:hunter2@",
+            "a b",
+            "http://[::1",
+        ] {
+            let error = Routes::new(Some(url), |_| None).unwrap_err();
+            assert!(error.starts_with("`proxy`: "), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let routes = Routes::new(None, environment(&[("HTTPS_PROXY", "socks5://host")])).unwrap();
+        let fault = routes.proxy_for(true, "api.trophy.so", 443).unwrap_err();
+        assert!(fault.reason.contains("HTTPS_PROXY"), "{fault}");
+    }
+
+    #[test]
+    fn debug_output_holds_no_password() {
+        let routes = Routes::new(Some("http://me:hunter2@host:1"), |_| None).unwrap();
+        let shown = format!("{routes:?}");
+        assert!(
+            shown.contains("host") && !shown.contains("hunter2") && !shown.contains("bWU6"),
+            "{shown}"
+        );
+    }
+}

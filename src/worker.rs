@@ -1,0 +1,298 @@
+//! The threads for asynchronous calls: they are started when there is work, stop when there is none
+//! for a while, and run the callbacks, unless the host dispatches those itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::callback::{Callback, Inside};
+use crate::calls::{AnyCallback, Finished, Phase, Resting, State, Task};
+use crate::engine::{Call, Engine, Step};
+use crate::error::{Error, Status};
+use crate::options::Callbacks;
+use crate::panics;
+use crate::sync::{deadline, wait_until};
+use crate::sys;
+
+/// How long a worker without work stays.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long cancelled calls may take to notice, within the 50 ms that `close` promises.
+const GRACE: Duration = Duration::from_millis(40);
+
+/// What a worker found to do.
+enum Job {
+    Call(Task),
+    Callback(Finished),
+}
+
+impl Engine {
+    /// Takes an asynchronous call in. `Ok`: its callback will run, exactly once.
+    pub fn submit(self: &Arc<Self>, call: Call, callback: Box<dyn Callback>) -> Result<(), Error> {
+        let mut state = self.calls.lock();
+        self.calls.check_room(&state)?;
+        // Before the call is taken in, since without any thread it would never be made.
+        if state.threads.alive == 0 {
+            self.start_worker(&mut state).map_err(|error| {
+                Error::new(
+                    Status::QueueFull,
+                    format!("client: no thread could be started for an asynchronous call: {error}"),
+                )
+            })?;
+        }
+        state.accept(call, callback);
+        self.staff(&mut state);
+        Ok(())
+    }
+
+    /// Sees to it that there are threads for the work.
+    fn staff(self: &Arc<Self>, state: &mut State) {
+        let callbacks = match self.calls.mode {
+            Callbacks::Worker => state.finished.len(),
+            Callbacks::Dispatch => 0,
+        };
+        let work = state.ready.len() + callbacks;
+        // One more for callbacks, so that those of cancelled calls wait for no network.
+        let most = self.calls.workers + usize::from(callbacks > 0);
+        if work > state.threads.idle && state.threads.alive < most {
+            // Fewer threads than wished are no error: those there are do the work.
+            let _ = self.start_worker(state);
+        }
+        if work > 0 && state.threads.idle > 0 {
+            self.calls.work.notify_one();
+        }
+    }
+
+    fn start_worker(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        state.threads.handles.retain(|handle| !handle.is_finished());
+        let engine = Arc::clone(self);
+        let handle = sys::spawn("trophy-worker", move || engine.work())?;
+        state.threads.handles.push(handle);
+        state.threads.alive += 1;
+        Ok(())
+    }
+
+    fn work(self: &Arc<Self>) {
+        let mut state = self.calls.lock();
+        loop {
+            let Some(job) = self.next_job(&mut state) else {
+                let rested_until = state.resting.peek().map(|resting| resting.until);
+                let idle_until = Instant::now() + IDLE;
+                let is_over = state.phase == Phase::Closed;
+                if is_over {
+                    break;
+                }
+                state.threads.idle += 1;
+                let until = rested_until.map_or(idle_until, |until| until.min(idle_until));
+                state = wait_until(&self.calls.work, state, Some(until));
+                state.threads.idle -= 1;
+                let has_work = !state.ready.is_empty() || !state.resting.is_empty();
+                if Instant::now() >= idle_until && !has_work {
+                    break;
+                }
+                continue;
+            };
+            if let Job::Call(task) = &job {
+                state.pending -= 1;
+                state
+                    .running
+                    .insert(task.id, (task.callback.tag(), task.call.control.clone()));
+            }
+            // There may be more than this thread can do.
+            self.staff(&mut state);
+            drop(state);
+            match job {
+                Job::Call(task) => self.advance(task),
+                Job::Callback(finished) => self.call_back(finished),
+            }
+            state = self.calls.lock();
+        }
+        // Nothing that came in the meantime is left without a thread.
+        state.threads.alive -= 1;
+        self.staff(&mut state);
+        self.calls.tell(&state);
+    }
+
+    fn next_job(&self, state: &mut State) -> Option<Job> {
+        if self.calls.mode == Callbacks::Worker
+            && let Some(finished) = state.finished.pop_front()
+        {
+            state.calling += 1;
+            return Some(Job::Callback(finished));
+        }
+        let now = Instant::now();
+        while state.resting.peek().is_some_and(|next| next.until <= now) {
+            if let Some(resting) = state.resting.pop() {
+                state.ready.push_back(resting.task);
+            }
+        }
+        state.ready.pop_front().map(Job::Call)
+    }
+
+    /// Makes one attempt of a call; between two attempts it has no thread.
+    fn advance(&self, mut task: Task) {
+        let step = panics::catch(|| self.attempt(&mut task.call))
+            .unwrap_or_else(|error| Step::Done(Err(error)));
+        let mut state = self.calls.lock();
+        state.running.remove(&task.id);
+        let result = match step {
+            Step::Again(until) if state.phase != Phase::Closed => {
+                if task.call.control.is_cancelled() {
+                    Err(Error::cancelled())
+                } else {
+                    state.pending += 1;
+                    state.resting.push(Resting { until, task });
+                    // Somebody must wake up for it: an idle worker sleeps longer perhaps.
+                    if state.threads.idle > 0 {
+                        self.calls.work.notify_one();
+                    }
+                    return;
+                }
+            }
+            Step::Again(_) => Err(Error::cancelled()),
+            Step::Done(result) => result,
+        };
+        if let Some(lane) = task.call.lane {
+            state.leave_lane(lane);
+        }
+        let finished = Finished::of(task.callback, result);
+        self.stats.finished(finished.status);
+        match self.calls.mode {
+            Callbacks::Worker => {
+                state.calling += 1;
+                self.calls.wake_workers(&state);
+                drop(state);
+                self.call_back(finished);
+            }
+            Callbacks::Dispatch => {
+                state.finished.push_back(finished);
+                self.calls.tell(&state);
+            }
+        }
+    }
+
+    /// Runs a callback that is counted in `calling`.
+    fn call_back(&self, finished: Finished) {
+        run_callback(finished);
+        self.calls.called();
+    }
+
+    /// Runs the callbacks that are due on this thread; waits for the first at most `timeout_ms`
+    /// (negative: for ever). Returns how many ran.
+    pub fn dispatch(&self, timeout_ms: i64) -> usize {
+        if self.calls.mode == Callbacks::Worker {
+            return 0;
+        }
+        let until = until(timeout_ms);
+        let mut state = self.calls.lock();
+        while state.finished.is_empty() {
+            let is_over = state.phase == Phase::Closed && state.calls_left() == 0;
+            if is_over || until.is_some_and(|until| until <= Instant::now()) {
+                return 0;
+            }
+            state = self.calls.watch(state, until);
+        }
+        // Those that come while these run are for the next time: a frame has an end.
+        let due = state.finished.len();
+        let mut ran = 0;
+        while ran < due {
+            let Some(finished) = state.finished.pop_front() else {
+                break;
+            };
+            state.calling += 1;
+            drop(state);
+            self.call_back(finished);
+            ran += 1;
+            state = self.calls.lock();
+        }
+        // Somebody may wait for room among the callbacks not yet run.
+        self.queue.look_again();
+        ran
+    }
+
+    /// Ends the asynchronous calls with this tag.
+    pub fn cancel(self: &Arc<Self>, tag: usize) -> usize {
+        let cancelled = self.calls.cancel(tag);
+        if cancelled > 0 {
+            self.staff(&mut self.calls.lock());
+        }
+        cancelled
+    }
+
+    /// Lets nothing new begin.
+    pub fn stop_accepting(&self) {
+        let mut state = self.calls.lock();
+        state.phase = state.phase.max(Phase::Closing);
+    }
+
+    /// Lets what is under way finish until `until` (`None`: for ever), then cancels it. In dispatch
+    /// mode the callbacks run here. Returns how many calls had to be cancelled.
+    pub fn close(self: &Arc<Self>, until: Option<Instant>) -> usize {
+        self.stop_accepting();
+        self.wait_for_calls(until, || self.queue.is_drained());
+        let cancelled = self.calls.cancel_all();
+        self.queue.stop();
+        self.staff(&mut self.calls.lock());
+        let grace = Instant::now() + GRACE;
+        self.wait_for_calls(Some(grace), || true);
+        self.transport.close_idle();
+        cancelled
+    }
+
+    /// Waits until no call is left, no callback runs, and `also` is true, which is asked with no lock
+    /// held: the queue's threads take theirs first.
+    fn wait_for_calls(&self, until: Option<Instant>, also: impl Fn() -> bool) {
+        loop {
+            let also = also();
+            let mut state = self.calls.lock();
+            while self.calls.mode == Callbacks::Dispatch
+                && let Some(finished) = state.finished.pop_front()
+            {
+                state.calling += 1;
+                drop(state);
+                self.call_back(finished);
+                state = self.calls.lock();
+            }
+            let is_done =
+                state.calls_left() == 0 && state.finished.is_empty() && state.calling == 0;
+            if is_done && also || until.is_some_and(|until| until <= Instant::now()) {
+                return;
+            }
+            // The queue of another process makes no noise.
+            let look = Instant::now() + Duration::from_millis(100);
+            let until = until.map_or(look, |until| until.min(look));
+            drop(self.calls.watch(state, Some(until)));
+        }
+    }
+
+    /// Waits for the threads to end, after `close`.
+    pub fn join(&self) {
+        loop {
+            let handles = std::mem::take(&mut self.calls.lock().threads.handles);
+            if handles.is_empty() {
+                break;
+            }
+            for handle in handles {
+                // A worker catches its panics.
+                let _ = handle.join();
+            }
+        }
+        self.queue.join();
+    }
+}
+
+/// The moment that a timeout of the C API means; negative is for ever.
+pub fn until(timeout_ms: i64) -> Option<Instant> {
+    match u64::try_from(timeout_ms) {
+        Ok(timeout_ms) => deadline(Duration::from_millis(timeout_ms)),
+        Err(_) => None,
+    }
+}
+
+/// Runs a callback with no lock held.
+pub(crate) fn run_callback(finished: Finished) {
+    let _inside = Inside::enter();
+    // A panic has been logged, and must not take the thread with it.
+    let _ = panics::catch(|| match finished.callback {
+        AnyCallback::Call(callback) => callback.run(finished.status, &finished.json),
+        AnyCallback::Delivery(callback) => callback.run(finished.status, &finished.json),
+    });
+}
