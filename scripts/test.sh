@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Runs the tests, all or the groups named, and ends in a total: N passed, N failed, N skipped.
+#
+# A group is a function group_NAME of steps. A step is a command with a log of its own; how much it
+# counts is read from what it printed: cargo's results, a line "N passed, N failed, N skipped", or
+# else its exit code (77: skipped). A line "skipped: why" is a test that could not run.
+set -u
+cd "$(dirname "$0")/.."
+logs=target/test-logs
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+export RUST_BACKTRACE=0 CARGO_TERM_COLOR=never
+
+step() { # step NAME COMMAND…
+    local name=$1 log="$logs/${1//[^a-zA-Z0-9]/-}.log" start=$SECONDS code p f s
+    shift
+    "$@" >"$log" 2>&1 </dev/null
+    code=$?
+    read -r p f s < <(count "$log" "$code")
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    printf '%-34s %4d passed, %d failed, %d skipped  (%d s)\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
+    grep '^skipped:' "$log" | sort -u | sed 's/^/    /' | head -20
+    if [ "$f" -gt 0 ]; then
+        # What failed, then the end of the log.
+        grep -nE 'FAILED|panicked|^error|: not true|  left:| right:' "$log" | head -40 | sed 's/^/    /'
+        tail -60 "$log" | sed 's/^/    | /'
+    fi
+}
+
+count() { # count LOG CODE
+    awk -v code="$2" '
+        /^test result: / {
+            for (i = 1; i <= NF; i++) {
+                if ($i ~ /^passed/) p += $(i - 1)
+                if ($i ~ /^failed/) f += $(i - 1)
+            }
+            seen = 1
+        }
+        /^([A-Za-z]+: )?[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
+            line = $0
+            sub(/^[A-Za-z]+: /, "", line)
+            split(line, n, /[^0-9]+/)
+            p += n[1]; f += n[2]; s += n[3]; seen = 1; own = 1
+        }
+        /^skipped:/ { notes++ }
+        END {
+            if (!own && seen) { s += notes; p -= notes }
+            if (!seen && code == 77) { s++; seen = 1; code = 0 }
+            if (!seen && code == 0) { if (notes) s++; else p++ }
+            if (code != 0 && !f) f++
+            if (p < 0) p = 0
+            print p + 0, f + 0, s + 0
+        }' "$1"
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+skip() { # skip NAME WHY
+    printf '%-34s %4d passed, %d failed, %d skipped\n    skipped: %s\n' "$1" 0 0 1 "$2"
+    skipped=$((skipped + 1))
+}
+
+group_lint() {
+    if cargo fmt --version >/dev/null 2>&1; then
+        step "rustfmt" cargo fmt --all --check
+    else
+        skip "rustfmt" "rustfmt is not installed"
+    fi
+    if cargo clippy --version >/dev/null 2>&1; then
+        step "clippy" cargo clippy --workspace --all-targets -- -D warnings
+    else
+        skip "clippy" "clippy is not installed"
+    fi
+    step "the rules of the source" bash scripts/rules.sh
+}
+
+group_rust() {
+    step "build" cargo build --workspace --all-targets
+    step "header is as generated" git diff --exit-code -- include/trophy.h
+    step "unit tests" cargo test -p trophy --lib -- --show-output
+    # The C suite has a group of its own, since it runs in modes.
+    for file in tests/*.rs; do
+        file=$(basename "$file" .rs)
+        case $file in c_api) ;;
+        *) step "tests/$file" cargo test -p trophy --test "$file" -- --show-output ;;
+        esac
+    done
+    step "sandbox" cargo test -p trophy-sandbox -- --show-output
+    if [ -d examples/cli ]; then
+        step "command-line tool" cargo test -p trophy-cli -- --show-output
+    fi
+}
+
+group_c() {
+    step "C" cargo test -p trophy --test c_api -- --show-output
+    step "C, ASan and UBSan" env TROPHY_C_MODE=asan cargo test -p trophy --test c_api -- --show-output
+    if have valgrind; then
+        step "C, Valgrind" env TROPHY_C_MODE=valgrind cargo test -p trophy --test c_api -- --show-output
+    else
+        skip "C, Valgrind" "valgrind is not installed"
+    fi
+}
+
+group_demo() {
+    step "demo" make --no-print-directory demo
+}
+
+group_artifact() {
+    step "size and symbols" bash tests/artifact.sh
+}
+
+groups=("$@")
+[ $# -gt 0 ] || groups=(lint rust c demo artifact)
+for group in "${groups[@]}"; do
+    "group_$group"
+done
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,469 @@
+//! The queue: an event is never lost, counts once, and the service's limits are kept.
+
+mod service;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use service::*;
+use trophy::client::Client;
+use trophy::error::Status;
+use trophy::event::EventArgs;
+use trophy_sandbox::{Options, Rates};
+
+fn fast(more: Value) -> Value {
+    let mut queue = json!({"requests_per_second": 2000});
+    for (name, value) in more.as_object().unwrap() {
+        queue[name] = value.clone();
+    }
+    json!({ "queue": queue })
+}
+
+fn enqueue(client: &Client, user_id: impl std::fmt::Display) {
+    client.event_enqueue(&event(&user(user_id))).unwrap();
+}
+
+fn limited() -> Service {
+    Service::with(Options {
+        rates: Rates::SERVICE,
+        ..Options::default()
+    })
+}
+
+fn flush(client: &Client) {
+    let ending = client.flush(PATIENCE.as_millis() as i64).unwrap();
+    assert!(ending.done, "{ending:?} {}", client.stats().unwrap());
+}
+
+#[test]
+fn an_enqueued_event_is_delivered_and_its_end_is_heard() {
+    let service = Service::start();
+    let client = service.client(fast(json!({})));
+    let ear = Ear::new();
+    client.on_delivery(Some(Arc::new(ear.mouth(0))));
+    let mine = EventArgs {
+        idempotency_key: Some("mine"),
+        attributes_json: Some(r#"{"genre":"horror"}"#),
+        ..event(r#"{"id":"18","name":"é"}"#)
+    };
+    let kept = client.event_enqueue(&mine).unwrap();
+    assert_eq!(kept, r#"{"idempotencyKey":"mine"}"#);
+    let (status, heard) = ear.next();
+    assert_eq!(status, Status::Ok);
+    assert_eq!(heard["idempotencyKey"], "mine");
+    assert_eq!(heard["key"], "words-written");
+    assert_eq!(heard["userId"], "18");
+    assert_eq!(heard["response"]["total"], 1);
+    flush(&client);
+    let stats = stats(&client);
+    assert_eq!(
+        (&stats["delivered"], &stats["queued"]),
+        (&json!(1), &json!(0))
+    );
+    drop(client);
+    assert_eq!(ear.rest().len(), 0);
+}
+
+#[test]
+fn a_backlog_goes_in_batches_within_the_limit() {
+    let service = limited();
+    let client = service.client(json!({"queue": {"delivery": "auto"}}));
+    for number in 0..20_000 {
+        enqueue(&client, number % 500);
+    }
+    flush(&client);
+    assert_eq!(service.events(), 20_000);
+    assert!(service.counted().values().all(|count| *count == 40));
+    let stats = stats(&client);
+    assert!(stats["requests"].as_u64().unwrap() <= 30, "{stats}");
+    assert!(stats["rateLimited"].as_u64().unwrap() <= 3, "{stats}");
+}
+
+#[test]
+fn a_key_that_may_not_batch_sends_singly_and_coalesces() {
+    let service = Service::start();
+    let client = service.client_with_key(
+        trophy_sandbox::Sandbox::APPLICATION_KEY,
+        fast(json!({"coalesce": true, "requests_per_second": 5})),
+    );
+    for number in 0..1_000 {
+        let value = f64::from(number % 10);
+        client
+            .event_enqueue(&EventArgs {
+                value,
+                ..event(r#"{"id":"18"}"#)
+            })
+            .unwrap();
+    }
+    flush(&client);
+    assert_eq!(service.totals()["18"], 4_500.0);
+    let requests = stats(&client)["requests"].as_u64().unwrap();
+    assert!(requests <= 10, "{requests}");
+    assert_eq!(stats(&client)["delivered"], 1_000);
+}
+
+#[test]
+fn coalescing_leaves_alone_what_is_not_the_same() {
+    let service = Service::start();
+    service.fault(json!({"fault": "status_before", "status": 503, "count": 1}));
+    let client = service.client(fast(json!({"coalesce": true, "delivery": "single"})));
+    let ear = Ear::new();
+    client.on_delivery(Some(Arc::new(ear.mouth(0))));
+    let base = event(r#"{"id":"18"}"#);
+    enqueue(&client, 18);
+    wait_until("the first was attempted", || {
+        stats(&client)["requests"] == 1
+    });
+    for _ in 0..3 {
+        client.event_enqueue(&base).unwrap();
+    }
+    client
+        .event_enqueue(&EventArgs {
+            attributes_json: Some(r#"{"genre":"horror"}"#),
+            ..base
+        })
+        .unwrap();
+    client
+        .event_enqueue(&EventArgs {
+            idempotency_key: Some("mine"),
+            ..base
+        })
+        .unwrap();
+    client.event_enqueue(&base).unwrap();
+    flush(&client);
+    // The attempted one, the three, the one with attributes, the keyed one, the last.
+    assert_eq!(service.counted()["18"], 5);
+    assert_eq!(service.totals()["18"], 7.0);
+    let heard = ear.take(7);
+    let keys: std::collections::HashSet<_> = heard
+        .iter()
+        .map(|(_, json)| json["idempotencyKey"].to_string())
+        .collect();
+    assert_eq!(
+        keys.len(),
+        7,
+        "each enqueued event is heard of under its own key"
+    );
+}
+
+#[test]
+fn bad_events_are_found_in_a_batch_and_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    for number in (0..1_000).step_by(10) {
+        service.fault(json!({"fault": "poison", "user": number.to_string(), "status": 422}));
+    }
+    let client = service.client(fast(json!({"delivery": "batch", "path": folder.path()})));
+    let ear = Ear::new();
+    client.on_delivery(Some(Arc::new(ear.mouth(0))));
+    for number in 0..1_000 {
+        enqueue(&client, number);
+    }
+    flush(&client);
+    assert_eq!(service.events(), 900);
+    let heard = ear.take(1_000);
+    let dead: Vec<_> = heard
+        .iter()
+        .filter(|(status, _)| *status == Status::Unprocessable)
+        .collect();
+    assert_eq!(dead.len(), 100);
+    assert!(
+        dead.iter()
+            .all(|(_, json)| json["error"]["httpStatus"] == 422)
+    );
+    let text = std::fs::read_to_string(folder.path().join("dead.jsonl")).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 100);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["error"]["code"] == "unprocessable"
+                && line["event"]["user"]["id"].is_string())
+    );
+    assert_eq!(stats(&client)["dead"], 100);
+}
+
+#[test]
+fn an_unknown_metric_takes_none_of_its_batch_with_it() {
+    let service = Service::start();
+    let client = service.client(fast(json!({"delivery": "batch"})));
+    for number in 0..100 {
+        let user = user(number);
+        let key = if number % 2 == 0 {
+            "no-such-metric"
+        } else {
+            "words-written"
+        };
+        client
+            .event_enqueue(&EventArgs {
+                key,
+                ..event(&user)
+            })
+            .unwrap();
+    }
+    flush(&client);
+    assert_eq!(service.events(), 50);
+    assert_eq!(stats(&client)["dead"], 50);
+}
+
+#[test]
+fn a_revoked_key_pauses_the_queue_until_there_is_another() {
+    let service = Service::start();
+    let client = service.client_with_key("sandbox_admin.wrong-one", fast(json!({})));
+    for number in 0..5 {
+        enqueue(&client, number);
+    }
+    wait_until("the queue is paused", || stats(&client)["paused"] == true);
+    let ending = client.flush(100).unwrap();
+    assert_eq!((ending.undelivered, ending.done), (5, false));
+    client.set_api_key(KEY).unwrap();
+    flush(&client);
+    assert_eq!(service.events(), 5);
+    assert_eq!(stats(&client)["paused"], false);
+}
+
+#[test]
+fn a_service_in_trouble_loses_nothing_and_counts_once() {
+    let service = Service::start();
+    for fault in [
+        json!({"fault": "close_after", "probability": 0.2, "seed": 1}),
+        json!({"fault": "status_after", "status": 500, "probability": 0.2, "seed": 2}),
+        json!({"fault": "rate_limited", "retryAfter": "0", "probability": 0.1, "seed": 3}),
+        json!({"fault": "not_json", "probability": 0.1, "seed": 4}),
+    ] {
+        service.fault(fault);
+    }
+    let client =
+        service.client(json!({"queue": {"requests_per_second": 50, "delivery": "single"}}));
+    for number in 0..12 {
+        enqueue(&client, number % 4);
+    }
+    wait_until("some is delivered in trouble", || {
+        stats(&client)["delivered"].as_u64() >= Some(4)
+    });
+    service.0.clear_faults();
+    flush(&client);
+    assert_eq!(service.events(), 12);
+    assert!(service.counted().values().all(|count| *count == 3));
+    assert_eq!(service.most_in_flight(), 1);
+}
+
+#[test]
+fn a_full_queue_refuses_or_drops_the_oldest() {
+    let service = Service::start();
+    service.fault(json!({"fault": "hang"}));
+    let client = service.client(fast(json!({"max_events": 10})));
+    for number in 0..10 {
+        enqueue(&client, number);
+    }
+    let error = client.event_enqueue(&event(&user("one more"))).unwrap_err();
+    assert_eq!(error.status, Status::QueueFull);
+    assert!(error.message.contains("max_events"), "{error}");
+
+    let client = service.client(fast(json!({"max_events": 10, "overflow": "drop_oldest"})));
+    let ear = Ear::new();
+    client.on_delivery(Some(Arc::new(ear.mouth(0))));
+    for number in 0..25 {
+        enqueue(&client, number);
+    }
+    let heard = ear.take(15);
+    assert!(heard.iter().all(|(status, _)| *status == Status::QueueFull));
+    let stats = stats(&client);
+    assert_eq!(stats["dropped"], 15);
+    assert_eq!(
+        stats["queued"].as_u64().unwrap() + stats["inFlight"].as_u64().unwrap(),
+        10
+    );
+}
+
+#[test]
+fn an_event_that_becomes_too_old_expires() {
+    let service = Service::start();
+    service.fault(json!({"fault": "status_before", "status": 503}));
+    let client = service.client(fast(json!({"max_age_in_seconds": 0.2})));
+    let ear = Ear::new();
+    client.on_delivery(Some(Arc::new(ear.mouth(0))));
+    enqueue(&client, 18);
+    let (status, json) = ear.next();
+    assert_eq!(status, Status::Expired);
+    assert_eq!(json["error"]["code"], "expired");
+    assert_eq!(stats(&client)["expired"], 1);
+    flush(&client);
+    assert_eq!(service.events(), 0);
+}
+
+#[test]
+fn what_is_queued_outlives_the_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    service.fault(json!({"fault": "status_before", "status": 503}));
+    let options = fast(json!({"path": folder.path()}));
+    let client = service.client(options.clone());
+    for number in 0..100 {
+        enqueue(&client, number);
+    }
+    let start = Instant::now();
+    let ending = client.close(100).unwrap();
+    assert!(
+        start.elapsed() < Duration::from_millis(150),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(ending.undelivered, 100);
+    drop(client);
+    service.0.clear_faults();
+    // A new client begins by itself.
+    let client = service.client(options);
+    wait_until("all are delivered", || service.events() == 100);
+    flush(&client);
+    assert!(service.counted().values().all(|count| *count == 1));
+}
+
+#[test]
+fn no_key_is_ever_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    service.fault(json!({"fault": "status_before", "status": 503}));
+    let client = service.client(fast(json!({"path": folder.path()})));
+    enqueue(&client, 18);
+    let refused = EventArgs {
+        options_json: Some(r#"{"api_key":"other.topsecret"}"#),
+        ..event(r#"{"id":"1"}"#)
+    };
+    assert_eq!(
+        client.event_enqueue(&refused).unwrap_err().status,
+        Status::InvalidArgument
+    );
+    drop(client);
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains("open-sesame") && !text.contains("topsecret"));
+            files += 1;
+        }
+    }
+    assert!(files > 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_said_at_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().join("inside a file");
+    let options = json!({"queue": {"path": path}}).to_string();
+    let error = Client::new(Some(KEY), Some(&options)).err().unwrap();
+    assert_eq!(error.status, Status::Storage);
+    assert!(error.message.contains("inside a file"), "{error}");
+}
+
+#[test]
+fn two_clients_on_one_folder_deliver_everything_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    let options = fast(json!({"path": folder.path()}));
+    let clients: Vec<_> = (0..3).map(|_| service.client(options.clone())).collect();
+    std::thread::scope(|scope| {
+        for (at, client) in clients.iter().enumerate() {
+            scope.spawn(move || {
+                for number in 0..200 {
+                    enqueue(client, format!("{at}-{number}"));
+                }
+            });
+        }
+    });
+    for client in &clients {
+        flush(client);
+    }
+    assert_eq!(service.events(), 600);
+    assert!(service.counted().values().all(|count| *count == 1));
+}
+
+#[test]
+fn queued_events_share_their_lane_with_calls() {
+    let service = Service::start();
+    service.fault(json!({"fault": "delay", "ms": 5, "operation": "metrics_event"}));
+    let client = service.client(fast(json!({"delivery": "single"})));
+    let ear = Ear::new();
+    for _ in 0..20 {
+        enqueue(&client, 18);
+        client
+            .event_async(&event(&user(18)), ear.callback(0))
+            .unwrap();
+        client.event(&event(&user(18))).unwrap();
+    }
+    ear.take(20);
+    flush(&client);
+    assert_eq!(service.counted()["18"], 60);
+    assert_eq!(service.most_in_flight(), 1);
+}
+
+#[test]
+fn in_dispatch_mode_ends_are_heard_inside_dispatch_only() {
+    let service = Service::start();
+    let mut options = fast(json!({}));
+    options["callbacks"] = "dispatch".into();
+    let client = service.client(options);
+    let ear = Ear::new();
+    client.on_delivery(Some(Arc::new(ear.mouth(0))));
+    for number in 0..10 {
+        enqueue(&client, number);
+    }
+    flush(&client);
+    assert_eq!(ear.rest().len(), 0);
+    let mut ran = 0;
+    while ran < 10 {
+        ran += client.dispatch(-1);
+    }
+    assert_eq!(ear.rest().len(), 10);
+}
+
+#[test]
+fn a_long_round_trip_gets_more_connections_and_a_short_one_does_not() {
+    for (delay, at_least, at_most) in [(0, 1, 1), (400, 2, 16)] {
+        let service = Service::start();
+        service.fault(json!({"fault": "delay", "ms": delay}));
+        let client =
+            service.client(json!({"queue": {"requests_per_second": 20, "delivery": "single"}}));
+        for number in 0..20 {
+            enqueue(&client, number);
+        }
+        flush(&client);
+        let connections = service.0.ledger()["connections"].as_u64().unwrap();
+        assert!(
+            (at_least..=at_most).contains(&connections),
+            "{delay} ms: {connections}"
+        );
+    }
+}
+
+#[test]
+fn a_callback_that_was_taken_back_is_called_no_more() {
+    for callbacks in ["worker", "dispatch"] {
+        let service = Service::start();
+        let mut options = fast(json!({"delivery": "single"}));
+        options["callbacks"] = callbacks.into();
+        let client = service.client(options);
+        let (first, second) = (Ear::new(), Ear::new());
+        client.on_delivery(Some(Arc::new(first.mouth(0))));
+        for number in 0..50 {
+            enqueue(&client, number);
+        }
+        wait_until("some are delivered", || service.events() > 5);
+        client.on_delivery(Some(Arc::new(second.mouth(0))));
+        let heard = first.rest().len();
+        flush(&client);
+        client.close(1000).unwrap();
+        assert_eq!(first.rest().len(), 0, "{callbacks}");
+        let more = second.rest().len();
+        assert!(
+            heard + more <= 50 && more > 0,
+            "{callbacks}: {heard} and {more}"
+        );
+    }
+}
