@@ -1,0 +1,83 @@
+//! Why the command failed: its exit code, its JSON and its sentence.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use trophy::error::{Error, Status};
+
+pub enum Failure {
+    /// The library's, or in its words.
+    Trophy(Error),
+    /// Wrong arguments.
+    Usage(String),
+    /// A file, or standard input, could not be read.
+    Input(String),
+    /// Nobody reads standard output any more, or its disk is full.
+    Output(io::Error),
+}
+
+impl Failure {
+    pub fn usage(message: impl Display) -> Self {
+        Self::Usage(message.to_string())
+    }
+
+    pub fn reading(path: &Path, error: &io::Error) -> Self {
+        Self::Input(format!("cannot read {}: {error}", path.display()))
+    }
+
+    pub fn output(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+
+    /// Says it on standard error, as JSON on the first line and as a sentence on the second.
+    pub fn report(&self) -> ExitCode {
+        let (json, sentence) = match self {
+            Self::Trophy(error) => (error.to_json(), error.to_string()),
+            Self::Usage(message) => (
+                Error::invalid(message.as_str()).to_json(),
+                format!("usage: {message}"),
+            ),
+            Self::Input(message) => (json("input", message), message.clone()),
+            // The reader has gone on purpose: `trophy operations | head -n 1`.
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => {
+                return ExitCode::from(1);
+            }
+            Self::Output(error) => {
+                let message = format!("cannot write the output: {error}");
+                (json("output", &message), message)
+            }
+        };
+        // With standard error gone too, the exit code is all there is to say it with.
+        let _ = writeln!(io::stderr().lock(), "{json}\ntrophy: {sentence}");
+        ExitCode::from(self.code())
+    }
+
+    /// The number of the status in trophy.h. 1 is what cannot be read or written, so a wrong argument is
+    /// 2, as shells have it.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Trophy(error) if error.status == Status::InvalidArgument => 2,
+            Self::Trophy(error) => error.status as u8,
+            Self::Usage(_) => 2,
+            Self::Input(_) | Self::Output(_) => 1,
+        }
+    }
+}
+
+fn json(code: &str, message: &str) -> String {
+    serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Trophy(error)
+    }
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Self::usage(error)
+    }
+}
