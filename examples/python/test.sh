@@ -19,6 +19,7 @@ for name in libtrophy.so.1 libtrophy.so libtrophy.1.dylib libtrophy.dylib; do
 done
 export PYTHONDONTWRITEBYTECODE=1
 
+"$python" --version
 cd "$here"
 if "$python" -m mypy --version >/dev/null 2>&1; then
     "$python" -m mypy --strict --cache-dir=/dev/null trophy.py example.py test_trophy.py
