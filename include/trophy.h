@@ -34,15 +34,18 @@
 
 /** The version of this header; trophy_version() is that of the library which runs. */
 #define TROPHY_VERSION "1.0.0"
+/** Its first number: within one, a program needs no rebuild. */
 #define TROPHY_VERSION_MAJOR 1
+/** Its second number: a larger one has more functions, options or statuses. */
 #define TROPHY_VERSION_MINOR 0
+/** Its third number: a larger one has mistakes mended. */
 #define TROPHY_VERSION_PATCH 0
 /** As one number to compare: major * 1000000 + minor * 1000 + patch. */
 #define TROPHY_VERSION_NUMBER 1000000
 
 /* ---- Compilers ----------------------------------------------------------------------------------------- */
 
-/* Define TROPHY_STATIC on Windows when you link the static library. */
+/** What the library exports. Define TROPHY_STATIC on Windows when you link the static library. */
 #if defined(_WIN32) && !defined(TROPHY_STATIC)
 #define TROPHY_API __declspec(dllimport)
 #elif defined(__GNUC__)
@@ -64,6 +67,7 @@
 
 /*
  * CLIENT OPTIONS: `options_json` of trophy_client_new(). All may be left out. A name not listed is an error.
+ * Seconds may be fractions, from 0.001 up.
  *
  * environment                 "default"   which Trophy to talk to; there is one
  * base_url                    Trophy's    of the application API; else the variable TROPHY_BASE_URL
@@ -72,7 +76,7 @@
  * timeout_in_seconds          60          a whole call, retries and waits included
  * attempt_timeout_in_seconds  20          one attempt of it
  * connect_timeout_in_seconds  10          look-up, connect and TLS of an attempt
- * max_retries                 2           attempts after the first
+ * max_retries                 2           attempts after the first, at most 100
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
  * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
  * ca_file                     none        a PEM file of the certificates to trust in place of Mozilla's
@@ -80,9 +84,9 @@
  * max_response_bytes          16777216    a longer reply is TROPHY_STATUS_INVALID_RESPONSE
  * callbacks                   "worker"    where callbacks run: "worker", on threads of the library; "dispatch",
  *                                         only inside trophy_client_dispatch()
- * workers                     4           threads for asynchronous calls, started when needed
+ * workers                     4           threads for asynchronous calls, started when needed; at most 1024
  * max_pending_calls           10000       asynchronous calls that wait; beyond it TROPHY_STATUS_QUEUE_FULL
- * user_agent                  "libtrophy/1.0.0"
+ * user_agent                  "libtrophy/1.0.0"  the User-Agent header
  * queue                       {}          options of the queue:
  *   path                      none        its folder; without one the queue is in memory, and lost with the process
  *   durability                "process"   what an event survives: "process", a crash of the process; "power", a
@@ -95,11 +99,12 @@
  *                                         keys, many in a request; "auto", single, and a backlog in batches if
  *                                         the key may
  *   batch_size                1000        events in a batch, at most 1000
- *   requests_per_second       5           the service's limit for a whole organisation
+ *   requests_per_second       5           the service's limit for a whole organisation; 0.001 to 10000
  *   coalesce                  false       unkeyed events of one user and metric with equal attributes, not yet
  *                                         sent, become one: their values summed
  *
- * REQUEST OPTIONS: `options_json` of an event, `"options"` in `args_json`. They win over the client's.
+ * REQUEST OPTIONS: `options_json` of an event, `"options"` in `args_json`. They win over the client's. An event
+ * that is enqueued takes `tenant_id` and the `additional_` ones.
  *
  * api_key                                 another key for this call
  * tenant_id                               another tenant for this call
@@ -319,7 +324,7 @@ enum trophy_status
    */
   TROPHY_STATUS_NETWORK = 10,
   /**
-   * The time allowed has passed.
+   * The time allowed has passed. Of a flush or a close: something is left to deliver.
    */
   TROPHY_STATUS_TIMEOUT = 11,
   /**
@@ -327,7 +332,7 @@ enum trophy_status
    */
   TROPHY_STATUS_TLS = 12,
   /**
-   * The service said yes, with a reply that cannot be read. It was not sent again.
+   * The service said yes, with a reply that cannot be read. It was not sent again; an event may have counted.
    */
   TROPHY_STATUS_INVALID_RESPONSE = 13,
   /**
@@ -436,16 +441,23 @@ typedef struct trophy_client trophy_client;
 /**
  * Called with the outcome of an asynchronous call, or of a queued event.
  *
- * `json` is the service's reply or error JSON, borrowed until the callback returns. `user_data` is
- * what was given with the callback. A callback may call the library, except trophy_client_close()
- * and trophy_client_free(). It must return: no longjmp(), no C++ exception may leave it.
+ * It runs with no lock held, where the option `callbacks` says. It may call the library, except
+ * trophy_client_close() and trophy_client_free(). It must return: no longjmp(), no C++ exception may
+ * leave it.
+ *
+ * @param status    What became of it.
+ * @param json      The service's reply, or error JSON. Borrowed until the callback returns.
+ * @param user_data What was given with the callback.
  */
 typedef void (*trophy_callback)(trophy_status status, const char *json, void *user_data);
 
 /**
  * Called with each log line, on the thread it comes from: return soon, and log nothing from there.
  *
- * `message` is borrowed until the callback returns. It never holds an API key's secret part.
+ * @param level     How much it matters.
+ * @param message   One line, without a line break at its end. Never holds an API key's secret part.
+ *                  Borrowed until the callback returns.
+ * @param user_data What was given with the callback.
  */
 typedef void (*trophy_log_callback)(trophy_log_level level, const char *message, void *user_data);
 
@@ -526,11 +538,13 @@ trophy_status trophy_client_for_tenant(const trophy_client *client,
 /**
  * Runs the callbacks that are ready, on this thread. For clients with `"callbacks": "dispatch"`.
  *
- * Call it from your main loop. Several threads may.
+ * Call it from your main loop. Several threads may. Callbacks that become ready while these run wait for the
+ * next call.
  *
  * @param client     Borrowed; safe from any thread.
  * @param timeout_ms How long to wait for the first callback: 0 never waits, a negative number waits for ever.
- * @return How many callbacks ran.
+ * @return How many callbacks ran. 0 at once if the client is closed, or if its callbacks run on threads of the
+ *         library.
  */
 TROPHY_API size_t trophy_client_dispatch(const trophy_client *client, int64_t timeout_ms);
 
@@ -549,13 +563,19 @@ TROPHY_API size_t trophy_client_cancel(const trophy_client *client, const void *
 /**
  * Reads what the client has done and has to do, as numbers. No network.
  *
+ * Of the queue: `queued`, `inFlight`, and how many have been `delivered`, `dead` (refused), `expired`, `dropped`
+ * (to make room), `damaged`; `bytesOnDisk`, `paused` (by a key that the service refuses), and its present
+ * `requestsPerSecond`. Of all calls: `requests` (attempts), `retries`, `rateLimited`, `callsUnderWay`,
+ * `callsWaiting`, and `callsFinished`, an object by status name.
+ *
  * @param client   Borrowed; safe from any thread.
- * @param out_json Set to `{"queued","inFlight","delivered","dead","expired","dropped","requests","retries",
- *                 "rateLimited","bytesOnDisk","paused"}` and more, or to error JSON. Owned: free with
- *                 trophy_string_free(). May be NULL.
+ * @param out_json Set to an object of these, or to error JSON. Owned: free with trophy_string_free(). May be
+ *                 NULL.
  * @return TROPHY_STATUS_OK, or TROPHY_STATUS_INVALID_ARGUMENT.
  */
-TROPHY_API trophy_status trophy_client_stats(const trophy_client *client, char **out_json);
+TROPHY_API
+trophy_status trophy_client_stats(const trophy_client *client,
+                                  char **out_json);
 
 /**
  * Ends the client in an orderly way: takes no more work, delivers what is queued, waits for the calls under
@@ -577,7 +597,8 @@ TROPHY_API trophy_status trophy_client_close(const trophy_client *client, int64_
 /**
  * Frees a handle. With its last handle the client ends, as by trophy_client_close() with no wait.
  *
- * After that no callback runs, and no thread of the library is left. What is queued stays on disk.
+ * Waits for a callback that is running to return. After that no callback runs, and no thread of the library is
+ * left. What is queued stays on disk.
  *
  * @param client Owned by the caller until now; no other thread may be using this handle. NULL is fine.
  *               Inside a callback nothing is freed, and the log says so.
@@ -615,7 +636,8 @@ trophy_status trophy_client_set_api_key(const trophy_client *client,
  * @param attributes_json Optional: the event's attributes, `{"genre": "crime"}`. Values are strings, null ones
  *                        are left out. NULL for none. Borrowed, UTF-8.
  * @param idempotency_key Optional: what makes this event the same as another of this user and metric, such as
- *                        your row's id. NULL: one is made. Borrowed, UTF-8.
+ *                        your row's id. Not empty, no space at its ends, no control character. NULL: one is
+ *                        made. Borrowed, UTF-8.
  * @param options_json    Optional: request options (see above). NULL for none. Borrowed, UTF-8.
  * @param out_json        Set to the reply: total, achievements, currentStreak, points, leaderboards,
  *                        idempotencyKey, idempotentReplayed (true if it had counted before); or to error JSON.
@@ -679,11 +701,12 @@ trophy_status trophy_metrics_event_async(const trophy_client *client,
  * @param value           How much to add.
  * @param attributes_json Optional: the event's attributes. NULL for none.
  * @param idempotency_key Optional. NULL: one is made.
- * @param options_json    Optional: request options. NULL for none. An `api_key` is refused, since the queue
- *                        never writes one down.
+ * @param options_json    Optional: request options. NULL for none. Refused are `api_key`, since the queue never
+ *                        writes one down, `base_url`, `timeout_in_seconds` and `max_retries`, since it tries
+ *                        until the event is delivered.
  * @param out_json        Set to `{"idempotencyKey": "..."}`, or to error JSON. Owned: free with
  *                        trophy_string_free(). May be NULL.
- * @return TROPHY_STATUS_OK: it will be delivered; TROPHY_STATUS_INVALID_ARGUMENT; TROPHY_STATUS_QUEUE_FULL;
+ * @return TROPHY_STATUS_OK: it is kept; TROPHY_STATUS_INVALID_ARGUMENT; TROPHY_STATUS_QUEUE_FULL;
  *         TROPHY_STATUS_STORAGE if the disk refuses; or TROPHY_STATUS_CLOSED.
  */
 TROPHY_API
@@ -713,10 +736,12 @@ trophy_status trophy_metrics_event_enqueue(const trophy_client *client,
 TROPHY_API trophy_status trophy_client_flush(const trophy_client *client, int64_t timeout_ms, char **out_json);
 
 /**
- * Sets who hears how each queued event ended: delivered, refused, or expired.
+ * Sets who hears how each queued event ended: delivered, refused, expired, or dropped to make room.
  *
- * The callback's JSON is `{"idempotencyKey","key","userId","response"}`, or with `"error"` in place of
- * `"response"`. It runs where the option `callbacks` says.
+ * The callback's status is TROPHY_STATUS_OK, the service's refusal, TROPHY_STATUS_EXPIRED or
+ * TROPHY_STATUS_QUEUE_FULL; its JSON `{"idempotencyKey","key","userId","response"}`, or with `"error"` in place
+ * of `"response"`. Set it before the first event: what ended earlier is not told. When this returns, the callback
+ * before it is no longer running and will not be called again (unless it is what called).
  *
  * @param client    Borrowed; safe from any thread. The callback is for all handles of the client.
  * @param callback  Called once for each event that left the queue. NULL: nobody hears.

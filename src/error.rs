@@ -23,11 +23,11 @@ pub enum Status {
     Cancelled = 3,
     /// No connection, or it broke before an answer came.
     Network = 10,
-    /// The time allowed has passed.
+    /// The time allowed has passed. Of a flush or a close: something is left to deliver.
     Timeout = 11,
     /// The server's certificate was refused, or the handshake failed.
     Tls = 12,
-    /// The service said yes, with a reply that cannot be read. It was not sent again.
+    /// The service said yes, with a reply that cannot be read. It was not sent again; an event may have counted.
     InvalidResponse = 13,
     /// HTTP 400: the service found the request malformed.
     BadRequest = 20,

@@ -9,15 +9,22 @@ use crate::log::{LogLevel, Sink};
 
 /// Called with the outcome of an asynchronous call, or of a queued event.
 ///
-/// `json` is the service's reply or error JSON, borrowed until the callback returns. `user_data` is
-/// what was given with the callback. A callback may call the library, except trophy_client_close()
-/// and trophy_client_free(). It must return: no longjmp(), no C++ exception may leave it.
+/// It runs with no lock held, where the option `callbacks` says. It may call the library, except
+/// trophy_client_close() and trophy_client_free(). It must return: no longjmp(), no C++ exception may
+/// leave it.
+///
+/// @param status    What became of it.
+/// @param json      The service's reply, or error JSON. Borrowed until the callback returns.
+/// @param user_data What was given with the callback.
 pub type CallbackFunction =
     Option<unsafe extern "C" fn(status: Status, json: *const c_char, user_data: *mut c_void)>;
 
 /// Called with each log line, on the thread it comes from: return soon, and log nothing from there.
 ///
-/// `message` is borrowed until the callback returns. It never holds an API key's secret part.
+/// @param level     How much it matters.
+/// @param message   One line, without a line break at its end. Never holds an API key's secret part.
+///                  Borrowed until the callback returns.
+/// @param user_data What was given with the callback.
 pub type LogFunction =
     Option<unsafe extern "C" fn(level: LogLevel, message: *const c_char, user_data: *mut c_void)>;
 

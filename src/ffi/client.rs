@@ -66,11 +66,13 @@ pub unsafe extern "C" fn trophy_client_for_tenant(
 
 /// Runs the callbacks that are ready, on this thread. For clients with `"callbacks": "dispatch"`.
 ///
-/// Call it from your main loop. Several threads may.
+/// Call it from your main loop. Several threads may. Callbacks that become ready while these run wait for the
+/// next call.
 ///
 /// @param client     Borrowed; safe from any thread.
 /// @param timeout_ms How long to wait for the first callback: 0 never waits, a negative number waits for ever.
-/// @return How many callbacks ran.
+/// @return How many callbacks ran. 0 at once if the client is closed, or if its callbacks run on threads of the
+///         library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trophy_client_dispatch(
     client: *const ClientHandle,
@@ -103,10 +105,14 @@ pub unsafe extern "C" fn trophy_client_cancel(
 
 /// Reads what the client has done and has to do, as numbers. No network.
 ///
+/// Of the queue: `queued`, `inFlight`, and how many have been `delivered`, `dead` (refused), `expired`, `dropped`
+/// (to make room), `damaged`; `bytesOnDisk`, `paused` (by a key that the service refuses), and its present
+/// `requestsPerSecond`. Of all calls: `requests` (attempts), `retries`, `rateLimited`, `callsUnderWay`,
+/// `callsWaiting`, and `callsFinished`, an object by status name.
+///
 /// @param client   Borrowed; safe from any thread.
-/// @param out_json Set to `{"queued","inFlight","delivered","dead","expired","dropped","requests","retries",
-///                 "rateLimited","bytesOnDisk","paused"}` and more, or to error JSON. Owned: free with
-///                 trophy_string_free(). May be NULL.
+/// @param out_json Set to an object of these, or to error JSON. Owned: free with trophy_string_free(). May be
+///                 NULL.
 /// @return TROPHY_STATUS_OK, or TROPHY_STATUS_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trophy_client_stats(
@@ -142,7 +148,8 @@ pub unsafe extern "C" fn trophy_client_close(
 
 /// Frees a handle. With its last handle the client ends, as by trophy_client_close() with no wait.
 ///
-/// After that no callback runs, and no thread of the library is left. What is queued stays on disk.
+/// Waits for a callback that is running to return. After that no callback runs, and no thread of the library is
+/// left. What is queued stays on disk.
 ///
 /// @param client Owned by the caller until now; no other thread may be using this handle. NULL is fine.
 ///               Inside a callback nothing is freed, and the log says so.

@@ -21,7 +21,8 @@ use crate::event::EventArgs;
 /// @param attributes_json Optional: the event's attributes, `{"genre": "crime"}`. Values are strings, null ones
 ///                        are left out. NULL for none. Borrowed, UTF-8.
 /// @param idempotency_key Optional: what makes this event the same as another of this user and metric, such as
-///                        your row's id. NULL: one is made. Borrowed, UTF-8.
+///                        your row's id. Not empty, no space at its ends, no control character. NULL: one is
+///                        made. Borrowed, UTF-8.
 /// @param options_json    Optional: request options (see above). NULL for none. Borrowed, UTF-8.
 /// @param out_json        Set to the reply: total, achievements, currentStreak, points, leaderboards,
 ///                        idempotencyKey, idempotentReplayed (true if it had counted before); or to error JSON.
@@ -118,11 +119,12 @@ pub unsafe extern "C" fn trophy_metrics_event_async(
 /// @param value           How much to add.
 /// @param attributes_json Optional: the event's attributes. NULL for none.
 /// @param idempotency_key Optional. NULL: one is made.
-/// @param options_json    Optional: request options. NULL for none. An `api_key` is refused, since the queue
-///                        never writes one down.
+/// @param options_json    Optional: request options. NULL for none. Refused are `api_key`, since the queue never
+///                        writes one down, `base_url`, `timeout_in_seconds` and `max_retries`, since it tries
+///                        until the event is delivered.
 /// @param out_json        Set to `{"idempotencyKey": "..."}`, or to error JSON. Owned: free with
 ///                        trophy_string_free(). May be NULL.
-/// @return TROPHY_STATUS_OK: it will be delivered; TROPHY_STATUS_INVALID_ARGUMENT; TROPHY_STATUS_QUEUE_FULL;
+/// @return TROPHY_STATUS_OK: it is kept; TROPHY_STATUS_INVALID_ARGUMENT; TROPHY_STATUS_QUEUE_FULL;
 ///         TROPHY_STATUS_STORAGE if the disk refuses; or TROPHY_STATUS_CLOSED.
 #[allow(clippy::too_many_arguments)]
 #[unsafe(no_mangle)]

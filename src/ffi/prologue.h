@@ -34,15 +34,18 @@
 
 /** The version of this header; trophy_version() is that of the library which runs. */
 #define TROPHY_VERSION "@VERSION@"
+/** Its first number: within one, a program needs no rebuild. */
 #define TROPHY_VERSION_MAJOR @MAJOR@
+/** Its second number: a larger one has more functions, options or statuses. */
 #define TROPHY_VERSION_MINOR @MINOR@
+/** Its third number: a larger one has mistakes mended. */
 #define TROPHY_VERSION_PATCH @PATCH@
 /** As one number to compare: major * 1000000 + minor * 1000 + patch. */
 #define TROPHY_VERSION_NUMBER @NUMBER@
 
 /* ---- Compilers ----------------------------------------------------------------------------------------- */
 
-/* Define TROPHY_STATIC on Windows when you link the static library. */
+/** What the library exports. Define TROPHY_STATIC on Windows when you link the static library. */
 #if defined(_WIN32) && !defined(TROPHY_STATIC)
 #define TROPHY_API __declspec(dllimport)
 #elif defined(__GNUC__)
@@ -64,6 +67,7 @@
 
 /*
  * CLIENT OPTIONS: `options_json` of trophy_client_new(). All may be left out. A name not listed is an error.
+ * Seconds may be fractions, from 0.001 up.
  *
  * environment                 "default"   which Trophy to talk to; there is one
  * base_url                    Trophy's    of the application API; else the variable TROPHY_BASE_URL
@@ -72,7 +76,7 @@
  * timeout_in_seconds          60          a whole call, retries and waits included
  * attempt_timeout_in_seconds  20          one attempt of it
  * connect_timeout_in_seconds  10          look-up, connect and TLS of an attempt
- * max_retries                 2           attempts after the first
+ * max_retries                 2           attempts after the first, at most 100
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
  * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
  * ca_file                     none        a PEM file of the certificates to trust in place of Mozilla's
@@ -80,9 +84,9 @@
  * max_response_bytes          16777216    a longer reply is TROPHY_STATUS_INVALID_RESPONSE
  * callbacks                   "worker"    where callbacks run: "worker", on threads of the library; "dispatch",
  *                                         only inside trophy_client_dispatch()
- * workers                     4           threads for asynchronous calls, started when needed
+ * workers                     4           threads for asynchronous calls, started when needed; at most 1024
  * max_pending_calls           10000       asynchronous calls that wait; beyond it TROPHY_STATUS_QUEUE_FULL
- * user_agent                  "libtrophy/@VERSION@"
+ * user_agent                  "libtrophy/@VERSION@"  the User-Agent header
  * queue                       {}          options of the queue:
  *   path                      none        its folder; without one the queue is in memory, and lost with the process
  *   durability                "process"   what an event survives: "process", a crash of the process; "power", a
@@ -95,11 +99,12 @@
  *                                         keys, many in a request; "auto", single, and a backlog in batches if
  *                                         the key may
  *   batch_size                1000        events in a batch, at most 1000
- *   requests_per_second       5           the service's limit for a whole organisation
+ *   requests_per_second       5           the service's limit for a whole organisation; 0.001 to 10000
  *   coalesce                  false       unkeyed events of one user and metric with equal attributes, not yet
  *                                         sent, become one: their values summed
  *
- * REQUEST OPTIONS: `options_json` of an event, `"options"` in `args_json`. They win over the client's.
+ * REQUEST OPTIONS: `options_json` of an event, `"options"` in `args_json`. They win over the client's. An event
+ * that is enqueued takes `tenant_id` and the `additional_` ones.
  *
  * api_key                                 another key for this call
  * tenant_id                               another tenant for this call

@@ -29,10 +29,12 @@ pub unsafe extern "C" fn trophy_client_flush(
     unsafe { boundary(out_json, || self::client(client)?.flush(timeout_ms)) }
 }
 
-/// Sets who hears how each queued event ended: delivered, refused, or expired.
+/// Sets who hears how each queued event ended: delivered, refused, expired, or dropped to make room.
 ///
-/// The callback's JSON is `{"idempotencyKey","key","userId","response"}`, or with `"error"` in place of
-/// `"response"`. It runs where the option `callbacks` says.
+/// The callback's status is TROPHY_STATUS_OK, the service's refusal, TROPHY_STATUS_EXPIRED or
+/// TROPHY_STATUS_QUEUE_FULL; its JSON `{"idempotencyKey","key","userId","response"}`, or with `"error"` in place
+/// of `"response"`. Set it before the first event: what ended earlier is not told. When this returns, the callback
+/// before it is no longer running and will not be called again (unless it is what called).
 ///
 /// @param client    Borrowed; safe from any thread. The callback is for all handles of the client.
 /// @param callback  Called once for each event that left the queue. NULL: nobody hears.
