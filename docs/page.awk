@@ -1,0 +1,119 @@
+# Gives Doxygen a Markdown page whose links, which are made for the repository, work in the HTML too: each page
+# and each heading gets an id of its own, and each link the place where its target is in the HTML.
+#
+# ROOT is the repository, EXAMPLES its examples/*/README.md. README.md is the main page, docs/x.md the page x.html, examples/x/README.md the page
+# x.html. Any other file is linked as files/..., to which it is copied. A page that begins an item of a list is
+# below the page it is listed on.
+
+BEGIN { root = ENVIRON["ROOT"] "/" }
+
+FNR == 1 {
+    here = substr(FILENAME, length(root) + 1)
+    page = page_of(here)
+}
+
+/^ *(```|~~~)/ { in_code = !in_code }
+
+# A page's title. Other headings are plain, so that the tree beside the pages has pages only.
+!in_code && /^# / && !titled++ { $0 = $0 " {#" page "}" }
+
+!in_code && /^##+ / {
+    level = index($0, " ") - 1
+    id = anchor(page, $0)
+    sub(/^#+ /, "")
+    $0 = "<h" level " id=\"" id "\">" $0 "</h" level ">"
+}
+
+{ print in_code ? $0 : requote(relink($0)) }
+
+# The languages are the folders there are.
+END {
+    if (here != "docs/languages.md") exit
+    print ""
+    count = split(ENVIRON["EXAMPLES"], example, " ")
+    for (i = 1; i <= count; i++) {
+        if (example[i] !~ /sandbox/) print "- @subpage " page_of(example[i])
+    }
+}
+
+# Doxygen ends `code` at a quote in it, but not ``code``.
+function requote(line,    out, code) {
+    while (match(line, /`[^`]+`/)) {
+        code = substr(line, RSTART, RLENGTH)
+        if (code ~ /'/ && substr(line, RSTART - 1, 1) != "`") code = "`" code "`"
+        out = out substr(line, 1, RSTART - 1) code
+        line = substr(line, RSTART + RLENGTH)
+    }
+    return out line
+}
+
+function relink(line,    out, link, path, fragment, child) {
+    if (here !~ /^examples/ && match(line, /^- \[[^\]]*\]\([^)#:]*\.md\)/)) {
+        child = substr(line, RSTART, RLENGTH)
+        line = substr(line, RSTART + RLENGTH)
+        path = link = child
+        gsub(/.*\(|\)$/, "", path)
+        gsub(/^- \[|\]\(.*/, "", link)
+        out = "- @subpage " page_of(resolve(path)) " \"" link "\""
+    }
+    while (match(line, /\]\([^)]*\)/)) {
+        link = substr(line, RSTART + 2, RLENGTH - 3)
+        out = out substr(line, 1, RSTART + 1)
+        line = substr(line, RSTART + RLENGTH - 1)
+        if (link !~ /^[a-z]+:/) {
+            path = fragment = link
+            sub(/#.*/, "", path)
+            if (!sub(/^[^#]*#/, "", fragment)) fragment = ""
+            link = target(path == "" ? here : resolve(path), fragment)
+        }
+        out = out link
+    }
+    return out line
+}
+
+# A path beside this page, from the root.
+function resolve(path,    count, part, i, out) {
+    out = here
+    sub(/[^\/]*$/, "", out)
+    count = split(path, part, "/")
+    for (i = 1; i <= count; i++) {
+        if (part[i] == "..") sub(/[^\/]*\/$/, "", out)
+        else if (part[i] != "." && part[i] != "") out = out part[i] "/"
+    }
+    sub(/\/$/, "", out)
+    return out
+}
+
+function target(file, fragment,    id) {
+    if (file == "include/trophy.h") return "trophy_8h.html"
+    if (file == "include/trophy.hpp") return "trophy_8hpp.html"
+    if (is_file(file "/README.md")) file = file "/README.md"
+    if (file ~ /\.md$/) {
+        id = page_of(file)
+        return (id == "mainpage" ? "index" : id) ".html" (fragment == "" ? "" : "#" anchor(id, fragment))
+    }
+    return "files/" file ".txt"
+}
+
+function page_of(file) {
+    if (file == "README.md") return "mainpage"
+    sub(/\/README\.md$/, "", file)
+    sub(/\.md$/, "", file)
+    sub(/.*\//, "", file)
+    return file
+}
+
+# As the repository's host makes it of a heading: lower case, words joined by "-".
+function anchor(page, heading) {
+    heading = tolower(heading)
+    sub(/^#+ /, "", heading)
+    gsub(/[^a-z0-9 _-]/, "", heading)
+    gsub(/ /, "-", heading)
+    return page "-" heading
+}
+
+function is_file(file,    line, found) {
+    found = (getline line < (root file)) > 0
+    close(root file)
+    return found
+}
