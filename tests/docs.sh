@@ -57,6 +57,9 @@ statuses = dict(re.findall(r"TROPHY_STATUS_(\w+) = (\d+)", code))
 listed = dict((name, number) for number, name in re.findall(r"^\| (\d+) \| `(\w+)` \|", readme, re.M))
 check(f"{len(statuses)} statuses are in the README, with their numbers", set(statuses.items()) ^ set(listed.items()))
 
+check("every status has its advice in docs/errors.md",
+      [name for name in statuses if name != "OK" and f"`{name}`" not in read("docs/errors.md").split("What to do")[1]])
+
 
 # The options: names in order and defaults.
 def options_of_header(title):
