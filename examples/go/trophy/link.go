@@ -1,0 +1,6 @@
+//go:build !trophy_static
+
+package trophy
+
+// #cgo LDFLAGS: -ltrophy
+import "C"
