@@ -24,7 +24,7 @@ FNR == 1 {
     $0 = "<h" level " id=\"" id "\">" $0 "</h" level ">"
 }
 
-{ print in_code ? $0 : requote(relink($0)) }
+{ print in_code ? $0 : for_html($0) }
 
 # The languages are the folders there are.
 END {
@@ -36,26 +36,32 @@ END {
     }
 }
 
-# Doxygen ends `code` at a quote in it, but not ``code``.
-function requote(line,    out, code) {
+# A line with its links changed, but not those that are `code`. Doxygen ends `code` at a quote in it, but not
+# ``code``.
+function for_html(line,    out, code, before) {
+    if (here !~ /^examples/ && match(line, /^- \[[^\]]*\]\([^)#:]*\.md\)/)) {
+        out = subpage(substr(line, 1, RLENGTH))
+        line = substr(line, RLENGTH + 1)
+    }
     while (match(line, /`[^`]+`/)) {
         code = substr(line, RSTART, RLENGTH)
-        if (code ~ /'/ && substr(line, RSTART - 1, 1) != "`") code = "`" code "`"
-        out = out substr(line, 1, RSTART - 1) code
+        before = substr(line, 1, RSTART - 1)
         line = substr(line, RSTART + RLENGTH)
+        if (code ~ /'/ && before !~ /`$/) code = "`" code "`"
+        out = out relink(before) code
     }
-    return out line
+    return out relink(line)
 }
 
-function relink(line,    out, link, path, fragment, child) {
-    if (here !~ /^examples/ && match(line, /^- \[[^\]]*\]\([^)#:]*\.md\)/)) {
-        child = substr(line, RSTART, RLENGTH)
-        line = substr(line, RSTART + RLENGTH)
-        path = link = child
-        gsub(/.*\(|\)$/, "", path)
-        gsub(/^- \[|\]\(.*/, "", link)
-        out = "- @subpage " page_of(resolve(path)) " \"" link "\""
-    }
+# "- [title](page.md)"
+function subpage(item,    title) {
+    title = item
+    gsub(/^- \[|\]\(.*/, "", title)
+    gsub(/.*\(|\)$/, "", item)
+    return "- @subpage " page_of(resolve(item)) " \"" title "\""
+}
+
+function relink(line,    out, link, path, fragment) {
     while (match(line, /\]\([^)]*\)/)) {
         link = substr(line, RSTART + 2, RLENGTH - 3)
         out = out substr(line, 1, RSTART + 1)

@@ -82,18 +82,19 @@ check("request options are in the README",
 
 
 # Links, in the repository and in the HTML.
-def without_code(text):
+def without_blocks(text):
     return re.sub(r"^ *```.*?^ *```", "", text, flags=re.S | re.M)
 
 
 def anchors(path):
-    headings = re.findall(r"^#+ (.*)$", without_code(read(path)), re.M)
+    headings = re.findall(r"^#+ (.*)$", without_blocks(read(path)), re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 broken = []
 for page in pages:
-    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(read(page))):
+    text = re.sub(r"`[^`\n]*`", "", without_blocks(read(page)))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"\w+:", link):
             continue
         path, _, fragment = link.partition("#")
