@@ -38,7 +38,7 @@ impl Queue {
     pub fn open_at_start(&self, engine: &Arc<Engine>) -> Result<(), Error> {
         if engine.options.queue.path.is_some() {
             let sender = self.sender(&engine.options)?;
-            if sender.store.holds_events() {
+            if sender.store.held_segments() {
                 sender.staff(engine);
             }
         }

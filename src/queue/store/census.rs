@@ -38,6 +38,15 @@ pub struct Tally {
     drained_here: bool,
 }
 
+impl Tally {
+    /// Events not settled. Where events were damaged, more may be settled than are there, which says
+    /// nothing about other segments; where they are written here, they are counted apart.
+    fn open(&self) -> i64 {
+        let open = self.events as i64 - self.settled as i64;
+        if self.written_here { open } else { open.max(0) }
+    }
+}
+
 impl Tallies {
     fn change(&mut self, stem: &str, change: impl FnOnce(&mut Tally)) {
         let before = self.segments.get(stem).copied().unwrap_or_default();
@@ -62,7 +71,7 @@ impl Tallies {
     }
 
     fn add(&mut self, tally: &Tally, sign: i64) {
-        self.events += sign * (tally.events as i64 - tally.settled as i64);
+        self.events += sign * tally.open();
         self.bytes += sign * (tally.bytes + tally.ack_bytes) as i64;
     }
 }
@@ -74,6 +83,11 @@ impl Census {
             events: (tallies.events + tallies.live_events).max(0) as u64,
             bytes: (tallies.bytes + tallies.live_bytes).max(0) as u64,
         }
+    }
+
+    /// Whether there is any segment, also one whose events are all damaged.
+    pub fn has_segments(&self) -> bool {
+        !lock(&self.tallies).segments.is_empty()
     }
 
     /// Looks at the folder again. Only what changed its size is opened, and of a full segment only
@@ -105,7 +119,10 @@ impl Census {
                     tally.bytes = *bytes;
                 }
                 if let (Some(loaded), false) = (acks, tally.drained_here) {
-                    tally.settled = loaded.acks.settled.len() as u64;
+                    // Of a segment that was cut off, only what is left.
+                    let settled = loaded.acks.settled.iter();
+                    let left = settled.take_while(|offset| u64::from(**offset) < *bytes);
+                    tally.settled = left.count() as u64;
                     tally.ack_bytes = *ack_bytes;
                 }
             });

@@ -3,7 +3,7 @@
 use super::census::{Census, segment_stem};
 use super::damage::{self, Damage};
 use super::dead::{self, DeadLetters};
-use super::folder::{File, Folder};
+use super::folder::{File, Folder, absent_is_fine};
 use super::format;
 use super::reader::{Batch, Entry, Place, Reader, Reading};
 use super::{Durability, StoreError};
@@ -529,14 +529,4 @@ fn by_segment(places: &[Place]) -> BTreeMap<u32, BTreeSet<u32>> {
             .insert(place.offset);
     }
     segments
-}
-
-fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
-    result.or_else(|error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            Ok(())
-        } else {
-            Err(error)
-        }
-    })
 }

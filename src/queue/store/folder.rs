@@ -66,6 +66,14 @@ pub fn read_full(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<
     Ok(done)
 }
 
+/// To remove, or take away, what somebody else has already.
+pub fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
 /// A folder of the file system, private to the user.
 pub struct OsFolder {
     path: PathBuf,

@@ -25,6 +25,7 @@ pub use memory::MemoryFolder;
 pub use reader::{Entry, Merge, Place};
 
 use census::Census;
+use folder::absent_is_fine;
 use segment::Writer;
 use std::fmt;
 use std::io;
@@ -87,6 +88,14 @@ impl StoreError {
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }
+
+    /// Somebody else had the file, or took it away.
+    fn is_race(&self) -> bool {
+        matches!(
+            self.kind,
+            io::ErrorKind::ResourceBusy | io::ErrorKind::NotFound
+        )
+    }
 }
 
 impl fmt::Display for StoreError {
@@ -102,7 +111,7 @@ pub struct Store {
     census: Arc<Census>,
     writer: Writer,
     options: Options,
-    held_events: bool,
+    held_segments: bool,
 }
 
 impl Store {
@@ -117,9 +126,8 @@ impl Store {
             .map_err(|words| error("write to", "", &words))?;
         let locked = file.try_lock();
         drop(file);
-        folder
-            .remove(&probe)
-            .map_err(|words| error("write to", "", &words))?;
+        // The drain of another process may have cleared it away.
+        absent_is_fine(folder.remove(&probe)).map_err(|words| error("write to", "", &words))?;
         locked.map_err(|words| error("lock files in", "", &words))?;
         folder
             .append(drain::LOCK)
@@ -129,14 +137,14 @@ impl Store {
         census
             .recount(&*folder)
             .map_err(|words| error("read", "", &words))?;
-        let held_events = census.usage().events > 0;
+        let held_segments = census.has_segments();
         let writer = Writer::new(Arc::clone(&folder), Arc::clone(&census), options);
         Ok(Store {
             folder,
             census,
             writer,
             options,
-            held_events,
+            held_segments,
         })
     }
 
@@ -157,9 +165,10 @@ impl Store {
         Ok(self.usage())
     }
 
-    /// Whether undelivered events were there when this was opened.
-    pub fn holds_events(&self) -> bool {
-        self.held_events
+    /// Whether there was something to drain when this was opened: undelivered events, or damage, which
+    /// only reading tells apart.
+    pub fn held_segments(&self) -> bool {
+        self.held_segments
     }
 
     /// Becomes the one that drains the folder; `None` if another is, in this process or elsewhere.

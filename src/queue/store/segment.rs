@@ -10,6 +10,9 @@ use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
+/// More means that no drain is at work, but something that takes all files away.
+const MOST_TRIES: u32 = 8;
+
 pub struct Writer {
     folder: Arc<dyn Folder>,
     census: Arc<Census>,
@@ -108,13 +111,7 @@ impl Writer {
             None => {
                 // Never before an older segment of ours, even if the clock goes back.
                 let created_ms = at_ms.max(state.newest_ms.saturating_add(1));
-                // A drain that clears away may have locked the file first; not twice in a row.
-                let made = self
-                    .create(created_ms)
-                    .or_else(|error| match error.kind() {
-                        io::ErrorKind::ResourceBusy => self.create(created_ms),
-                        _ => Err(error),
-                    })?;
+                let made = self.begin(created_ms)?;
                 state.newest_ms = created_ms;
                 state.folder_changed = true;
                 live.insert(made)
@@ -137,6 +134,18 @@ impl Writer {
             *buffer = Vec::new();
         }
         Ok(())
+    }
+
+    /// A drain may take the new file, before it is locked, for one that a crash left, and clear it
+    /// away. So another is made.
+    fn begin(&self, created_ms: u64) -> Result<Live, StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.create(created_ms) {
+                Err(error) if tries < MOST_TRIES && error.is_race() => tries += 1,
+                made => return made,
+            }
+        }
     }
 
     /// Made under another name and locked first: who can lock a `.seg` knows that its writer is gone.

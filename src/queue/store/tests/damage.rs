@@ -306,3 +306,32 @@ fn what_crashes_leave_behind_is_cleared_away() {
     assert!(given.is_empty());
     assert_eq!(folder.names(), ["drain.lock"]);
 }
+
+#[test]
+fn a_segment_cut_off_behind_its_acks_hides_no_event_of_another() {
+    // Given a segment of which all but one event is settled, and another with events of its own,
+    let (folder, _) = sealed();
+    let first = name_with(&folder, ".seg");
+    {
+        let store = open(&folder);
+        let mut drain = store.try_drain().unwrap().unwrap();
+        let entries = drain.read(EVENTS - 1, 1 << 20).unwrap();
+        let places: Vec<Place> = entries.iter().map(|entry| entry.place).collect();
+        drain.settle(&places).unwrap();
+        for _ in 0..5 {
+            store.append(8, b"of another").unwrap();
+        }
+    }
+    // when the first is cut off in its first event,
+    let cut = folder.get(&first).unwrap()[..40].to_vec();
+    folder.put(&first, &cut);
+
+    // then those of the other are there, and counted.
+    let store = open(&folder);
+    assert!(store.held_segments());
+    assert_eq!(store.usage().events, 5);
+    let (given, damage) = drain_all(&store);
+    assert_eq!(payloads(&given), ["of another"; 5]);
+    assert_eq!(damage.len(), 1);
+    assert_eq!(store.usage().events, 5);
+}

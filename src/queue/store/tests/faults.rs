@@ -489,3 +489,30 @@ fn a_settle_that_could_not_be_written_is_written_with_the_next() {
         assert_eq!(failed, (before..after).contains(&first));
     }
 }
+
+#[test]
+fn a_drain_that_clears_new_files_away_stops_neither_an_opening_nor_an_append() {
+    // Given a drain that takes new files for those of a crash: when they are locked, or renamed.
+    let folder = MemoryFolder::default();
+    let (drained, cleared) = (folder.clone(), Mutex::new(0));
+    let before = move |call: &str, name: &str| {
+        let mut cleared = lock(&cleared);
+        let is_new = name.ends_with(".tmp") && (call == "rename" || call == "remove");
+        if is_new && *cleared < 5 && drained.remove(name).is_ok() {
+            *cleared += 1;
+        }
+        Ok(())
+    };
+    let watched = Watched {
+        inner: folder.clone(),
+        before: Box::new(before),
+    };
+
+    // When a store is opened, and an event appended,
+    let store = Store::open(Box::new(watched), Options::default()).unwrap();
+    store.append(1, b"event").unwrap();
+
+    // then it is there.
+    let mut drain = store.try_drain().unwrap().unwrap();
+    assert_eq!(payloads(&drain.read(10, 1000).unwrap()), ["event"]);
+}

@@ -57,11 +57,11 @@ fn an_event_comes_back_after_a_restart_until_it_is_settled() {
     store.append(10, b"one").unwrap();
     store.append(20, b"two").unwrap();
     assert_eq!(store.usage().events, 2);
-    assert!(!store.holds_events());
+    assert!(!store.held_segments());
     drop(store);
 
     let store = open(&folder);
-    assert!(store.holds_events());
+    assert!(store.held_segments());
     let mut drain = store.try_drain().unwrap().unwrap();
     let entries = drain.read(10, 1000).unwrap();
     assert_eq!(payloads(&entries), ["one", "two"]);
