@@ -188,6 +188,71 @@ fn bad_events_are_found_in_a_batch_and_set_aside() {
 }
 
 #[test]
+fn a_batch_too_large_is_split_and_an_event_too_large_spoils_no_later_batch() {
+    let most = 16 << 10;
+    let address = refuse_bodies_over(most);
+    let mut options = fast(json!({"delivery": "batch"}));
+    options["base_url"] = format!("http://{address}/v1").into();
+    options["admin_base_url"] = format!("http://{address}/admin").into();
+    let client = Client::new(Some(KEY), Some(&options.to_string())).unwrap();
+    let send = |range: std::ops::Range<usize>| {
+        for number in range {
+            enqueue(&client, number);
+        }
+        flush(&client);
+        stats(&client)["requests"].as_u64().unwrap()
+    };
+
+    let long = "x".repeat(2 * most);
+    enqueue(&client, &long);
+    let first = send(0..500);
+    let stats_then = stats(&client);
+    let later = send(500..1000) - first;
+
+    assert_eq!(
+        (&stats_then["dead"], &stats_then["delivered"]),
+        (&json!(1), &json!(500))
+    );
+    assert_eq!(stats(&client)["delivered"], 1000);
+    // 500 events are about 55 KB, so 4 batches, or 8 where half of the limit is what is known to be fine.
+    assert!(first < 40 && later <= 10, "{first} requests, then {later}");
+}
+
+/// A service that takes everything but what is too large.
+fn refuse_bodies_over(most: usize) -> std::net::SocketAddr {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(&socket);
+                let mut length = 0;
+                let mut line = String::new();
+                while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+                    let lower = line.trim().to_ascii_lowercase();
+                    if let Some(value) = lower.strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    line.clear();
+                    if lower.is_empty() {
+                        lines.read_exact(&mut vec![0; length]).unwrap();
+                        let status = if length > most {
+                            "413 Too Large"
+                        } else {
+                            "202 Accepted"
+                        };
+                        let reply = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}");
+                        (&socket).write_all(reply.as_bytes()).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
 fn an_unknown_metric_takes_none_of_its_batch_with_it() {
     let service = Service::start();
     let client = service.client(fast(json!({"delivery": "batch"})));

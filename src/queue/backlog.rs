@@ -54,6 +54,10 @@ impl Item {
 }
 
 impl Shipment {
+    pub fn bytes(&self) -> usize {
+        self.items.iter().map(|item| item.payload.len()).sum()
+    }
+
     /// Each of its lanes once.
     pub fn lanes(&self) -> HashSet<LaneId> {
         self.items.iter().map(|item| item.lane).collect()
@@ -66,6 +70,47 @@ pub struct Limits {
     /// 1: every event has a request of its own.
     pub events: usize,
     pub bytes: usize,
+}
+
+/// How large a batch may be, in bytes of its events: learnt from the service's answers, of which 413
+/// says "too large" and never how large it may be.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSize {
+    most: usize,
+    /// The largest that was taken, and the smallest that was too large.
+    taken: usize,
+    refused: usize,
+}
+
+impl BatchSize {
+    pub fn new(most: usize) -> Self {
+        Self {
+            most,
+            taken: 0,
+            refused: usize::MAX,
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        match self.refused {
+            usize::MAX => self.most,
+            refused => self.taken.max(refused / 2).min(self.most),
+        }
+    }
+
+    pub fn was_taken(&mut self, bytes: usize) {
+        self.taken = self.taken.max(bytes);
+        if self.refused <= bytes {
+            self.refused = usize::MAX;
+        }
+    }
+
+    pub fn was_refused(&mut self, bytes: usize) {
+        self.refused = self.refused.min(bytes);
+        if self.taken >= self.refused {
+            self.taken = 0;
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -322,6 +367,24 @@ mod tests {
 
     fn numbers(shipment: &Shipment) -> Vec<u64> {
         shipment.items.iter().map(|item| item.number).collect()
+    }
+
+    #[test]
+    fn a_batch_that_was_too_large_is_halved_until_one_is_taken() {
+        let mut size = BatchSize::new(1000);
+        assert_eq!(size.bytes(), 1000);
+        size.was_refused(800);
+        assert_eq!(size.bytes(), 400);
+        size.was_taken(390);
+        size.was_taken(300);
+        assert_eq!(size.bytes(), 400);
+        size.was_refused(399);
+        assert_eq!(size.bytes(), 390);
+        // The service has changed its mind, either way.
+        size.was_refused(380);
+        assert_eq!(size.bytes(), 190);
+        size.was_taken(380);
+        assert_eq!(size.bytes(), 1000);
     }
 
     #[test]

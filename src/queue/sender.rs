@@ -21,7 +21,7 @@ use crate::log;
 use crate::operations;
 use crate::options::{Callbacks, Delivery, Overflow, QueueOptions, RequestOptions};
 use crate::panics;
-use crate::queue::backlog::{Backlog, Item, Limits, Merged, Shipment, halves};
+use crate::queue::backlog::{Backlog, BatchSize, Item, Limits, Merged, Shipment, halves};
 use crate::queue::bell::{Bell, Rings};
 use crate::queue::pacer::Pacer;
 use crate::queue::record::{self, Record};
@@ -92,8 +92,7 @@ struct State {
     paused: bool,
     /// The key may send batches, as far as is known.
     may_batch: bool,
-    /// Halved when the service finds a batch too large.
-    batch_limit: usize,
+    batch_size: BatchSize,
     stopping: bool,
 }
 
@@ -143,7 +142,7 @@ impl Sender {
                 awaited: HashSet::new(),
                 paused: false,
                 may_batch: true,
-                batch_limit: options.batch_size,
+                batch_size: BatchSize::new(BATCH_BYTES),
                 stopping: false,
             }),
             threads: Mutex::default(),
@@ -519,10 +518,10 @@ impl Sender {
         };
         let limits = Limits {
             events: match wants_batch && state.may_batch {
-                true => state.batch_limit,
+                true => self.options.batch_size,
                 false => 1,
             },
-            bytes: BATCH_BYTES,
+            bytes: state.batch_size.bytes(),
         };
         let State {
             backlog,
@@ -636,10 +635,14 @@ impl Sender {
     ) {
         let now = self.start.elapsed();
         let random = engine.random.fraction();
+        let bytes = shipment.bytes();
         let Shipment { mut items, batch } = shipment;
         let refusal = match result {
             Ok(reply) => {
                 state.pacer.succeeded(now);
+                if batch {
+                    state.batch_size.was_taken(bytes);
+                }
                 engine
                     .stats
                     .delivered
@@ -693,15 +696,13 @@ impl Sender {
                 state.backlog.put_back(kept);
                 self.bury(state, engine, &dead, &error);
             }
-            _ if http_status == Some(413) && items.len() > 1 => {
-                state.pacer.succeeded(now);
-                state.batch_limit = (items.len() / 2).max(1);
-                state.backlog.put_back(items);
-            }
             _ if http_status.is_some_and(|code| (400..500).contains(&code) && code != 408)
                 || refusal.failure == Failure::Final && error.status == Status::Storage =>
             {
                 state.pacer.succeeded(now);
+                if http_status == Some(413) && batch {
+                    state.batch_size.was_refused(bytes);
+                }
                 if items.len() > 1 {
                     let parts = parts_of(&items, error.status);
                     state.backlog.put_back_in_parts(items, parts);
