@@ -14,6 +14,7 @@ use crate::error::{Error, Status};
 use crate::lanes::{LaneId, Lanes, extract};
 use crate::options::{Callbacks, ClientOptions};
 use crate::queue::Bell;
+use crate::stats::Stats;
 use crate::sync::{lock, wait_until};
 
 pub struct Calls {
@@ -48,8 +49,10 @@ pub(crate) struct State {
     pub resting: BinaryHeap<Resting>,
     /// Asynchronous calls that are ready, resting, or in a lane's queue.
     pub pending: usize,
+    /// None of those has to end before this for lack of time.
+    pub next_overdue: Option<Instant>,
     /// Asynchronous calls that a worker has.
-    pub running: HashMap<u64, (usize, Control)>,
+    pub running: HashMap<u64, Running>,
     /// Synchronous calls, waiting or under way.
     blocking: HashMap<u64, Control>,
     /// Callbacks to be run: by a worker, or by dispatch.
@@ -82,6 +85,14 @@ pub(crate) struct Task {
     pub id: u64,
     pub call: Box<Call>,
     pub callback: Box<dyn Callback>,
+}
+
+/// An asynchronous call that a worker has.
+pub(crate) struct Running {
+    pub tag: usize,
+    pub control: Control,
+    /// The worker is free again by then.
+    pub until: Instant,
 }
 
 /// The one that is due first is the greatest, as the heap wants it.
@@ -198,13 +209,14 @@ impl Calls {
     /// Whether one more asynchronous call may come.
     pub(crate) fn check_room(&self, state: &State) -> Result<(), Error> {
         state.check_open()?;
-        if state.pending >= self.max_pending {
+        // A host that does not dispatch is no reason to grow.
+        let waiting = state.pending + state.finished.len();
+        if waiting >= self.max_pending {
             return Err(Error::new(
                 Status::QueueFull,
                 format!(
-                    "client: {} asynchronous calls are waiting already; wait for callbacks, enqueue events, \
-                     or raise \"max_pending_calls\"",
-                    state.pending
+                    "client: {waiting} asynchronous calls or their callbacks are waiting already; wait for \
+                     callbacks, enqueue events, or raise \"max_pending_calls\"",
                 ),
             ));
         }
@@ -229,14 +241,14 @@ impl Calls {
 
     /// Ends the asynchronous calls with this tag: those that wait at once, those under way by their
     /// control. Their callbacks run as they would have.
-    pub(crate) fn cancel(&self, tag: usize) -> usize {
+    pub(crate) fn cancel(&self, tag: usize, stats: &Stats) -> usize {
         let mut state = self.lock();
         let waiting = state.withdraw(|task| task.callback.tag() == tag);
         let mut cancelled = waiting.len();
-        state.finish_cancelled(waiting);
-        for (running, control) in state.running.values() {
-            if *running == tag {
-                control.cancel();
+        state.finish_cancelled(waiting, stats);
+        for running in state.running.values() {
+            if running.tag == tag {
+                running.control.cancel();
                 cancelled += 1;
             }
         }
@@ -246,14 +258,14 @@ impl Calls {
     }
 
     /// Cancels everything, and lets nothing new begin.
-    pub(crate) fn cancel_all(&self) -> usize {
+    pub(crate) fn cancel_all(&self, stats: &Stats) -> usize {
         let mut state = self.lock();
         state.phase = Phase::Closed;
         let left = state.calls_left();
         let waiting = state.withdraw(|_| true);
-        state.finish_cancelled(waiting);
-        for (_, control) in state.running.values() {
-            control.cancel();
+        state.finish_cancelled(waiting, stats);
+        for running in state.running.values() {
+            running.control.cancel();
         }
         for control in state.blocking.values() {
             control.cancel();
@@ -374,6 +386,50 @@ impl State {
         self.pending + self.running.len() + self.blocking.len()
     }
 
+    /// Counts an asynchronous call among those that wait.
+    pub fn wait(&mut self, deadline: Instant) {
+        self.pending += 1;
+        self.next_overdue = Some(
+            self.next_overdue
+                .map_or(deadline, |first| first.min(deadline)),
+        );
+    }
+
+    /// Ends the waiting calls whose time is over. False if there are none.
+    pub fn end_overdue(&mut self, now: Instant, stats: &Stats) -> bool {
+        if self.next_overdue.is_none_or(|first| first > now) {
+            return false;
+        }
+        let overdue = self.withdraw(|task| task.call.deadline <= now);
+        let ended = !overdue.is_empty();
+        for task in overdue {
+            stats.finished(Status::Timeout);
+            let error = task.call.overdue();
+            self.finished
+                .push_back(Finished::of(task.callback, Err(error)));
+        }
+        let in_lanes = self.lanes.waiting().filter_map(|waiter| match waiter {
+            Waiter::Task(task) => Some(task),
+            Waiter::Thread(_) | Waiter::Queue(_) => None,
+        });
+        self.next_overdue = in_lanes
+            .chain(&self.ready)
+            .chain(self.resting.iter().map(|resting| &resting.task))
+            .map(|task| task.call.deadline)
+            .min();
+        ended
+    }
+
+    /// Whether a waiting call's time could be over before any thread notices.
+    pub fn is_unwatched(&self) -> bool {
+        let busy = self.running.len() + self.calling;
+        self.pending > 0
+            && self.threads.alive <= busy
+            && self
+                .next_overdue
+                .is_some_and(|first| self.running.values().all(|running| running.until > first))
+    }
+
     /// Takes an asynchronous call in: into its lane's queue, or ready for a worker.
     pub fn accept(&mut self, call: Call, callback: Box<dyn Callback>) {
         let task = Task {
@@ -381,7 +437,7 @@ impl State {
             call: Box::new(call),
             callback,
         };
-        self.pending += 1;
+        self.wait(task.call.deadline);
         match task.call.lane {
             None => self.ready.push_back(task),
             Some(lane) => {
@@ -424,8 +480,9 @@ impl State {
         withdrawn
     }
 
-    fn finish_cancelled(&mut self, tasks: Vec<Task>) {
+    fn finish_cancelled(&mut self, tasks: Vec<Task>, stats: &Stats) {
         for task in tasks {
+            stats.finished(Status::Cancelled);
             self.finished
                 .push_back(Finished::of(task.callback, Err(Error::cancelled())));
         }

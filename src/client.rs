@@ -261,7 +261,7 @@ impl Client {
         Ok(())
     }
 
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         self.shared.engine()
     }
 

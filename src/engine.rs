@@ -86,6 +86,17 @@ pub struct Call {
 }
 
 impl Call {
+    /// Its time was over before it was its turn.
+    pub fn overdue(&self) -> Error {
+        let name = self.request.operation.name;
+        let mut error = Error::new(
+            Status::Timeout,
+            format!("{name}: the call's timeout_in_seconds passed while it waited for its turn"),
+        );
+        error.details.attempts = self.attempts;
+        error
+    }
+
     /// How often the caller's `max_retries` counts it as sent.
     fn counted_attempts(&self) -> u32 {
         self.attempts - u32::from(self.replaced_connection)
@@ -191,13 +202,7 @@ impl Engine {
             return Step::Done(Err(Error::cancelled()));
         }
         if now >= call.deadline {
-            return Step::Done(Err(Error::new(
-                Status::Timeout,
-                format!(
-                    "{}: the call's timeout_in_seconds passed while it waited for its turn",
-                    call.request.operation.name
-                ),
-            )));
+            return Step::Done(Err(call.overdue()));
         }
         if call.attempts > 0 {
             self.stats.retries.add(1);
@@ -379,7 +384,9 @@ impl Engine {
         if status == Status::RateLimited {
             self.stats.rate_limited.add(1);
         }
-        let mut error = Error::new(status, explain(name, reply.status, &body));
+        // Once more, since JSON may have had the secret escaped.
+        let message = api_key.redact(explain(name, reply.status, &body));
+        let mut error = Error::new(status, message);
         error.details.http_status = Some(reply.status);
         error.details.retry_after = retry_after;
         error.details.body = (!body.is_empty()).then_some(body);

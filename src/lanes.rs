@@ -21,6 +21,11 @@ impl<W> Default for Lanes<W> {
 }
 
 impl<W> Lanes<W> {
+    /// All who wait, in no order.
+    pub fn waiting(&self) -> impl Iterator<Item = &W> {
+        self.used.values().flatten()
+    }
+
     /// Takes the lane and gives `waiter` back, or queues it.
     pub fn enter(&mut self, lane: LaneId, waiter: W) -> Option<W> {
         match self.used.get_mut(&lane) {

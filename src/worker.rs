@@ -1,11 +1,11 @@
 //! The threads for asynchronous calls: they are started when there is work, stop when there is none
 //! for a while, and run the callbacks, unless the host dispatches those itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, Inside};
-use crate::calls::{AnyCallback, Finished, Phase, Resting, State, Task};
+use crate::calls::{AnyCallback, Finished, Phase, Resting, Running, State, Task};
 use crate::engine::{Call, Engine, Step};
 use crate::error::{Error, Status};
 use crate::options::Callbacks;
@@ -14,7 +14,10 @@ use crate::sync::{deadline, wait_until};
 use crate::sys;
 
 /// How long a worker without work stays.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE: Duration = match cfg!(test) {
+    false => Duration::from_secs(10),
+    true => Duration::from_millis(20),
+};
 /// How long cancelled calls may take to notice, within the 50 ms that `close` promises.
 const GRACE: Duration = Duration::from_millis(40);
 
@@ -49,16 +52,24 @@ impl Engine {
             Callbacks::Worker => state.finished.len(),
             Callbacks::Dispatch => 0,
         };
-        let work = state.ready.len() + callbacks;
-        // One more for callbacks, so that those of cancelled calls wait for no network.
-        let most = self.calls.workers + usize::from(callbacks > 0);
-        if work > state.threads.idle && state.threads.alive < most {
+        let is_unwatched = state.is_unwatched();
+        // One more for callbacks and for the time, so that calls that are cancelled or overdue wait for
+        // no network.
+        let most = self.calls.workers + usize::from(callbacks > 0 || is_unwatched);
+        let is_short = state.ready.len() + callbacks > state.threads.idle || is_unwatched;
+        if is_short && state.threads.alive < most {
             // Fewer threads than wished are no error: those there are do the work.
             let _ = self.start_worker(state);
         }
-        if work > 0 && state.threads.idle > 0 {
+        let has_work = callbacks > 0 || !state.ready.is_empty() && self.has_worker_free(state);
+        if has_work && state.threads.idle > 0 {
             self.calls.work.notify_one();
         }
+    }
+
+    /// Whether one more call may be under way.
+    fn has_worker_free(&self, state: &State) -> bool {
+        state.running.len() < self.calls.workers
     }
 
     fn start_worker(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
@@ -74,27 +85,32 @@ impl Engine {
         let mut state = self.calls.lock();
         loop {
             let Some(job) = self.next_job(&mut state) else {
-                let rested_until = state.resting.peek().map(|resting| resting.until);
-                let idle_until = Instant::now() + IDLE;
-                let is_over = state.phase == Phase::Closed;
-                if is_over {
+                if state.phase == Phase::Closed {
                     break;
                 }
+                let idle_until = Instant::now() + IDLE;
+                let rested_until = state.resting.peek().map(|resting| resting.until);
+                let due = [rested_until, state.next_overdue];
+                let until = due.into_iter().flatten().fold(idle_until, Instant::min);
                 state.threads.idle += 1;
-                let until = rested_until.map_or(idle_until, |until| until.min(idle_until));
                 state = wait_until(&self.calls.work, state, Some(until));
                 state.threads.idle -= 1;
-                let has_work = !state.ready.is_empty() || !state.resting.is_empty();
-                if Instant::now() >= idle_until && !has_work {
+                // Those who wait for their lane are woken for by nobody else.
+                let is_needed = state.pending > 0 && state.threads.idle == 0;
+                if Instant::now() >= idle_until && !is_needed {
                     break;
                 }
                 continue;
             };
             if let Job::Call(task) = &job {
                 state.pending -= 1;
-                state
-                    .running
-                    .insert(task.id, (task.callback.tag(), task.call.control.clone()));
+                let attempt_ends = Instant::now() + self.options.attempt_timeout;
+                let running = Running {
+                    tag: task.callback.tag(),
+                    control: task.call.control.clone(),
+                    until: task.call.deadline.min(attempt_ends),
+                };
+                state.running.insert(task.id, running);
             }
             // There may be more than this thread can do.
             self.staff(&mut state);
@@ -112,17 +128,23 @@ impl Engine {
     }
 
     fn next_job(&self, state: &mut State) -> Option<Job> {
+        let now = Instant::now();
+        if state.end_overdue(now, &self.stats) {
+            self.calls.tell(state);
+        }
         if self.calls.mode == Callbacks::Worker
             && let Some(finished) = state.finished.pop_front()
         {
             state.calling += 1;
             return Some(Job::Callback(finished));
         }
-        let now = Instant::now();
         while state.resting.peek().is_some_and(|next| next.until <= now) {
             if let Some(resting) = state.resting.pop() {
                 state.ready.push_back(resting.task);
             }
+        }
+        if !self.has_worker_free(state) {
+            return None;
         }
         state.ready.pop_front().map(Job::Call)
     }
@@ -138,7 +160,7 @@ impl Engine {
                 if task.call.control.is_cancelled() {
                     Err(Error::cancelled())
                 } else {
-                    state.pending += 1;
+                    state.wait(task.call.deadline);
                     state.resting.push(Resting { until, task });
                     // Somebody must wake up for it: an idle worker sleeps longer perhaps.
                     if state.threads.idle > 0 {
@@ -210,7 +232,7 @@ impl Engine {
 
     /// Ends the asynchronous calls with this tag.
     pub fn cancel(self: &Arc<Self>, tag: usize) -> usize {
-        let cancelled = self.calls.cancel(tag);
+        let cancelled = self.calls.cancel(tag, &self.stats);
         if cancelled > 0 {
             self.staff(&mut self.calls.lock());
         }
@@ -228,7 +250,7 @@ impl Engine {
     pub fn close(self: &Arc<Self>, until: Option<Instant>) -> usize {
         self.stop_accepting();
         self.wait_for_calls(until, || self.queue.is_drained());
-        let cancelled = self.calls.cancel_all();
+        let cancelled = self.calls.cancel_all(&self.stats);
         self.queue.stop();
         self.staff(&mut self.calls.lock());
         let grace = Instant::now() + GRACE;
@@ -243,13 +265,8 @@ impl Engine {
         loop {
             let also = also();
             let mut state = self.calls.lock();
-            while self.calls.mode == Callbacks::Dispatch
-                && let Some(finished) = state.finished.pop_front()
-            {
-                state.calling += 1;
-                drop(state);
-                self.call_back(finished);
-                state = self.calls.lock();
+            if self.calls.mode == Callbacks::Dispatch {
+                state = self.run_finished(state);
             }
             let is_done =
                 state.calls_left() == 0 && state.finished.is_empty() && state.calling == 0;
@@ -263,7 +280,8 @@ impl Engine {
         }
     }
 
-    /// Waits for the threads to end, after `close`.
+    /// Waits for the threads to end, after `close`, and runs the callbacks that they left: of calls that
+    /// took their time to notice that they were cancelled.
     pub fn join(&self) {
         loop {
             let handles = std::mem::take(&mut self.calls.lock().threads.handles);
@@ -276,6 +294,18 @@ impl Engine {
             }
         }
         self.queue.join();
+        drop(self.run_finished(self.calls.lock()));
+    }
+
+    /// Runs the callbacks that are due on this thread.
+    fn run_finished<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        while let Some(finished) = state.finished.pop_front() {
+            state.calling += 1;
+            drop(state);
+            self.call_back(finished);
+            state = self.calls.lock();
+        }
+        state
     }
 }
 
@@ -295,4 +325,51 @@ pub(crate) fn run_callback(finished: Finished) {
         AnyCallback::Call(callback) => callback.run(finished.status, &finished.json),
         AnyCallback::Delivery(callback) => callback.run(finished.status, &finished.json),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Client;
+    use crate::event::EventArgs;
+    use std::sync::mpsc::{Sender, channel};
+
+    struct Tell(Sender<Status>);
+
+    impl Callback for Tell {
+        fn tag(&self) -> usize {
+            0
+        }
+        fn run(self: Box<Self>, status: Status, _: &str) {
+            self.0.send(status).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_call_that_waits_for_its_lane_is_made_however_long_that_takes() {
+        // Nobody listens there.
+        let options = r#"{"base_url":"http://127.0.0.1:9","max_retries":0}"#;
+        let client = Client::new(Some("key.secret"), Some(options)).unwrap();
+        let event = EventArgs {
+            key: "words",
+            user_json: r#"{"id":"18"}"#,
+            value: 1.0,
+            attributes_json: None,
+            idempotency_key: None,
+            options_json: None,
+        };
+        let (tell, told) = channel();
+        let engine = client.engine();
+        let lane = engine.lane_id(None, "18", "words");
+        let bell = Arc::default();
+        assert!(engine.calls.enter_for_queue(lane, &bell));
+        client.event_async(&event, Box::new(Tell(tell))).unwrap();
+
+        // Long enough for a worker that finds nothing to do to retire.
+        assert!(told.recv_timeout(IDLE * 10).is_err());
+        engine.calls.leave_lanes([lane]);
+
+        let status = told.recv_timeout(Duration::from_secs(60));
+        assert_eq!(status, Ok(Status::Network));
+    }
 }

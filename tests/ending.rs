@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use service::*;
 use trophy::client::{Callback, Client};
 use trophy::error::Status;
+use trophy::event::EventArgs;
 
 #[test]
 fn close_keeps_its_deadline_against_a_server_that_never_answers() {
@@ -287,6 +288,89 @@ fn a_call_between_two_attempts_holds_no_worker() {
     assert_eq!(other.next().0, Status::Ok);
     assert_eq!(client.cancel(1), 1);
     assert_eq!(resting.next().0, Status::Cancelled);
+}
+
+#[test]
+fn an_asynchronous_call_keeps_its_time_while_it_waits() {
+    // For its lane, then for the one worker.
+    for (workers, second) in [(4, "first"), (1, "second")] {
+        let service = Service::start();
+        service.fault(json!({"fault": "hang"}));
+        let client = service.client(json!({"workers": workers}));
+        let (under_way, waiting) = (Ear::new(), Ear::new());
+        client
+            .event_async(&event(&user("first")), under_way.callback(1))
+            .unwrap();
+        let second = user(second);
+        let in_a_hurry = EventArgs {
+            options_json: Some(r#"{"timeout_in_seconds":0.2}"#),
+            ..event(&second)
+        };
+        client
+            .event_async(&in_a_hurry, waiting.callback(2))
+            .unwrap();
+
+        let (status, json) = waiting.next();
+
+        assert_eq!(status, Status::Timeout, "{json}");
+        assert_eq!(under_way.rest().len(), 0, "the first is still under way");
+        assert_eq!(stats(&client)["callsFinished"], json!({"timeout": 1}));
+        assert_eq!(client.cancel(1), 1);
+        assert_eq!(under_way.next().0, Status::Cancelled);
+    }
+}
+
+#[test]
+fn free_runs_the_callbacks_of_calls_that_are_slow_to_end() {
+    // Given calls whose thread takes its time to notice that they are cancelled,
+    trophy::log::set(
+        trophy::log::LogLevel::Debug,
+        Some(Box::new(|_, message| {
+            if message.contains("users_wrapped") {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        })),
+    );
+    for callbacks in ["worker", "dispatch"] {
+        let service = Service::start();
+        service.fault(json!({"fault": "hang"}));
+        let client = service.client(json!({"callbacks": callbacks}));
+        let ear = Ear::new();
+        for _ in 0..4 {
+            client
+                .call_async("users_wrapped", Some(r#"{"id":"1"}"#), ear.callback(1))
+                .unwrap();
+        }
+        wait_until("all are under way", || stats(&client)["callsUnderWay"] == 4);
+        // when the client is freed, then each has been heard.
+        drop(client);
+        assert_eq!(ear.rest().len(), 4, "{callbacks}");
+    }
+    trophy::log::set(trophy::log::LogLevel::Off, None);
+}
+
+#[test]
+fn a_host_that_does_not_dispatch_is_refused_in_the_end() {
+    let service = Service::start();
+    let client = service.client(json!({"callbacks": "dispatch", "max_pending_calls": 10}));
+    let ear = Ear::new();
+    let mut taken = 0;
+    let refused = (0..10_000).find_map(|number| {
+        let call = client.event_async(&event(&user(number)), ear.callback(0));
+        taken += usize::from(call.is_ok());
+        // All that was taken is done before the next.
+        wait_until("it is done", || {
+            stats(&client)["callsUnderWay"] == 0 && stats(&client)["callsWaiting"] == 0
+        });
+        call.err()
+    });
+    assert_eq!(refused.unwrap().status, Status::QueueFull);
+    assert_eq!(taken, 10);
+    assert_eq!(client.dispatch(0), 10);
+    client
+        .event_async(&event(&user(1)), ear.callback(0))
+        .unwrap();
+    assert_eq!(client.dispatch(-1), 1);
 }
 
 #[test]
