@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::error::Error;
 use crate::json::{self, Members};
 use crate::options::check_header_value;
@@ -218,11 +216,10 @@ pub fn use_wire_names(parameter: &str, members: &mut Members<'_>) -> Result<bool
 
 /// An object of strings, without its null members; `None` if nothing is left but an absent object.
 fn attributes<'a>(parameter: &str, text: &'a str) -> Result<Option<Cow<'a, str>>, Error> {
-    let value: &RawValue = json::parse(parameter, text)?;
-    if value.get() == "null" {
+    if text.trim() == "null" {
         return Ok(None);
     }
-    let mut members = Members::of(parameter, value)?;
+    let mut members = Members::parse(parameter, text)?;
     for (name, value) in &members.0 {
         if !matches!(json::kind(value), "a string" | "null") {
             return Err(Error::invalid(format!(

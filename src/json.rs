@@ -17,12 +17,19 @@ const MAX_DEPTH: usize = 128;
 pub fn parse<'a>(name: &str, text: &'a str) -> Result<&'a RawValue, Error> {
     let value: &RawValue = serde_json::from_str(text)
         .map_err(|error| Error::invalid(format!("{name}: is not JSON: {error}")))?;
-    if depth(text) > MAX_DEPTH {
+    check_depth(name, text)?;
+    Ok(value)
+}
+
+fn check_depth(name: &str, text: &str) -> Result<(), Error> {
+    let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'['));
+    // Nearly always, there are not even so many.
+    if opening.count() > MAX_DEPTH && depth(text) > MAX_DEPTH {
         return Err(Error::invalid(format!(
             "{name}: is nested deeper than {MAX_DEPTH} levels"
         )));
     }
-    Ok(value)
+    Ok(())
 }
 
 /// The deepest nesting of a valid JSON text.
@@ -60,7 +67,11 @@ pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
 impl<'a> Members<'a> {
     /// Reads the object that the parameter `name` is to be.
     pub fn parse(name: &str, text: &'a str) -> Result<Self, Error> {
-        Self::of(name, parse(name, text)?)
+        match serde_json::from_str(text) {
+            Ok(members) => check_depth(name, text).map(|()| members),
+            // Another look, for what to say.
+            Err(_) => Self::of(name, parse(name, text)?),
+        }
     }
 
     /// The same for text that is known to be JSON.

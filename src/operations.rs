@@ -48,7 +48,7 @@ pub enum Kind {
     String,
     Integer,
     Boolean,
-    /// `"true"` or `true` sends it; `false` leaves it out, as the service knows only "true".
+    /// `true` sends "true"; `false` leaves it out, as the service knows only "true"; a string goes as it is.
     OnlyTrue,
     /// An array of strings, sent as a repeated parameter.
     List,

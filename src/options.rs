@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::json::{self, Members};
 use crate::operations::Api;
+use crate::transport;
 
 /// What `trophy_client_new` takes as `options_json`.
 #[derive(Debug, Clone)]
@@ -391,6 +392,9 @@ impl BaseUrl {
         if authority.as_str().contains('@') {
             return Err(wrong("holds a user name, which belongs in no base URL"));
         }
+        if let Err(why) = transport::port(&uri) {
+            return Err(wrong(why));
+        }
         if uri.query().is_some() || text.contains('#') {
             return Err(wrong("has a query or a fragment"));
         }
@@ -550,6 +554,15 @@ impl<'a> Given<'a> {
             if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
                 return Err(Error::invalid(format!(
                     "{} is not the name of a header",
+                    header.label()
+                )));
+            }
+            if headers
+                .iter()
+                .any(|(other, _): &(String, String)| other.eq_ignore_ascii_case(&lower))
+            {
+                return Err(Error::invalid(format!(
+                    "{} is there twice; the names of headers know no case",
                     header.label()
                 )));
             }

@@ -290,7 +290,9 @@ fn body_of<'a>(
     let user;
     if matches!(operation.path, "/users" | "/users/{id}") {
         changed = event::use_wire_names(label, &mut members)?;
-    } else if let Some(at) = members.0.iter().position(|(name, _)| name == "user") {
+    } else if operation.name == operations::COMPLETION
+        && let Some(at) = members.0.iter().position(|(name, _)| name == "user")
+    {
         (user, _) = event::user(&format!("{label}: \"user\""), members.0[at].1.get())?;
         if let Cow::Owned(translated) = &user {
             members.0[at].1 = raw(translated)?;
@@ -431,9 +433,9 @@ fn read_query(
             _ => return Err(must_be(&label, "true or false", value)),
         },
         Kind::OnlyTrue => match value.get() {
-            "true" | "\"true\"" => push("true"),
+            "true" => push("true"),
             "false" => {}
-            _ => return Err(must_be(&label, "true or false", value)),
+            _ => push(&json::string(value).ok_or_else(|| must_be(&label, "true or false", value))?),
         },
         Kind::List => {
             let wrong = || must_be(&label, "an array of strings", value);

@@ -40,10 +40,11 @@ pub fn pause(
         return None;
     }
     let pause = match failure {
+        // A server that says "now", or a date that has passed, is not met with a storm.
         Failure::Answer {
             retry_after: Some(after),
             ..
-        } => after,
+        } => backoff(attempts, random).max(after),
         Failure::NoAnswer { sent: true } => backoff(attempts, random).max(AFTER_SILENCE),
         _ => backoff(attempts, random),
     };
@@ -74,6 +75,9 @@ pub fn retry_after(
     now: Duration,
 ) -> Option<Duration> {
     let by_header = header.map(str::trim).and_then(|text| {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+        }
         if let Ok(seconds) = text.parse::<f64>() {
             return Duration::try_from_secs_f64(seconds).ok();
         }
@@ -150,6 +154,11 @@ mod tests {
             Some(Duration::from_secs(30))
         );
         assert_eq!(pause(asked, 1, 2, Duration::from_secs(30), true, 0.0), None);
+        let at_once = Failure::Answer {
+            status: 429,
+            retry_after: Some(Duration::ZERO),
+        };
+        assert_eq!(pause(at_once, 1, 2, HOUR, true, 0.5), Some(FIRST / 2));
     }
 
     #[test]
@@ -162,6 +171,7 @@ mod tests {
             (Some("Sun, 06 Nov 1983 08:49:37 GMT"), None, Some(0)),
             (None, Some("784111787"), Some(70)),
             (Some("soon"), None, None),
+            (Some("99999999999999999999"), None, Some(u64::MAX)),
             (Some("-1"), None, None),
             (Some("NaN"), None, None),
             (Some("1e300"), None, None),

@@ -42,7 +42,7 @@ impl Dial {
     fn connect(&self, uri: &Uri, current: &Current) -> Result<Connection, Fault> {
         current.reused.set(false);
         let host = host(uri)?;
-        let port = port(uri)?;
+        let port = port(uri).map_err(|error| Fault::new(Kind::InvalidRequest, error))?;
         let tls = uri.scheme_str() == Some("https");
         let mut wire = match self.routes.proxy_for(tls, host, port)? {
             None => self.reach(host, port, current)?,
@@ -97,17 +97,14 @@ fn host(uri: &Uri) -> Result<&str, Fault> {
 }
 
 /// `http` takes a port that is none, such as 99999, for the lack of one; so look at the text, too.
-fn port(uri: &Uri) -> Result<u16, Fault> {
+pub fn port(uri: &Uri) -> Result<u16, &'static str> {
     let authority = uri.authority().map_or("", |it| it.as_str());
     let from_host = authority.rsplit_once('@').map_or(authority, |it| it.1);
     let after_host = from_host.strip_prefix(uri.host().unwrap_or_default());
     match (after_host, uri.port_u16()) {
         (Some("" | ":"), None) => Ok(default_port(uri)),
         (Some(text), Some(port)) if text.starts_with(':') && port > 0 => Ok(port),
-        _ => Err(Fault::new(
-            Kind::InvalidRequest,
-            "the URL's port must be a number from 1 to 65535",
-        )),
+        _ => Err("the URL's port must be a number from 1 to 65535"),
     }
 }
 

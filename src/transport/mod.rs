@@ -30,6 +30,7 @@ pub use ureq::http::Method;
 use crate::control::Control;
 use crate::sync::lock;
 use crate::sys;
+pub use connection::port;
 use connection::{Dial, Dialer, server};
 use current::{Current, Fault, Phase};
 

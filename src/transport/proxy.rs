@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use ureq::ProxyProtocol;
 
 use super::Kind;
-use super::connection::final_status;
+use super::connection::{final_status, port};
 use super::current::{Current, Fault, Phase};
 use super::resolver::is_localhost;
 use super::tls::Wire;
@@ -117,7 +117,7 @@ impl Proxy {
             .map(|user| format!("{user}:{}", parsed.password().unwrap_or_default()));
         Ok(Self {
             host,
-            port: parsed.port(),
+            port: port(parsed.uri())?,
             tls,
             authorization: credentials.map(|it| BASE64_STANDARD.encode(it)),
         })

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::Kind;
 use super::current::{Current, Fault};
 use crate::sync::{lock, wait_until};
+use crate::sys;
 
 const KEPT: Duration = Duration::from_secs(60);
 const MOST_NAMES: usize = 64;
@@ -120,16 +121,15 @@ impl Resolver {
         let look_up = Arc::clone(&self.look_up);
         let names = Arc::downgrade(&self.names);
         let key = key.clone();
-        std::thread::Builder::new()
-            .name("trophy-resolve".to_owned())
-            .spawn(move || {
-                let mut end = End {
-                    names,
-                    key,
-                    found: Err(io::Error::other("the look-up failed")),
-                };
-                end.found = look_up(&end.key.0, end.key.1);
-            })
+        let body = move || {
+            let mut end = End {
+                names,
+                key,
+                found: Err(io::Error::other("the look-up failed")),
+            };
+            end.found = look_up(&end.key.0, end.key.1);
+        };
+        sys::spawn("trophy-resolve", body)
             .map(drop)
             .map_err(|error| {
                 Fault::new(

@@ -5,10 +5,11 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::SigningKey;
+use rustls::{ClientConfig, ClientConnection, Error, RootCertStore};
 
 use super::Kind;
 use super::current::{Current, Fault, Phase};
@@ -60,11 +61,25 @@ impl Tls {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         });
         // A provider of our own: the process-wide default is the host program's.
-        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = CryptoProvider {
+            key_provider: &NoKeys,
+            ..ring::default_provider()
+        };
+        ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())
             .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
             .map(Arc::new)
+    }
+}
+
+/// The client shows no certificate, so what would sign for one need not be linked: 70 KB.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General("no client certificates".to_owned()))
     }
 }
 
@@ -90,7 +105,7 @@ fn read_roots(file: &Path) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-fn failed(error: &rustls::Error) -> Fault {
+fn failed(error: &Error) -> Fault {
     Fault::new(
         Kind::Tls,
         format!("TLS failed: {error}; if the server's authority is your own, name it in `ca_file`"),
