@@ -3,16 +3,18 @@
  *
  * THE RULES
  *
- * Errors, both ways. Each call comes twice: `try_event()` returns a trophy::Result, `event()` returns the value
- *   or throws trophy::Error. Without exceptions (-fno-exceptions) only the first is there. No RTTI is needed.
- * Ownership. A Client frees itself and can be moved. Text goes in as std::string_view, is copied, and comes out
- *   as trophy::Json or std::string. There is nothing to free.
+ * Errors, as you like. What can fail returns a trophy::Result. Its value(), `*` and `->` throw trophy::Error where
+ *   there is no value: `client.event("words-written", "18", 750)->number("/total")`. Who wants no exceptions asks
+ *   `if (result)` first. With -fno-exceptions a value that is not there aborts. No RTTI is needed.
+ * Ownership. A Client frees itself, and can be moved. Text goes in as std::string_view, is copied, and comes out as
+ *   trophy::Json or std::string. There is nothing to free.
+ * JSON. A string is always a text, and is escaped; JSON is a trophy::Json, or an Object, Array or User, which
+ *   become one.
  * Callbacks are any callable, move-only ones too. It is moved in, runs on the thread that the client option
- *   `callbacks` names, and is destroyed once after it ran, or at once if the call is refused. An exception that
- *   leaves a callback ends the program by std::terminate(), as one that leaves a std::thread does. A callback
- *   must not destroy the last Client, nor close it.
- * Threads. All of Client's const functions may be called from any thread at once; moving or destroying it may
- *   not.
+ *   `callbacks` names, and is destroyed once: after it ran, or at once if the call is refused. An exception that
+ *   leaves it ends the program by std::terminate(), as one that leaves a std::thread does. A callback must not close
+ *   its client, nor destroy its last handle: that would free nothing.
+ * Threads. All const functions of a Client may be called from any thread at once; moving or destroying it may not.
  */
 #ifndef TROPHY_HPP
 #define TROPHY_HPP
@@ -23,6 +25,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <mutex>
@@ -38,6 +41,13 @@
 
 /** libtrophy for C++. */
 namespace trophy {
+
+// Objects compiled with and without exceptions may meet in one program, and must not share a Result::value().
+#if defined(__cpp_exceptions)
+inline namespace throwing {
+#else
+inline namespace aborting {
+#endif
 
 /** What became of a call: one of the TROPHY_STATUS_ numbers. */
 using Status = trophy_status;
@@ -71,38 +81,39 @@ struct Free {
 /** A string of the library's. */
 using Owned = std::unique_ptr<char, Free>;
 
-/**
- * Text as a JSON string. Text that is not UTF-8 goes in as it is: the library refuses it and says where, where
- * leaving it out would lose it in silence.
- */
+/** Text as a JSON string. What is not UTF-8 stays so, and the library refuses it: to leave it out would lose it. */
 inline std::string quote(std::string_view text) {
   std::string out = "\"";
-  for (std::size_t start = 0;;) {
-    const std::size_t nul = text.find('\0', start);
-    const std::string part(text.substr(start, nul == std::string_view::npos ? nul : nul - start));
-    if (const Owned quoted{trophy_json_quote(part.c_str())}) {
-      const std::string_view whole = quoted.get();
-      out += whole.substr(1, whole.size() - 2);
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(c));
+      out += escape;
     } else {
-      out += part;
+      out += c;
     }
-    if (nul == std::string_view::npos) break;
-    out += "\\u0000";
-    start = nul + 1;
   }
   return out + '"';
 }
 
-/** What is no number in JSON stays none, so the library refuses it. */
-inline std::string number(double value) {
-  char digits[40];
-  std::snprintf(digits, sizeof digits, "%.17g", value);
-  for (char &digit : digits) {
-    if (digit == '\0') break;
+/** A number as JSON. What is none in JSON, such as NaN, stays so, and the library refuses it. */
+template <typename T>
+std::string number(T value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return value ? "true" : "false";
+  } else if constexpr (std::is_integral_v<T>) {
+    return std::to_string(value);
+  } else {
+    char digits[40];
+    std::snprintf(digits, sizeof digits, "%.17g", static_cast<double>(value));
+    std::string out = digits;
     // The decimal comma of the program's locale.
-    if (digit == ',') digit = '.';
+    if (const auto comma = out.find(','); comma != std::string::npos) out[comma] = '.';
+    return out;
   }
-  return digits;
 }
 
 }  // namespace detail
@@ -111,7 +122,7 @@ inline std::string number(double value) {
 /** A piece of JSON text: a reply, or a part of one. Read it by JSON pointers (RFC 6901): "/currentStreak/length". */
 class Json {
  public:
-  /** The JSON `null`. */
+  /** The JSON `null`. As a parameter: none. */
   Json() : text_("null") {}
 
   /**
@@ -176,15 +187,15 @@ class Json {
   bool has(std::string_view pointer) const { return find(pointer) != nullptr; }
 
   /**
-   * Takes a part out: an object or an array, to be read by itself.
+   * Takes an object or an array out, to be read by itself.
    *
    * @param pointer Where it is.
-   * @return The part; `null` if there is none.
+   * @return The part; `null` if there is no object or array.
    */
-  Json at(std::string_view pointer) const {
-    const detail::Owned found = find(pointer);
-    return found ? Json(std::string_view(found.get())) : Json();
-  }
+  Json at(std::string_view pointer) const { return length(pointer) < 0 ? Json() : Json(string(pointer)); }
+
+  /** Whether it is `null`. */
+  bool is_null() const noexcept { return text_ == "null"; }
 
   /** The text itself. */
   const std::string &text() const & noexcept { return text_; }
@@ -211,6 +222,11 @@ class Error : public std::exception {
    */
   Error(Status status, Json json)
       : facts_(std::make_shared<const Facts>(Facts{status, json.string("/error/message"), std::move(json)})) {}
+
+  /** Copied, never moved, so that none is left without its facts. */
+  Error(const Error &) noexcept = default;
+  /** Copied, never moved. */
+  Error &operator=(const Error &) noexcept = default;
 
   /** What kind of failure it is. */
   Status status() const noexcept { return facts_->status; }
@@ -271,15 +287,15 @@ class [[nodiscard]] Result {
   explicit operator bool() const noexcept { return ok(); }
 
   /** TROPHY_STATUS_OK, or the error's. */
-  Status status() const noexcept { return ok() ? TROPHY_STATUS_OK : std::get_if<1>(&state_)->status(); }
+  Status status() const noexcept { return ok() ? TROPHY_STATUS_OK : error().status(); }
 
-  /** The value. Without one it throws the Error; without exceptions it aborts. */
+  /** The value. Without one it throws the Error; with -fno-exceptions it aborts. */
   const T &value() const & {
     check();
     return *std::get_if<0>(&state_);
   }
 
-  /** The value, moved out. Without one it throws the Error; without exceptions it aborts. */
+  /** The value, moved out. Without one it throws the Error; with -fno-exceptions it aborts. */
   T value() && {
     check();
     return std::move(*std::get_if<0>(&state_));
@@ -291,11 +307,11 @@ class [[nodiscard]] Result {
   /** As value(), moved out. */
   T operator*() && { return std::move(*this).value(); }
 
-  /** A member of the value. */
+  /** A member of value(). */
   const T *operator->() const { return &value(); }
 
   /** Why there is no value. Only if ok() is false; else it aborts. */
-  const Error &error() const {
+  const Error &error() const noexcept {
     if (ok()) std::abort();
     return *std::get_if<1>(&state_);
   }
@@ -314,159 +330,137 @@ class [[nodiscard]] Result {
   std::variant<T, Error> state_;
 };
 
-/** A JSON object to send, built member by member. Text is escaped. Setting a name again replaces its value. */
+/** Anything to send, as JSON: a text, which is escaped; a number; a boolean; `nullptr`; Json, Object, Array, User. */
+class Value {
+ public:
+  /** `null`. */
+  Value(std::nullptr_t) : json_("null") {}
+
+  /**
+   * A number or a boolean.
+   *
+   * @param number Which.
+   */
+  template <typename T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
+  Value(T number) : json_(detail::number(number)) {}
+
+  /**
+   * A text.
+   *
+   * @param text UTF-8.
+   */
+  template <typename T, std::enable_if_t<std::is_convertible_v<const T &, std::string_view>, int> = 0>
+  Value(const T &text) : json_(detail::quote(text)) {}
+
+  /**
+   * JSON as it is.
+   *
+   * @param json A Json, or what becomes one.
+   */
+  template <typename T, std::enable_if_t<std::is_convertible_v<const T &, Json>, int> = 0, typename = void>
+  Value(const T &json) : json_(static_cast<Json>(json).text()) {}
+
+  /** Its JSON. */
+  const std::string &json() const noexcept { return json_; }
+
+ private:
+  std::string json_;
+};
+
+/** A JSON object to send: options, parameters, attributes. `Object{{"historyPeriods", 14}, {"genre", "crime"}}`. */
 class Object {
  public:
   /** An object with no members. */
   Object() = default;
 
   /**
-   * Sets a member.
+   * An object with these members.
    *
-   * @param name  Its name.
-   * @param value Text, a number, a boolean, or a Json, Object, Array or User for JSON as it is.
-   * @return This object.
+   * @param members Names and values.
    */
-  template <typename T>
-  Object &set(std::string_view name, const T &value) {
-    put(name, json_of(value));
-    return *this;
-  }
-
-  /** Whether it has no members. */
-  bool empty() const noexcept { return members_.empty(); }
-
-  /** Its JSON. */
-  std::string json() const {
-    std::string out = "{";
-    for (const auto &[name, value] : members_) {
-      if (out.size() > 1) out += ',';
-      out += name;
-      out += ':';
-      out += value;
-    }
-    return out + '}';
+  Object(std::initializer_list<std::pair<std::string_view, Value>> members) {
+    for (const auto &[name, value] : members) set(name, value);
   }
 
   /**
-   * A value as JSON: what set() does with it.
+   * Sets a member; again, its new value.
    *
-   * @param value As for set().
-   * @return Its JSON.
+   * @param name  Its name.
+   * @param value Its value.
+   * @return This object.
    */
-  template <typename T>
-  static std::string json_of(const T &value) {
-    if constexpr (std::is_same_v<T, bool>) {
-      return value ? "true" : "false";
-    } else if constexpr (std::is_floating_point_v<T>) {
-      return detail::number(static_cast<double>(value));
-    } else if constexpr (std::is_integral_v<T>) {
-      return std::to_string(value);
-    } else if constexpr (std::is_same_v<T, Json>) {
-      return value.text();
-    } else if constexpr (std::is_convertible_v<const T &, std::string_view>) {
-      return detail::quote(value);
-    } else {
-      return value.json();
+  Object &set(std::string_view name, const Value &value) {
+    std::string quoted = detail::quote(name);
+    for (auto &[known, json] : members_) {
+      if (known == quoted) {
+        json = value.json();
+        return *this;
+      }
     }
+    members_.emplace_back(std::move(quoted), value.json());
+    return *this;
+  }
+
+  /** Its JSON. */
+  operator Json() const {
+    std::string out = "{";
+    for (const auto &[name, json] : members_) {
+      if (out.size() > 1) out += ',';
+      out += name + ':' + json;
+    }
+    return Json(out + '}');
   }
 
  private:
-  void put(std::string_view name, std::string value) {
-    std::string quoted = detail::quote(name);
-    for (auto &member : members_) {
-      if (member.first == quoted) {
-        member.second = std::move(value);
-        return;
-      }
-    }
-    members_.emplace_back(std::move(quoted), std::move(value));
-  }
-
   std::vector<std::pair<std::string, std::string>> members_;
 };
 
-/** A JSON array to send. */
+/** A JSON array to send: `Array{"42", "43"}`. */
 class Array {
  public:
   /** An array with no items. */
   Array() = default;
 
   /**
-   * An array of strings.
+   * An array of these items.
    *
-   * @param items The strings.
+   * @param items The items.
    */
-  Array(std::initializer_list<std::string_view> items) {
-    for (const std::string_view item : items) add(item);
+  Array(std::initializer_list<Value> items) {
+    for (const Value &item : items) add(item);
   }
 
   /**
    * Adds an item.
    *
-   * @param value As for Object::set().
+   * @param value The item.
    * @return This array.
    */
-  template <typename T>
-  Array &add(const T &value) {
+  Array &add(const Value &value) {
     if (!items_.empty()) items_ += ',';
-    items_ += Object::json_of(value);
+    items_ += value.json();
     return *this;
   }
 
   /** Its JSON. */
-  std::string json() const { return '[' + items_ + ']'; }
+  operator Json() const { return Json('[' + items_ + ']'); }
 
  private:
   std::string items_;
-};
-
-/** Attributes of an event or a user: names and texts. */
-class Attributes {
- public:
-  /** No attributes. */
-  Attributes() = default;
-
-  /**
-   * `Attributes{{"genre", "horror"}, {"device", "phone"}}`.
-   *
-   * @param attributes Names and values.
-   */
-  Attributes(std::initializer_list<std::pair<std::string_view, std::string_view>> attributes) {
-    for (const auto &[name, value] : attributes) set(name, value);
-  }
-
-  /**
-   * Sets one.
-   *
-   * @param name  The attribute's key, as it was set up at Trophy.
-   * @param value Its value.
-   * @return These attributes.
-   */
-  Attributes &set(std::string_view name, std::string_view value) {
-    object_.set(name, value);
-    return *this;
-  }
-
-  /** Whether there are none. */
-  bool empty() const noexcept { return object_.empty(); }
-
-  /** Their JSON, an object of strings. */
-  std::string json() const { return object_.json(); }
-
- private:
-  Object object_;
 };
 
 /** A user, and what is to be set or changed of them: `User("18").email("a@b.c").attribute("plan", "pro")`. */
 class User {
  public:
   /**
-   * A user by id.
+   * A user by id. A string will do where a User is wanted.
    *
-   * @param id Your id for the user.
+   * @param user_id Your id for the user.
    */
-  explicit User(std::string_view id) { object_.set("id", id); }
+  template <typename Id, std::enable_if_t<std::is_convertible_v<const Id &, std::string_view>, int> = 0>
+  User(const Id &user_id) {
+    set("id", user_id);
+  }
 
   /**
    * Sets the email address.
@@ -532,72 +526,50 @@ class User {
    * Sets any member, such as one that is newer than this header.
    *
    * @param name  Its name.
-   * @param value As for Object::set().
+   * @param value Its value.
    * @return This user.
    */
-  template <typename T>
-  User &set(std::string_view name, const T &value) {
+  User &set(std::string_view name, const Value &value) {
     object_.set(name, value);
     return *this;
   }
 
   /** The user's JSON. */
-  std::string json() const { return object_.json(); }
+  operator Json() const { return object_; }
 
  private:
   Object object_;
-  Attributes attributes_;
+  Object attributes_;
 };
 
-/** JSON as a parameter: an Object, Array, User or Attributes, a Json, JSON text, or nothing. */
-class Input {
- public:
-  /** Nothing: the default. */
-  Input() = default;
-
-  /** @param text JSON text. */
-  Input(std::string_view text) : text_(text) {}
-  /** @param text JSON text. */
-  Input(const std::string &text) : text_(text) {}
-  /** @param text JSON text. */
-  Input(const char *text) : text_(text) {}
-  /** @param json JSON. */
-  Input(const Json &json) : text_(json.text()) {}
-  /** @param object Its JSON is taken. */
-  Input(const Object &object) : text_(object.json()) {}
-  /** @param array Its JSON is taken. */
-  Input(const Array &array) : text_(array.json()) {}
-  /** @param user Its JSON is taken. */
-  Input(const User &user) : text_(user.json()) {}
-  /** @param attributes Their JSON is taken. */
-  Input(const Attributes &attributes) : text_(attributes.json()) {}
-
-  /** The text; nothing if there is none. */
-  const std::optional<std::string> &text() const noexcept { return text_; }
-
- private:
-  std::optional<std::string> text_;
-};
-
-/** A metric event: `Event("words-written", User("18"), 750).attributes({{"genre", "horror"}})`. */
+/** A metric event: `Event("words-written", "18", 750).attributes({{"genre", "crime"}})`. */
 class Event {
  public:
   /**
    * An event.
    *
    * @param key   The metric's key.
-   * @param user  The user.
-   * @param value How much to add.
+   * @param user  The user: an id, or a User.
+   * @param value How much to add. Not NaN, not infinite.
    */
-  Event(std::string_view key, const Input &user, double value) : key_(key), user_(user), value_(value) {}
+  Event(std::string_view key, const User &user, double value) : Event(key, static_cast<Json>(user), value) {}
+
+  /**
+   * An event of a user in JSON.
+   *
+   * @param key   The metric's key.
+   * @param user  The user: `{"id": "42", ...}`.
+   * @param value How much to add. Not NaN, not infinite.
+   */
+  Event(std::string_view key, const Json &user, double value) : key_(key), user_(user), value_(value) {}
 
   /**
    * Sets the event's attributes.
    *
-   * @param attributes `{{"genre", "horror"}}`.
+   * @param attributes `{{"genre", "crime"}}`: names and texts.
    * @return This event.
    */
-  Event &attributes(const Attributes &attributes) {
+  Event &attributes(const Object &attributes) {
     attributes_ = attributes;
     return *this;
   }
@@ -610,17 +582,17 @@ class Event {
    * @return This event.
    */
   Event &idempotency_key(std::string_view key) {
-    idempotency_key_ = std::string(key);
+    idempotency_key_ = key;
     return *this;
   }
 
   /**
-   * Sets request options: `Object().set("timeout_in_seconds", 5)`.
+   * Sets request options: `Object{{"timeout_in_seconds", 5}}`.
    *
    * @param options See REQUEST OPTIONS in trophy.h.
    * @return This event.
    */
-  Event &options(const Input &options) {
+  Event &options(const Json &options) {
     options_ = options;
     return *this;
   }
@@ -629,11 +601,11 @@ class Event {
   friend class Client;
 
   std::string key_;
-  Input user_;
+  Json user_;
   double value_;
-  Input attributes_;
+  Json attributes_;
   std::optional<std::string> idempotency_key_;
-  Input options_;
+  Json options_;
 };
 
 /** What a flush or a close left. */
@@ -676,6 +648,62 @@ class Delivery {
 /// @cond INTERNAL
 namespace detail {
 
+/** A parameter on its way to C, where text ends at a NUL, and NULL is the default. */
+class Text {
+ public:
+  Text(const char *name, std::string_view text, bool is_there = true)
+      : name_(name), text_(text), is_there_(is_there) {}
+  Text(const char *name, const Json &json) : Text(name, json.text(), !json.is_null()) {}
+
+  const char *c() const noexcept { return is_there_ ? text_.c_str() : nullptr; }
+  /** Its name, if C would take it for a shorter text. */
+  const char *cut() const noexcept { return text_.find('\0') == std::string::npos ? nullptr : name_; }
+
+ private:
+  const char *name_;
+  std::string text_;
+  bool is_there_;
+};
+
+inline const char *c(const Text &text) noexcept { return text.c(); }
+template <typename T>
+T c(T value) noexcept {
+  return value;
+}
+
+inline const char *cut(const Text &text) noexcept { return text.cut(); }
+template <typename T>
+const char *cut(const T &) noexcept {
+  return nullptr;
+}
+
+inline Result<Json> result(Status status, std::string_view json) {
+  if (status == TROPHY_STATUS_OK) return Json(json);
+  return Error(status, Json(json));
+}
+
+/** Calls a C function that takes `char **out_json` last. */
+template <typename Function, typename... Args>
+Result<Json> ask(Function function, const Args &...args) {
+  for (const char *name : std::initializer_list<const char *>{cut(args)...}) {
+    if (!name) continue;
+    const std::string message = name + std::string(": holds U+0000, which ends a text in C; leave it out");
+    return Error(TROPHY_STATUS_INVALID_ARGUMENT,
+                 Object{{"error", Object{{"code", "invalid_argument"}, {"message", message}}}});
+  }
+  char *json = nullptr;
+  const Status status = function(c(args)..., &json);
+  const Owned owned(json);
+  return result(status, json ? json : "null");
+}
+
+/** Any callable as a std::function, which by itself holds none that can only be moved. */
+template <typename... Args, typename F>
+std::function<void(Args...)> hold(F &&callback) {
+  auto held = std::make_shared<std::decay_t<F>>(std::forward<F>(callback));
+  return [held](Args... args) { static_cast<void>((*held)(std::forward<Args>(args)...)); };
+}
+
 /** How many callbacks this thread is inside of. */
 inline int &depth() noexcept {
   thread_local int count = 0;
@@ -689,91 +717,47 @@ struct Inside {
   Inside &operator=(const Inside &) = delete;
 };
 
-inline Result<Json> result(Status status, std::string_view json) {
-  if (status == TROPHY_STATUS_OK) return Json(json);
-  return Error(status, Json(json));
-}
-
 /**
  * One asynchronous call, the `user_data` of its callback. It holds itself while the library may call it; a Call
  * holds it too, so that its address names no other call while the Call lives.
  */
-class Pending {
- public:
-  Pending() = default;
-  Pending(const Pending &) = delete;
-  Pending &operator=(const Pending &) = delete;
-  virtual ~Pending() = default;
-
-  static void on_end(Status status, const char *json, void *user_data) noexcept {
-    const Inside inside;
-    const auto pending = std::move(static_cast<Pending *>(user_data)->self);
-    pending->run(result(status, json));
-  }
-
+struct Pending {
+  std::function<void(Result<Json>)> callback;
   std::shared_ptr<Pending> self;
 
- private:
-  virtual void run(Result<Json> reply) = 0;
-};
-
-template <typename F>
-class PendingCall final : public Pending {
- public:
-  template <typename G>
-  explicit PendingCall(G &&callback) : callback_(std::in_place, std::forward<G>(callback)) {}
-
- private:
-  void run(Result<Json> reply) override {
-    // Out of here before it runs: what it captured ends with the call, not with the last Call that names it.
-    F callback = std::move(*callback_);
-    callback_.reset();
-    callback(std::move(reply));
+  static void end(Status status, const char *json, void *user_data) noexcept {
+    const Inside inside;
+    const auto pending = std::move(static_cast<Pending *>(user_data)->self);
+    // What the callback captured ends with the call, not with the last Call that names it.
+    const auto callback = std::exchange(pending->callback, nullptr);
+    callback(result(status, json));
   }
-
-  std::optional<F> callback_;
 };
 
 /** A callable that runs many times, from any thread, and may be replaced meanwhile. */
 template <typename... Args>
 class Slot {
  public:
-  struct Listener {
-    Listener() = default;
-    Listener(const Listener &) = delete;
-    Listener &operator=(const Listener &) = delete;
-    virtual ~Listener() = default;
-    virtual void hear(Args... args) = 0;
-  };
+  using Callback = std::function<void(Args...)>;
 
-  template <typename F>
-  static std::shared_ptr<Listener> listener(F &&callback) {
-    struct Callable final : Listener {
-      explicit Callable(F &&given) : callback(std::forward<F>(given)) {}
-      void hear(Args... args) override { callback(args...); }
-      std::decay_t<F> callback;
-    };
-    return std::make_shared<Callable>(std::forward<F>(callback));
-  }
-
-  void replace(std::shared_ptr<Listener> listener) {
+  void replace(Callback callback) {
     // Swapped, so that the one before ends outside the lock: its destructor may do anything.
     const std::lock_guard<std::mutex> lock(mutex_);
-    listener_.swap(listener);
+    callback_.swap(callback);
   }
 
   void tell(Args... args) {
-    std::shared_ptr<Listener> listener;
+    Callback callback;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      listener = listener_;
+      callback = callback_;
     }
-    if (listener) listener->hear(args...);
+    if (callback) callback(args...);
   }
 
  private:
   std::mutex mutex_;
-  std::shared_ptr<Listener> listener_;
+  Callback callback_;
 };
 
 using DeliverySlot = Slot<const Delivery &>;
@@ -792,38 +776,6 @@ inline void on_log(trophy_log_level level, const char *message, void *user_data)
 inline LogSlot &log_slot() {
   static auto *const slot = new LogSlot;
   return *slot;
-}
-
-/** A C string of text that no C string can hold would be another text. */
-struct Text {
-  const char *name;
-  std::string_view text;
-};
-
-inline std::optional<Error> refuse_nul(std::initializer_list<Text> texts) {
-  for (const Text &each : texts) {
-    if (each.text.find('\0') != std::string_view::npos) {
-      return Error(TROPHY_STATUS_INVALID_ARGUMENT,
-                   Json(std::string(R"({"error":{"code":"invalid_argument","message":")") + each.name +
-                        R"(: holds U+0000, which ends a C string; leave it out"}})"));
-    }
-  }
-  return std::nullopt;
-}
-
-inline const char *pointer(const std::optional<std::string> &text) { return text ? text->c_str() : nullptr; }
-
-inline std::string_view view(const std::optional<std::string> &text) {
-  return text ? std::string_view(*text) : std::string_view();
-}
-
-/** Calls a C function that takes `char **out_json` last. */
-template <typename F>
-Result<Json> reply(F &&function) {
-  char *json = nullptr;
-  const Status status = function(&json);
-  const Owned owned(json);
-  return result(status, json ? json : "null");
 }
 
 }  // namespace detail
@@ -849,30 +801,25 @@ class Client {
    * Makes a client. Sends nothing.
    *
    * @param api_key Your API key; "" for the environment variable TROPHY_API_KEY.
-   * @param options See CLIENT OPTIONS in trophy.h: `Object().set("callbacks", "dispatch")`.
+   * @param options See CLIENT OPTIONS in trophy.h: `Object{{"callbacks", "dispatch"}}`.
    * @return The client, or why there is none.
    */
-  static Result<Client> try_create(std::string_view api_key = {}, const Input &options = {}) {
-    if (auto error = detail::refuse_nul({{"api_key", api_key}, {"options", detail::view(options.text())}}))
-      return *error;
-    const std::string key(api_key);
+  static Result<Client> create(std::string_view api_key = {}, const Json &options = {}) {
     trophy_client *client = nullptr;
-    const auto made = detail::reply([&](char **json) {
-      return trophy_client_new(key.empty() ? nullptr : key.c_str(), detail::pointer(options.text()), &client, json);
-    });
+    const auto made = detail::ask(trophy_client_new, Text{"api_key", api_key, !api_key.empty()},
+                                  Text{"options", options}, &client);
     if (!made) return made.error();
     return Client(client, std::make_shared<detail::DeliverySlot>());
   }
 
 #if defined(__cpp_exceptions)
   /**
-   * As try_create(), but throws.
+   * As create(), but throws.
    *
    * @param api_key Your API key; "" for the environment variable TROPHY_API_KEY.
    * @param options See CLIENT OPTIONS in trophy.h.
    */
-  explicit Client(std::string_view api_key = {}, const Input &options = {})
-      : Client(try_create(api_key, options).value()) {}
+  explicit Client(std::string_view api_key = {}, const Json &options = {}) : Client(*create(api_key, options)) {}
 #endif
 
   /**
@@ -889,9 +836,9 @@ class Client {
    * @return This client.
    */
   Client &operator=(Client &&other) noexcept {
-    Client before(std::move(*this));
-    slot_ = std::move(other.slot_);
-    handle_ = std::move(other.handle_);
+    Client moved(std::move(other));
+    slot_.swap(moved.slot_);
+    handle_.swap(moved.handle_);
     return *this;
   }
 
@@ -910,12 +857,9 @@ class Client {
    * @param tenant_id Sent as Tenant-ID.
    * @return The handle, or why there is none.
    */
-  Result<Client> try_for_tenant(std::string_view tenant_id) const {
-    if (auto error = detail::refuse_nul({{"tenant_id", tenant_id}})) return *error;
+  Result<Client> for_tenant(std::string_view tenant_id) const {
     trophy_client *client = nullptr;
-    const auto made = detail::reply([&](char **json) {
-      return trophy_client_for_tenant(get(), std::string(tenant_id).c_str(), &client, json);
-    });
+    const auto made = ask(trophy_client_for_tenant, Text{"tenant_id", tenant_id}, &client);
     if (!made) return made.error();
     return Client(client, slot_);
   }
@@ -926,10 +870,8 @@ class Client {
    * @param api_key The new key.
    * @return `null`, or the error.
    */
-  Result<Json> try_set_api_key(std::string_view api_key) const {
-    if (auto error = detail::refuse_nul({{"api_key", api_key}})) return *error;
-    return detail::reply(
-        [&](char **json) { return trophy_client_set_api_key(get(), std::string(api_key).c_str(), json); });
+  Result<Json> set_api_key(std::string_view api_key) const {
+    return ask(trophy_client_set_api_key, Text{"api_key", api_key});
   }
 
   /**
@@ -937,30 +879,24 @@ class Client {
    *
    * @return Numbers: queued, inFlight, delivered, dead and more; or the error.
    */
-  Result<Json> try_stats() const {
-    return detail::reply([&](char **json) { return trophy_client_stats(get(), json); });
-  }
+  Result<Json> stats() const { return ask(trophy_client_stats); }
 
   /**
    * Waits until the queue has delivered all it holds.
    *
    * @param timeout How long at most; 0 only asks.
-   * @return What is left, or the error.
+   * @return What is left, which is no error; or the error.
    */
-  Result<Ending> try_flush(std::chrono::milliseconds timeout = forever) const {
-    return ending([&](char **json) { return trophy_client_flush(get(), timeout.count(), json); });
-  }
+  Result<Ending> flush(std::chrono::milliseconds timeout = forever) const { return end(trophy_client_flush, timeout); }
 
   /**
    * Ends the client in an orderly way: takes no more work, delivers what is queued, waits for the calls under
    * way, then cancels those that are left.
    *
    * @param timeout How long at most; 0 cancels at once.
-   * @return What is left, or the error.
+   * @return What is left, which is no error; or the error.
    */
-  Result<Ending> try_close(std::chrono::milliseconds timeout = forever) const {
-    return ending([&](char **json) { return trophy_client_close(get(), timeout.count(), json); });
-  }
+  Result<Ending> close(std::chrono::milliseconds timeout = forever) const { return end(trophy_client_close, timeout); }
 
   /**
    * Sends an event and waits for the reply. It counts once, however often it is tried.
@@ -968,25 +904,18 @@ class Client {
    * @param event The event.
    * @return The reply: `/total`, `/currentStreak/length`, `/achievements` and more; or the error.
    */
-  Result<Json> try_event(const Event &event) const {
-    if (auto error = refuse(event)) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_metrics_event(get(), event.key_.c_str(), detail::pointer(event.user_.text()), event.value_,
-                                  detail::pointer(event.attributes_.text()), detail::pointer(event.idempotency_key_),
-                                  detail::pointer(event.options_.text()), json);
-    });
-  }
+  Result<Json> event(const Event &event) const { return send(trophy_metrics_event, event); }
 
   /**
-   * As try_event(const Event &).
+   * As event(const Event &).
    *
    * @param key   The metric's key.
-   * @param user  The user.
+   * @param user  The user: an id, or a User.
    * @param value How much to add.
    * @return The reply, or the error.
    */
-  Result<Json> try_event(std::string_view key, const Input &user, double value) const {
-    return try_event(Event(key, user, value));
+  Result<Json> event(std::string_view key, const User &user, double value) const {
+    return event(Event(key, user, value));
   }
 
   /**
@@ -997,14 +926,9 @@ class Client {
    * @return What cancels it, or the error.
    */
   template <typename F>
-  Result<Call> try_event_async(const Event &event, F &&callback) const {
-    if (auto error = refuse(event)) return *error;
-    return start(std::forward<F>(callback), [&](void *user_data, char **json) {
-      return trophy_metrics_event_async(get(), event.key_.c_str(), detail::pointer(event.user_.text()), event.value_,
-                                        detail::pointer(event.attributes_.text()),
-                                        detail::pointer(event.idempotency_key_),
-                                        detail::pointer(event.options_.text()), detail::Pending::on_end, user_data,
-                                        json);
+  Result<Call> event_async(const Event &event, F &&callback) const {
+    return start(std::forward<F>(callback), [&](detail::Pending *pending) {
+      return send(trophy_metrics_event_async, event, detail::Pending::end, static_cast<void *>(pending));
     });
   }
 
@@ -1014,28 +938,22 @@ class Client {
    * @param event The event.
    * @return Its idempotency key, or the error.
    */
-  Result<std::string> try_enqueue(const Event &event) const {
-    if (auto error = refuse(event)) return *error;
-    const auto kept = detail::reply([&](char **json) {
-      return trophy_metrics_event_enqueue(get(), event.key_.c_str(), detail::pointer(event.user_.text()), event.value_,
-                                          detail::pointer(event.attributes_.text()),
-                                          detail::pointer(event.idempotency_key_),
-                                          detail::pointer(event.options_.text()), json);
-    });
+  Result<std::string> enqueue(const Event &event) const {
+    const auto kept = send(trophy_metrics_event_enqueue, event);
     if (!kept) return kept.error();
     return kept->string("/idempotencyKey");
   }
 
   /**
-   * As try_enqueue(const Event &).
+   * As enqueue(const Event &).
    *
    * @param key   The metric's key.
-   * @param user  The user.
+   * @param user  The user: an id, or a User.
    * @param value How much to add.
    * @return Its idempotency key, or the error.
    */
-  Result<std::string> try_enqueue(std::string_view key, const Input &user, double value) const {
-    return try_enqueue(Event(key, user, value));
+  Result<std::string> enqueue(std::string_view key, const User &user, double value) const {
+    return enqueue(Event(key, user, value));
   }
 
   /**
@@ -1045,27 +963,23 @@ class Client {
    * @param args      Its parameters, `"body"` and `"options"` in one object.
    * @return The reply, or the error.
    */
-  Result<Json> try_call(std::string_view operation, const Input &args = {}) const {
-    if (auto error = refuse(operation, args)) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_call(get(), std::string(operation).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> call(std::string_view operation, const Json &args = {}) const {
+    return ask(trophy_call, Text{"operation", operation}, Text{"args", args});
   }
 
   /**
    * Calls any operation without waiting.
    *
    * @param operation A TROPHY_OP_ name.
-   * @param args      As for try_call().
+   * @param args      As for call().
    * @param callback  Called once, as `callback(Result<Json>)`, if this succeeds; else never.
    * @return What cancels it, or the error.
    */
   template <typename F>
-  Result<Call> try_call_async(std::string_view operation, const Input &args, F &&callback) const {
-    if (auto error = refuse(operation, args)) return *error;
-    return start(std::forward<F>(callback), [&](void *user_data, char **json) {
-      return trophy_call_async(get(), std::string(operation).c_str(), detail::pointer(args.text()),
-                               detail::Pending::on_end, user_data, json);
+  Result<Call> call_async(std::string_view operation, const Json &args, F &&callback) const {
+    return start(std::forward<F>(callback), [&](detail::Pending *pending) {
+      return ask(trophy_call_async, Text{"operation", operation}, Text{"args", args}, detail::Pending::end,
+                 static_cast<void *>(pending));
     });
   }
 
@@ -1073,7 +987,7 @@ class Client {
    * Ends an asynchronous call. Its callback still runs, once, with TROPHY_STATUS_CANCELLED, or with the reply if
    * that was first.
    *
-   * @param call What try_event_async() or try_call_async() gave.
+   * @param call What event_async() or call_async() gave.
    * @return Whether there was a call to end.
    */
   bool cancel(const Call &call) const {
@@ -1094,17 +1008,20 @@ class Client {
    * Sets who hears how each queued event ended. For all handles of the client. The one before may still be
    * running when this returns; it is destroyed when it is not.
    *
-   * @param callback Called as `callback(const Delivery &)`, maybe by several threads at once; `nullptr` for nobody.
+   * @param callback Called as `callback(const Delivery &)`, maybe by several threads at once.
    */
   template <typename F>
   void on_delivery(F &&callback) const {
-    if (!slot_) return;
-    if constexpr (std::is_same_v<std::decay_t<F>, std::nullptr_t>) {
-      slot_->replace(nullptr);
-    } else {
-      slot_->replace(detail::DeliverySlot::listener(std::forward<F>(callback)));
-    }
+    if (!handle_) return;
+    slot_->replace(detail::hold<const Delivery &>(std::forward<F>(callback)));
     trophy_client_on_delivery(get(), detail::on_delivery, slot_.get());
+  }
+
+  /** Nobody hears how queued events ended. */
+  void on_delivery(std::nullptr_t) const {
+    if (!handle_) return;
+    trophy_client_on_delivery(get(), nullptr, nullptr);
+    slot_->replace(nullptr);
   }
 
   /** The C handle, borrowed, for functions of trophy.h. */
@@ -1119,31 +1036,21 @@ class Client {
    *             attributes.
    * @return The achievements, an array; or the error.
    */
-  Result<Json> try_achievements_all(const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_achievements_all(get(), detail::pointer(args.text()), json);
-    });
+  Result<Json> achievements_all(const Json &args = {}) const {
+    return ask(trophy_achievements_all, Text{"args", args});
   }
 
   /**
-   * Marks an achievement as completed by a user. For achievements that are completed by your program, not by a metric.
+   * Marks an achievement as completed by a user. For those that are completed by your program, not by a metric.
    *
    * @param key  The achievement's key.
    * @param user The user: `{"id": "42"}`, and what is to be set or changed: email, name, tz, device_tokens,
    *             subscribe_to_emails (needs an email), sign_up_date, attributes (strings).
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The completion; or the error.
    */
-  Result<Json> try_achievements_complete(std::string_view key, const Input &user, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"key", key},
-                                         {"user", detail::view(user.text())},
-                                         {"args", detail::view(args.text())}}))
-      return *error;
-    return detail::reply([&](char **json) {
-      return trophy_achievements_complete(get(), std::string(key).c_str(), detail::pointer(user.text()),
-                                          detail::pointer(args.text()), json);
-    });
+  Result<Json> achievements_complete(std::string_view key, const Json &user, const Json &args = {}) const {
+    return ask(trophy_achievements_complete, Text{"key", key}, Text{"user", user}, Text{"args", args});
   }
 
   /**
@@ -1151,30 +1058,22 @@ class Client {
    *
    * @param user The user: `{"id": "42"}`, and email, name, tz, device_tokens, subscribe_to_emails (needs an email),
    *             sign_up_date, attributes (strings).
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The user; or the error.
    */
-  Result<Json> try_users_create(const Input &user, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"user", detail::view(user.text())},
-                                         {"args", detail::view(args.text())}}))
-      return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_create(get(), detail::pointer(user.text()), detail::pointer(args.text()), json);
-    });
+  Result<Json> users_create(const Json &user, const Json &args = {}) const {
+    return ask(trophy_users_create, Text{"user", user}, Text{"args", args});
   }
 
   /**
    * Reads a user.
    *
    * @param id   Your id for the user.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The user; or the error.
    */
-  Result<Json> try_users_get(std::string_view id, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_get(get(), std::string(id).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> users_get(std::string_view id, const Json &args = {}) const {
+    return ask(trophy_users_get, Text{"id", id}, Text{"args", args});
   }
 
   /**
@@ -1183,18 +1082,11 @@ class Client {
    * @param id   Your id for the user.
    * @param user What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email), sign_up_date,
    *             attributes (strings).
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The user; or the error.
    */
-  Result<Json> try_users_identify(std::string_view id, const Input &user, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id},
-                                         {"user", detail::view(user.text())},
-                                         {"args", detail::view(args.text())}}))
-      return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_identify(get(), std::string(id).c_str(), detail::pointer(user.text()),
-                                   detail::pointer(args.text()), json);
-    });
+  Result<Json> users_identify(std::string_view id, const Json &user, const Json &args = {}) const {
+    return ask(trophy_users_identify, Text{"id", id}, Text{"user", user}, Text{"args", args});
   }
 
   /**
@@ -1203,32 +1095,22 @@ class Client {
    * @param id   Your id for the user.
    * @param user What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email), sign_up_date,
    *             attributes (strings).
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The user; or the error.
    */
-  Result<Json> try_users_update(std::string_view id, const Input &user, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id},
-                                         {"user", detail::view(user.text())},
-                                         {"args", detail::view(args.text())}}))
-      return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_update(get(), std::string(id).c_str(), detail::pointer(user.text()),
-                                 detail::pointer(args.text()), json);
-    });
+  Result<Json> users_update(std::string_view id, const Json &user, const Json &args = {}) const {
+    return ask(trophy_users_update, Text{"id", id}, Text{"user", user}, Text{"args", args});
   }
 
   /**
    * Reads a user's preferences: notifications and streak.
    *
    * @param id   Your id for the user.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The preferences; or the error.
    */
-  Result<Json> try_users_get_preferences(std::string_view id, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_get_preferences(get(), std::string(id).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> users_get_preferences(std::string_view id, const Json &args = {}) const {
+    return ask(trophy_users_get_preferences, Text{"id", id}, Text{"args", args});
   }
 
   /**
@@ -1236,33 +1118,22 @@ class Client {
    *
    * @param id          Your id for the user.
    * @param preferences `{"notifications": {...}, "streak": {...}}`, of which what is left out stays.
-   * @param args        Optional: `{"options": {...}}`, request options (see above).
+   * @param args        Optional: `{"options": {...}}`, request options.
    * @return The preferences; or the error.
    */
-  Result<Json> try_users_update_preferences(std::string_view id, const Input &preferences, const Input &args = {})
-                                            const {
-    if (auto error = detail::refuse_nul({{"id", id},
-                                         {"preferences", detail::view(preferences.text())},
-                                         {"args", detail::view(args.text())}}))
-      return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_update_preferences(get(), std::string(id).c_str(), detail::pointer(preferences.text()),
-                                             detail::pointer(args.text()), json);
-    });
+  Result<Json> users_update_preferences(std::string_view id, const Json &preferences, const Json &args = {}) const {
+    return ask(trophy_users_update_preferences, Text{"id", id}, Text{"preferences", preferences}, Text{"args", args});
   }
 
   /**
    * Reads a user's progress in all active metrics.
    *
    * @param id   Your id for the user.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The metrics, an array; or the error.
    */
-  Result<Json> try_users_all_metrics(std::string_view id, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_all_metrics(get(), std::string(id).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> users_all_metrics(std::string_view id, const Json &args = {}) const {
+    return ask(trophy_users_all_metrics, Text{"id", id}, Text{"args", args});
   }
 
   /**
@@ -1270,15 +1141,11 @@ class Client {
    *
    * @param id   Your id for the user.
    * @param key  The metric's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The metric; or the error.
    */
-  Result<Json> try_users_single_metric(std::string_view id, std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_single_metric(get(), std::string(id).c_str(), std::string(key).c_str(),
-                                        detail::pointer(args.text()), json);
-    });
+  Result<Json> users_single_metric(std::string_view id, std::string_view key, const Json &args = {}) const {
+    return ask(trophy_users_single_metric, Text{"id", id}, Text{"key", key}, Text{"args", args});
   }
 
   /**
@@ -1290,12 +1157,8 @@ class Client {
    *             the aggregation is daily, weekly or monthly, the dates at most 400 days apart.
    * @return The sums, an array; or the error.
    */
-  Result<Json> try_users_metric_event_summary(std::string_view id, std::string_view key, const Input &args) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_metric_event_summary(get(), std::string(id).c_str(), std::string(key).c_str(),
-                                               detail::pointer(args.text()), json);
-    });
+  Result<Json> users_metric_event_summary(std::string_view id, std::string_view key, const Json &args) const {
+    return ask(trophy_users_metric_event_summary, Text{"id", id}, Text{"key", key}, Text{"args", args});
   }
 
   /**
@@ -1305,11 +1168,8 @@ class Client {
    * @param args Optional: `{"includeIncomplete": true}`: also those not completed yet.
    * @return The achievements, an array; or the error.
    */
-  Result<Json> try_users_achievements(std::string_view id, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_achievements(get(), std::string(id).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> users_achievements(std::string_view id, const Json &args = {}) const {
+    return ask(trophy_users_achievements, Text{"id", id}, Text{"args", args});
   }
 
   /**
@@ -1319,11 +1179,8 @@ class Client {
    * @param args Optional: `{"historyPeriods": 14}`, how many past periods to list (default 7).
    * @return The streak; or the error.
    */
-  Result<Json> try_users_streak(std::string_view id, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_streak(get(), std::string(id).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> users_streak(std::string_view id, const Json &args = {}) const {
+    return ask(trophy_users_streak, Text{"id", id}, Text{"args", args});
   }
 
   /**
@@ -1332,11 +1189,8 @@ class Client {
    * @param args `{"userIds": ["42", "43"]}`: needed, up to 100.
    * @return The streaks, an array; or the error.
    */
-  Result<Json> try_streaks_list(const Input &args) const {
-    if (auto error = detail::refuse_nul({{"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_streaks_list(get(), detail::pointer(args.text()), json);
-    });
+  Result<Json> streaks_list(const Json &args) const {
+    return ask(trophy_streaks_list, Text{"args", args});
   }
 
   /**
@@ -1347,12 +1201,8 @@ class Client {
    * @param args Optional: `{"awards": 20}`, how many recent awards to list (default 10, at most 100).
    * @return The points; or the error.
    */
-  Result<Json> try_users_points(std::string_view id, std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_points(get(), std::string(id).c_str(), std::string(key).c_str(),
-                                 detail::pointer(args.text()), json);
-    });
+  Result<Json> users_points(std::string_view id, std::string_view key, const Json &args = {}) const {
+    return ask(trophy_users_points, Text{"id", id}, Text{"key", key}, Text{"args", args});
   }
 
   /**
@@ -1360,15 +1210,11 @@ class Client {
    *
    * @param id   Your id for the user.
    * @param key  The points system's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The boosts, an array; or the error.
    */
-  Result<Json> try_users_points_boosts(std::string_view id, std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_points_boosts(get(), std::string(id).c_str(), std::string(key).c_str(),
-                                        detail::pointer(args.text()), json);
-    });
+  Result<Json> users_points_boosts(std::string_view id, std::string_view key, const Json &args = {}) const {
+    return ask(trophy_users_points_boosts, Text{"id", id}, Text{"key", key}, Text{"args", args});
   }
 
   /**
@@ -1380,12 +1226,8 @@ class Client {
    *             the aggregation is daily, weekly or monthly, the dates at most 400 days apart.
    * @return The sums, an array; or the error.
    */
-  Result<Json> try_users_points_event_summary(std::string_view id, std::string_view key, const Input &args) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_points_event_summary(get(), std::string(id).c_str(), std::string(key).c_str(),
-                                               detail::pointer(args.text()), json);
-    });
+  Result<Json> users_points_event_summary(std::string_view id, std::string_view key, const Json &args) const {
+    return ask(trophy_users_points_event_summary, Text{"id", id}, Text{"key", key}, Text{"args", args});
   }
 
   /**
@@ -1397,12 +1239,8 @@ class Client {
    *             and how many days of history (default 10, at most 100).
    * @return The rank; or the error.
    */
-  Result<Json> try_users_leaderboard(std::string_view id, std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_leaderboard(get(), std::string(id).c_str(), std::string(key).c_str(),
-                                      detail::pointer(args.text()), json);
-    });
+  Result<Json> users_leaderboard(std::string_view id, std::string_view key, const Json &args = {}) const {
+    return ask(trophy_users_leaderboard, Text{"id", id}, Text{"key", key}, Text{"args", args});
   }
 
   /**
@@ -1412,11 +1250,8 @@ class Client {
    * @param args Optional: `{"year": 2025}` (default this year).
    * @return The year; or the error.
    */
-  Result<Json> try_users_wrapped(std::string_view id, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"id", id}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_users_wrapped(get(), std::string(id).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> users_wrapped(std::string_view id, const Json &args = {}) const {
+    return ask(trophy_users_wrapped, Text{"id", id}, Text{"args", args});
   }
 
   /**
@@ -1426,25 +1261,19 @@ class Client {
    * @param args Optional: `{"userAttributes": "plan:pro,city:London"}`: only users with all these attributes.
    * @return The ranges, an array; or the error.
    */
-  Result<Json> try_points_summary(std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_points_summary(get(), std::string(key).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> points_summary(std::string_view key, const Json &args = {}) const {
+    return ask(trophy_points_summary, Text{"key", key}, Text{"args", args});
   }
 
   /**
    * Reads a points system, with its triggers.
    *
    * @param key  The points system's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The points system; or the error.
    */
-  Result<Json> try_points_system(std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_points_system(get(), std::string(key).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> points_system(std::string_view key, const Json &args = {}) const {
+    return ask(trophy_points_system, Text{"key", key}, Text{"args", args});
   }
 
   /**
@@ -1454,39 +1283,30 @@ class Client {
    * @param args Optional: `{"includeFinished": true}`: also those that are over.
    * @return The boosts, an array; or the error.
    */
-  Result<Json> try_points_boosts(std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_points_boosts(get(), std::string(key).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> points_boosts(std::string_view key, const Json &args = {}) const {
+    return ask(trophy_points_boosts, Text{"key", key}, Text{"args", args});
   }
 
   /**
    * Lists the levels of a points system.
    *
    * @param key  The points system's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The levels, an array; or the error.
    */
-  Result<Json> try_points_levels(std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_points_levels(get(), std::string(key).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> points_levels(std::string_view key, const Json &args = {}) const {
+    return ask(trophy_points_levels, Text{"key", key}, Text{"args", args});
   }
 
   /**
    * Counts the users at each level of a points system.
    *
    * @param key  The points system's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
+   * @param args Optional: `{"options": {...}}`, request options.
    * @return The levels with their counts, an array; or the error.
    */
-  Result<Json> try_points_level_summary(std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_points_level_summary(get(), std::string(key).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> points_level_summary(std::string_view key, const Json &args = {}) const {
+    return ask(trophy_points_level_summary, Text{"key", key}, Text{"args", args});
   }
 
   /**
@@ -1495,11 +1315,8 @@ class Client {
    * @param args Optional: `{"includeFinished": true}`: also those that are over.
    * @return The leaderboards, an array; or the error.
    */
-  Result<Json> try_leaderboards_all(const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_leaderboards_all(get(), detail::pointer(args.text()), json);
-    });
+  Result<Json> leaderboards_all(const Json &args = {}) const {
+    return ask(trophy_leaderboards_all, Text{"args", args});
   }
 
   /**
@@ -1512,488 +1329,51 @@ class Client {
    *             there).
    * @return The leaderboard; or the error.
    */
-  Result<Json> try_leaderboards_get(std::string_view key, const Input &args = {}) const {
-    if (auto error = detail::refuse_nul({{"key", key}, {"args", detail::view(args.text())}})) return *error;
-    return detail::reply([&](char **json) {
-      return trophy_leaderboards_get(get(), std::string(key).c_str(), detail::pointer(args.text()), json);
-    });
+  Result<Json> leaderboards_get(std::string_view key, const Json &args = {}) const {
+    return ask(trophy_leaderboards_get, Text{"key", key}, Text{"args", args});
   }
-
-#if defined(__cpp_exceptions)
-  // All of the above once more, with exceptions.
-
-  /**
-   * As try_for_tenant(), but throws.
-   *
-   * @param tenant_id Sent as Tenant-ID.
-   * @return A second handle, whose calls are for the tenant.
-   */
-  Client for_tenant(std::string_view tenant_id) const {
-    return try_for_tenant(tenant_id).value();
-  }
-
-  /**
-   * As try_set_api_key(), but throws.
-   *
-   * @param api_key The new key.
-   */
-  void set_api_key(std::string_view api_key) const {
-    try_set_api_key(api_key).value();
-  }
-
-  /**
-   * As try_stats(), but throws.
-   *
-   * @return Numbers: queued, inFlight, delivered, dead and more.
-   */
-  Json stats() const {
-    return try_stats().value();
-  }
-
-  /**
-   * As try_flush(), but throws.
-   *
-   * @param timeout How long at most; 0 only asks.
-   * @return What is left. A time-out does not throw.
-   */
-  Ending flush(std::chrono::milliseconds timeout = forever) const {
-    return try_flush(timeout).value();
-  }
-
-  /**
-   * As try_close(), but throws.
-   *
-   * @param timeout How long at most; 0 cancels at once.
-   * @return What is left. A time-out does not throw.
-   */
-  Ending close(std::chrono::milliseconds timeout = forever) const {
-    return try_close(timeout).value();
-  }
-
-  /**
-   * As try_event(), but throws.
-   *
-   * @param event The event.
-   * @return The reply: `/total`, `/currentStreak/length`, `/achievements` and more.
-   */
-  Json event(const Event &event) const {
-    return try_event(event).value();
-  }
-
-  /**
-   * As try_event(), but throws.
-   *
-   * @param key   The metric's key.
-   * @param user  The user.
-   * @param value How much to add.
-   * @return The reply.
-   */
-  Json event(std::string_view key, const Input &user, double value) const {
-    return try_event(key, user, value).value();
-  }
-
-  /**
-   * As try_event_async(), but throws.
-   *
-   * @param event    The event.
-   * @param callback Called once, as `callback(Result<Json>)`, unless this throws.
-   * @return What cancels it.
-   */
-  template <typename F>
-  Call event_async(const Event &event, F &&callback) const {
-    return try_event_async(event, std::forward<F>(callback)).value();
-  }
-
-  /**
-   * As try_enqueue(), but throws.
-   *
-   * @param event The event.
-   * @return Its idempotency key.
-   */
-  std::string enqueue(const Event &event) const {
-    return try_enqueue(event).value();
-  }
-
-  /**
-   * As try_enqueue(), but throws.
-   *
-   * @param key   The metric's key.
-   * @param user  The user.
-   * @param value How much to add.
-   * @return Its idempotency key.
-   */
-  std::string enqueue(std::string_view key, const Input &user, double value) const {
-    return try_enqueue(key, user, value).value();
-  }
-
-  /**
-   * As try_call(), but throws.
-   *
-   * @param operation A TROPHY_OP_ name.
-   * @param args      Its parameters, `"body"` and `"options"` in one object.
-   * @return The reply.
-   */
-  Json call(std::string_view operation, const Input &args = {}) const {
-    return try_call(operation, args).value();
-  }
-
-  /**
-   * As try_call_async(), but throws.
-   *
-   * @param operation A TROPHY_OP_ name.
-   * @param args      As for call().
-   * @param callback  Called once, as `callback(Result<Json>)`, unless this throws.
-   * @return What cancels it.
-   */
-  template <typename F>
-  Call call_async(std::string_view operation, const Input &args, F &&callback) const {
-    return try_call_async(operation, args, std::forward<F>(callback)).value();
-  }
-
-  /**
-   * As try_achievements_all(), but throws.
-   *
-   * @param args Optional: `{"userAttributes": "plan:pro,city:London"}`: only those open to a user with these
-   *             attributes.
-   * @return The achievements, an array.
-   */
-  Json achievements_all(const Input &args = {}) const {
-    return try_achievements_all(args).value();
-  }
-
-  /**
-   * As try_achievements_complete(), but throws.
-   *
-   * @param key  The achievement's key.
-   * @param user The user: `{"id": "42"}`, and what is to be set or changed: email, name, tz, device_tokens,
-   *             subscribe_to_emails (needs an email), sign_up_date, attributes (strings).
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The completion.
-   */
-  Json achievements_complete(std::string_view key, const Input &user, const Input &args = {}) const {
-    return try_achievements_complete(key, user, args).value();
-  }
-
-  /**
-   * As try_users_create(), but throws.
-   *
-   * @param user The user: `{"id": "42"}`, and email, name, tz, device_tokens, subscribe_to_emails (needs an email),
-   *             sign_up_date, attributes (strings).
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The user.
-   */
-  Json users_create(const Input &user, const Input &args = {}) const {
-    return try_users_create(user, args).value();
-  }
-
-  /**
-   * As try_users_get(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The user.
-   */
-  Json users_get(std::string_view id, const Input &args = {}) const {
-    return try_users_get(id, args).value();
-  }
-
-  /**
-   * As try_users_identify(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param user What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email), sign_up_date,
-   *             attributes (strings).
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The user.
-   */
-  Json users_identify(std::string_view id, const Input &user, const Input &args = {}) const {
-    return try_users_identify(id, user, args).value();
-  }
-
-  /**
-   * As try_users_update(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param user What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email), sign_up_date,
-   *             attributes (strings).
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The user.
-   */
-  Json users_update(std::string_view id, const Input &user, const Input &args = {}) const {
-    return try_users_update(id, user, args).value();
-  }
-
-  /**
-   * As try_users_get_preferences(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The preferences.
-   */
-  Json users_get_preferences(std::string_view id, const Input &args = {}) const {
-    return try_users_get_preferences(id, args).value();
-  }
-
-  /**
-   * As try_users_update_preferences(), but throws.
-   *
-   * @param id          Your id for the user.
-   * @param preferences `{"notifications": {...}, "streak": {...}}`, of which what is left out stays.
-   * @param args        Optional: `{"options": {...}}`, request options (see above).
-   * @return The preferences.
-   */
-  Json users_update_preferences(std::string_view id, const Input &preferences, const Input &args = {}) const {
-    return try_users_update_preferences(id, preferences, args).value();
-  }
-
-  /**
-   * As try_users_all_metrics(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The metrics, an array.
-   */
-  Json users_all_metrics(std::string_view id, const Input &args = {}) const {
-    return try_users_all_metrics(id, args).value();
-  }
-
-  /**
-   * As try_users_single_metric(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param key  The metric's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The metric.
-   */
-  Json users_single_metric(std::string_view id, std::string_view key, const Input &args = {}) const {
-    return try_users_single_metric(id, key, args).value();
-  }
-
-  /**
-   * As try_users_metric_event_summary(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param key  The metric's key.
-   * @param args `{"aggregation": "daily", "startDate": "2026-01-01", "endDate": "2026-01-31"}`: all three are needed;
-   *             the aggregation is daily, weekly or monthly, the dates at most 400 days apart.
-   * @return The sums, an array.
-   */
-  Json users_metric_event_summary(std::string_view id, std::string_view key, const Input &args) const {
-    return try_users_metric_event_summary(id, key, args).value();
-  }
-
-  /**
-   * As try_users_achievements(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param args Optional: `{"includeIncomplete": true}`: also those not completed yet.
-   * @return The achievements, an array.
-   */
-  Json users_achievements(std::string_view id, const Input &args = {}) const {
-    return try_users_achievements(id, args).value();
-  }
-
-  /**
-   * As try_users_streak(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param args Optional: `{"historyPeriods": 14}`, how many past periods to list (default 7).
-   * @return The streak.
-   */
-  Json users_streak(std::string_view id, const Input &args = {}) const {
-    return try_users_streak(id, args).value();
-  }
-
-  /**
-   * As try_streaks_list(), but throws.
-   *
-   * @param args `{"userIds": ["42", "43"]}`: needed, up to 100.
-   * @return The streaks, an array.
-   */
-  Json streaks_list(const Input &args) const {
-    return try_streaks_list(args).value();
-  }
-
-  /**
-   * As try_users_points(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param key  The points system's key.
-   * @param args Optional: `{"awards": 20}`, how many recent awards to list (default 10, at most 100).
-   * @return The points.
-   */
-  Json users_points(std::string_view id, std::string_view key, const Input &args = {}) const {
-    return try_users_points(id, key, args).value();
-  }
-
-  /**
-   * As try_users_points_boosts(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param key  The points system's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The boosts, an array.
-   */
-  Json users_points_boosts(std::string_view id, std::string_view key, const Input &args = {}) const {
-    return try_users_points_boosts(id, key, args).value();
-  }
-
-  /**
-   * As try_users_points_event_summary(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param key  The points system's key.
-   * @param args `{"aggregation": "daily", "startDate": "2026-01-01", "endDate": "2026-01-31"}`: all three are needed;
-   *             the aggregation is daily, weekly or monthly, the dates at most 400 days apart.
-   * @return The sums, an array.
-   */
-  Json users_points_event_summary(std::string_view id, std::string_view key, const Input &args) const {
-    return try_users_points_event_summary(id, key, args).value();
-  }
-
-  /**
-   * As try_users_leaderboard(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param key  The leaderboard's key.
-   * @param args Optional: `{"run": "2026-01-05", "numEvents": 30}`: the run of that date (default the current one),
-   *             and how many days of history (default 10, at most 100).
-   * @return The rank.
-   */
-  Json users_leaderboard(std::string_view id, std::string_view key, const Input &args = {}) const {
-    return try_users_leaderboard(id, key, args).value();
-  }
-
-  /**
-   * As try_users_wrapped(), but throws.
-   *
-   * @param id   Your id for the user.
-   * @param args Optional: `{"year": 2025}` (default this year).
-   * @return The year.
-   */
-  Json users_wrapped(std::string_view id, const Input &args = {}) const {
-    return try_users_wrapped(id, args).value();
-  }
-
-  /**
-   * As try_points_summary(), but throws.
-   *
-   * @param key  The points system's key.
-   * @param args Optional: `{"userAttributes": "plan:pro,city:London"}`: only users with all these attributes.
-   * @return The ranges, an array.
-   */
-  Json points_summary(std::string_view key, const Input &args = {}) const {
-    return try_points_summary(key, args).value();
-  }
-
-  /**
-   * As try_points_system(), but throws.
-   *
-   * @param key  The points system's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The points system.
-   */
-  Json points_system(std::string_view key, const Input &args = {}) const {
-    return try_points_system(key, args).value();
-  }
-
-  /**
-   * As try_points_boosts(), but throws.
-   *
-   * @param key  The points system's key.
-   * @param args Optional: `{"includeFinished": true}`: also those that are over.
-   * @return The boosts, an array.
-   */
-  Json points_boosts(std::string_view key, const Input &args = {}) const {
-    return try_points_boosts(key, args).value();
-  }
-
-  /**
-   * As try_points_levels(), but throws.
-   *
-   * @param key  The points system's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The levels, an array.
-   */
-  Json points_levels(std::string_view key, const Input &args = {}) const {
-    return try_points_levels(key, args).value();
-  }
-
-  /**
-   * As try_points_level_summary(), but throws.
-   *
-   * @param key  The points system's key.
-   * @param args Optional: `{"options": {...}}`, request options (see above).
-   * @return The levels with their counts, an array.
-   */
-  Json points_level_summary(std::string_view key, const Input &args = {}) const {
-    return try_points_level_summary(key, args).value();
-  }
-
-  /**
-   * As try_leaderboards_all(), but throws.
-   *
-   * @param args Optional: `{"includeFinished": true}`: also those that are over.
-   * @return The leaderboards, an array.
-   */
-  Json leaderboards_all(const Input &args = {}) const {
-    return try_leaderboards_all(args).value();
-  }
-
-  /**
-   * As try_leaderboards_get(), but throws.
-   *
-   * @param key  The leaderboard's key.
-   * @param args Optional: `{"offset": 0, "limit": 10, "run": "2026-01-05", "userId": "42", "userAttributes":
-   *             "city:London"}`: a page of the rankings (default the first 10), counted from `userId` if given; the
-   *             run of that date (default the current one); for a leaderboard by attribute, which value (needed
-   *             there).
-   * @return The leaderboard.
-   */
-  Json leaderboards_get(std::string_view key, const Input &args = {}) const {
-    return try_leaderboards_get(key, args).value();
-  }
-#endif
 
  private:
+  using Text = detail::Text;
+
   Client(trophy_client *handle, std::shared_ptr<detail::DeliverySlot> slot)
       : slot_(std::move(slot)), handle_(handle) {}
 
-  static std::optional<Error> refuse(const Event &event) {
-    return detail::refuse_nul({{"key", event.key_},
-                               {"user", detail::view(event.user_.text())},
-                               {"attributes", detail::view(event.attributes_.text())},
-                               {"idempotency_key", detail::view(event.idempotency_key_)},
-                               {"options", detail::view(event.options_.text())}});
+  template <typename Function, typename... Args>
+  Result<Json> ask(Function function, const Args &...args) const {
+    return detail::ask(function, get(), args...);
   }
 
-  static std::optional<Error> refuse(std::string_view operation, const Input &args) {
-    return detail::refuse_nul({{"operation", operation}, {"args", detail::view(args.text())}});
+  /** One of the three ways of an event, which differ in what comes after the event. */
+  template <typename Function, typename... Rest>
+  Result<Json> send(Function function, const Event &event, const Rest &...rest) const {
+    const auto &idempotency_key = event.idempotency_key_;
+    return ask(function, Text{"key", event.key_}, Text{"user", event.user_}, event.value_,
+               Text{"attributes", event.attributes_},
+               Text{"idempotency_key", idempotency_key.value_or(""), idempotency_key.has_value()},
+               Text{"options", event.options_}, rest...);
   }
 
-  /** A time-out says how much is left: it is an answer, not an error. */
-  template <typename F>
-  static Result<Ending> ending(F &&function) {
-    char *json = nullptr;
-    const Status status = function(&json);
-    const detail::Owned owned(json);
-    if (status != TROPHY_STATUS_OK && status != TROPHY_STATUS_TIMEOUT) return Error(status, Json(json));
-    return Ending{status == TROPHY_STATUS_OK,
-                  static_cast<std::int64_t>(trophy_json_number(json, "/undelivered", 0))};
+  template <typename Function>
+  Result<Ending> end(Function function, std::chrono::milliseconds timeout) const {
+    const auto reply = ask(function, timeout.count());
+    if (!reply && reply.status() != TROPHY_STATUS_TIMEOUT) return reply.error();
+    const Json &left = reply ? *reply : reply.error().json();
+    return Ending{reply.ok(), static_cast<std::int64_t>(left.number("/undelivered"))};
   }
 
-  template <typename F, typename Start>
-  static Result<Call> start(F &&callback, Start &&begin) {
-    std::shared_ptr<detail::Pending> pending =
-        std::make_shared<detail::PendingCall<std::decay_t<F>>>(std::forward<F>(callback));
-    // Before the call begins: the callback may have run before this returns.
+  template <typename F, typename Begin>
+  static Result<Call> start(F &&callback, Begin &&begin) {
+    static_assert(std::is_invocable_v<std::decay_t<F> &, Result<Json>>, "it is called as callback(Result<Json>)");
+    const auto pending = std::make_shared<detail::Pending>();
+    pending->callback = detail::hold<Result<Json>>(std::forward<F>(callback));
+    // Before the call begins: the callback may have run before that returns.
     pending->self = pending;
-    const auto begun = detail::reply([&](char **json) { return begin(pending.get(), json); });
-    if (!begun) {
+    if (const auto begun = begin(pending.get()); !begun) {
       pending->self.reset();
       return begun.error();
     }
-    return Call(std::move(pending));
+    return Call(pending);
   }
 
   // In this order: the handle is freed first, as the library may call the slot until then.
@@ -2009,46 +1389,31 @@ class Client {
  * @param secret    The webhook's secret.
  * @return The body if it is JSON, else `null`; or TROPHY_STATUS_INVALID_SIGNATURE: answer 401 and do nothing.
  */
-inline Result<Json> try_verify_webhook(std::string_view body, std::string_view signature, std::string_view secret) {
-  if (auto error = detail::refuse_nul({{"signature", signature}, {"secret", secret}})) return *error;
-  return detail::reply([&](char **json) {
-    return trophy_webhook_verify(reinterpret_cast<const std::uint8_t *>(body.data()), body.size(),
-                                 std::string(signature).c_str(), std::string(secret).c_str(), json);
-  });
+inline Result<Json> verify_webhook(std::string_view body, std::string_view signature, std::string_view secret) {
+  return detail::ask(trophy_webhook_verify, reinterpret_cast<const std::uint8_t *>(body.data()), body.size(),
+                     detail::Text{"signature", signature}, detail::Text{"secret", secret});
 }
-
-#if defined(__cpp_exceptions)
-/**
- * As try_verify_webhook(), but throws.
- *
- * @param body      The raw bytes of the request's body, as they came.
- * @param signature The X-Trophy-Signature header.
- * @param secret    The webhook's secret.
- * @return The body if it is JSON, else `null`.
- */
-inline Json verify_webhook(std::string_view body, std::string_view signature, std::string_view secret) {
-  return try_verify_webhook(body, signature, secret).value();
-}
-#endif
 
 /**
  * Sets where log lines go, for all clients of the process.
  *
  * @param level    How much to log: this level and those above it.
- * @param callback Called as `callback(trophy_log_level, std::string_view)`, on any thread; `nullptr` for nobody.
+ * @param callback Called as `callback(trophy_log_level, std::string_view)`, on any thread.
  */
 template <typename F>
 void set_log(trophy_log_level level, F &&callback) {
   detail::LogSlot &slot = detail::log_slot();
-  if constexpr (std::is_same_v<std::decay_t<F>, std::nullptr_t>) {
-    trophy_log_set_callback(TROPHY_LOG_LEVEL_OFF, nullptr, nullptr);
-    slot.replace(nullptr);
-  } else {
-    slot.replace(detail::LogSlot::listener(std::forward<F>(callback)));
-    trophy_log_set_callback(level, detail::on_log, &slot);
-  }
+  slot.replace(detail::hold<trophy_log_level, std::string_view>(std::forward<F>(callback)));
+  trophy_log_set_callback(level, detail::on_log, &slot);
 }
 
+/** Nothing is logged any more. */
+inline void stop_log() {
+  trophy_log_set_callback(TROPHY_LOG_LEVEL_OFF, nullptr, nullptr);
+  detail::log_slot().replace(nullptr);
+}
+
+}  // namespace throwing or aborting
 }  // namespace trophy
 
 #endif  // TROPHY_HPP

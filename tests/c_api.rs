@@ -8,7 +8,6 @@ mod c_programs;
 mod support;
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -305,31 +304,9 @@ fn run(name: &str) -> Vec<Received> {
     let echo = Echo::start();
     let directory = tempfile::tempdir().unwrap();
     let executable = directory.path().join(name);
-    let mode = env::var("TROPHY_C_MODE").unwrap_or_else(|_| "plain".to_owned());
-
-    build(name, &executable, mode == "asan");
-
-    let mut program = match mode.as_str() {
-        "plain" | "asan" => Command::new(&executable),
-        "valgrind" if is_installed("valgrind") => {
-            let mut valgrind = Command::new("valgrind");
-            valgrind
-                .args([
-                    "--quiet",
-                    "--error-exitcode=99",
-                    "--leak-check=full",
-                    "--errors-for-leak-kinds=definite,indirect,possible",
-                    // The ends of threads and the unwinder of panics are deep.
-                    "--num-callers=30",
-                ])
-                .arg(&executable);
-            valgrind
-        }
-        "valgrind" => {
-            println!("skipped: no valgrind");
-            return Vec::new();
-        }
-        mode => panic!("TROPHY_C_MODE is plain, asan or valgrind, not {mode}"),
+    build(name, &executable);
+    let Some(mut program) = launch(&executable) else {
+        return Vec::new();
     };
     surround(&mut program, &echo.url(), &echo.admin_url(), "app.test");
     let output = succeed(&mut program);

@@ -18,10 +18,16 @@ pub const WARNINGS: &[&str] = &[
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Compiles tests/c/`name`.c and links it.
-pub fn build(name: &str, executable: &Path, sanitize: bool) {
+pub fn build(name: &str, executable: &Path) {
     let mut compiler = compile(&cc(), &format!("{name}.c"), "c11");
-    compiler.args(["-g", "-D_POSIX_C_SOURCE=200809L", "-Wstrict-prototypes"]);
-    if sanitize {
+    compiler.args(["-D_POSIX_C_SOURCE=200809L", "-Wstrict-prototypes"]);
+    link(&mut compiler, executable);
+}
+
+/// Links what the command line compiles, for the mode.
+pub fn link(compiler: &mut Command, executable: &Path) {
+    compiler.arg("-g");
+    if mode() == "asan" {
         compiler.args([
             "-fsanitize=address,undefined",
             "-fno-sanitize-recover=all",
@@ -38,7 +44,37 @@ pub fn build(name: &str, executable: &Path, sanitize: bool) {
         compiler.arg("-Wl,--as-needed");
     }
     compiler.args(["-ltrophy", "-lm", "-pthread", "-ldl"]);
-    succeed(&mut compiler);
+    succeed(compiler);
+}
+
+pub fn mode() -> String {
+    env::var("TROPHY_C_MODE").unwrap_or_else(|_| "plain".to_owned())
+}
+
+/// How a program is run in the mode; none if it cannot be.
+pub fn launch(executable: &Path) -> Option<Command> {
+    match mode().as_str() {
+        "plain" | "asan" => Some(Command::new(executable)),
+        "valgrind" if is_installed("valgrind") => {
+            let mut valgrind = Command::new("valgrind");
+            valgrind
+                .args([
+                    "--quiet",
+                    "--error-exitcode=99",
+                    "--leak-check=full",
+                    "--errors-for-leak-kinds=definite,indirect,possible",
+                    // The ends of threads and the unwinder of panics are deep.
+                    "--num-callers=30",
+                ])
+                .arg(executable);
+            Some(valgrind)
+        }
+        "valgrind" => {
+            println!("skipped: no valgrind");
+            None
+        }
+        mode => panic!("TROPHY_C_MODE is plain, asan or valgrind, not {mode}"),
+    }
 }
 
 /// The environment of a program: where the library is, and the service.

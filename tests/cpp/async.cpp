@@ -1,0 +1,225 @@
+// Asynchronous calls: any callable, run once, and what it captured destroyed once, however the call ends. The
+// service never answers users_wrapped.
+#include <atomic>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "check.hpp"
+
+using namespace trophy;
+using namespace std::chrono_literals;
+
+static const Event event = Event("words-written", "18", 1);
+static const Object user{{"id", "18"}};
+
+/** Counts in `ended` that it was destroyed; what was moved from it is not it. */
+class Witness {
+ public:
+  explicit Witness(std::atomic<int> &ended) : ended_(&ended) {}
+  Witness(Witness &&other) noexcept : ended_(std::exchange(other.ended_, nullptr)) {}
+  Witness &operator=(Witness &&) = delete;
+  Witness(const Witness &) = delete;
+  Witness &operator=(const Witness &) = delete;
+  ~Witness() {
+    if (ended_) ++*ended_;
+  }
+
+ private:
+  std::atomic<int> *ended_;
+};
+
+/** What a callback saw. */
+struct Seen {
+  std::atomic<int> runs{0};
+  std::atomic<int> ended{0};
+  std::atomic<Status> status{TROPHY_STATUS_PANIC};
+
+  auto callback() {
+    return [this, witness = Witness(ended)](const Result<Json> &reply) {
+      status = reply.status();
+      runs++;
+    };
+  }
+  /** It ran once, with this, and nothing of it is left. */
+  bool is_over(Status expected) const { return runs == 1 && ended == 1 && status == expected; }
+};
+
+static void a_callback_runs_once_and_ends_with_the_call() {
+  Seen seen;
+  std::optional<Client> client(make_client());
+  const Call call = client->event_async(event, seen.callback()).value();
+  wait_until([&] { return seen.ended > 0; });  // while the call is still held
+  CHECK(seen.is_over(TROPHY_STATUS_OK));
+  CHECK(!client->cancel(call));
+  client.reset();
+  CHECK(seen.is_over(TROPHY_STATUS_OK));
+}
+
+static void a_dropped_call_goes_on() {
+  Seen seen;
+  const Client client = make_client();
+  CHECK(client.call_async(TROPHY_OP_USERS_GET, user, seen.callback()).ok());
+  wait_until([&] { return seen.ended > 0; });
+  CHECK(seen.is_over(TROPHY_STATUS_OK));
+}
+
+static void a_refused_call_ends_its_callback_at_once() {
+  Seen event_seen, call_seen, closed_seen;
+  const Client client = make_client();
+  const auto refused = client.event_async(Event("words-written", User("18").set("id", 18), 1), event_seen.callback());
+  CHECK(refused.status() == TROPHY_STATUS_INVALID_ARGUMENT);
+  CHECK(event_seen.runs == 0 && event_seen.ended == 1);
+  CHECK(client.call_async("no_such_operation", {}, call_seen.callback()).status() == TROPHY_STATUS_INVALID_ARGUMENT);
+  CHECK(call_seen.runs == 0 && call_seen.ended == 1);
+  CHECK(client.close(0ms)->done);
+  CHECK(client.event_async(event, closed_seen.callback()).status() == TROPHY_STATUS_CLOSED);
+  CHECK(closed_seen.runs == 0 && closed_seen.ended == 1);
+}
+
+static void a_cancelled_call_ends_its_callback_once() {
+  Seen seen, other;
+  const Client client = make_client();
+  const Call call = client.call_async(TROPHY_OP_USERS_WRAPPED, user, seen.callback()).value();
+  const Call another = client.call_async(TROPHY_OP_USERS_WRAPPED, user, other.callback()).value();
+  CHECK(client.cancel(call));
+  wait_until([&] { return seen.ended > 0; });
+  CHECK(seen.is_over(TROPHY_STATUS_CANCELLED));
+  CHECK(other.runs == 0 && other.ended == 0);
+  CHECK(!client.cancel(call));
+  CHECK(!client.cancel(Call()));
+  CHECK(client.cancel(another));
+  wait_until([&] { return other.ended > 0; });
+  CHECK(other.is_over(TROPHY_STATUS_CANCELLED));
+}
+
+static void close_ends_callbacks_once() {
+  Seen seen;
+  const Client client = make_client();
+  CHECK(client.call_async(TROPHY_OP_USERS_WRAPPED, user, seen.callback()).ok());
+  const auto ending = client.close(0ms);
+  CHECK(ending.ok() && !ending->done && ending->undelivered == 1);
+  CHECK(seen.is_over(TROPHY_STATUS_CANCELLED));
+}
+
+static void the_end_of_a_client_ends_callbacks_once() {
+  Seen worker, dispatch;
+  {
+    const Client client = make_client();
+    CHECK(client.call_async(TROPHY_OP_USERS_WRAPPED, user, worker.callback()).ok());
+  }
+  CHECK(worker.is_over(TROPHY_STATUS_CANCELLED));
+  {
+    const Client client = make_client(Object{{"callbacks", "dispatch"}});
+    CHECK(client.call_async(TROPHY_OP_USERS_WRAPPED, user, dispatch.callback()).ok());
+  }
+  CHECK(dispatch.is_over(TROPHY_STATUS_CANCELLED));
+}
+
+static void dispatch_runs_callbacks_on_its_own_thread() {
+  const Client client = make_client(Object{{"callbacks", "dispatch"}});
+  CHECK(client.dispatch() == 0);
+  std::thread::id thread;
+  int ran = 0;
+  for (int i = 0; i < 3; i++) {
+    const auto call = client.event_async(event, [&](const Result<Json> &reply) {
+      CHECK(reply.ok());
+      thread = std::this_thread::get_id();
+      ran++;
+    });
+    CHECK(call.ok());
+  }
+  std::size_t told = 0;
+  while (ran < 3) told += client.dispatch(forever);
+  CHECK(told == 3);
+  CHECK(thread == std::this_thread::get_id());
+  CHECK(client.dispatch(1ms) == 0);
+}
+
+static void a_promise_makes_a_future() {
+  const Client client = make_client();
+  std::promise<Result<Json>> promise;
+  auto future = promise.get_future();
+  const auto call = client.event_async(event, [promise = std::move(promise)](Result<Json> reply) mutable {
+    promise.set_value(std::move(reply));
+  });
+  CHECK(call.ok());
+  CHECK(future.get()->number("/total") > 0);
+}
+
+static std::atomic<int> heard;
+
+static void hear(const Result<Json> &) { heard++; }
+
+static void anything_that_can_be_called_will_do() {
+  const Client client = make_client();
+  const std::function<void(Result<Json>)> function = [](const Result<Json> &) { heard++; };
+  auto returns = [](auto &&) { return ++heard; };
+  heard = 0;
+  CHECK(client.call_async(TROPHY_OP_USERS_GET, user, hear).ok());
+  CHECK(client.call_async(TROPHY_OP_USERS_GET, user, &hear).ok());
+  CHECK(client.call_async(TROPHY_OP_USERS_GET, user, function).ok());
+  CHECK(client.call_async(TROPHY_OP_USERS_GET, user, returns).ok());
+  CHECK(client.call_async(TROPHY_OP_USERS_GET, user, [](Result<Json>) { heard++; }).ok());
+  wait_until([] { return heard == 5; });
+}
+
+static void a_callback_may_start_the_next_call() {
+  const Client client = make_client();
+  Seen seen;
+  const auto first = client.event_async(event, [&](const Result<Json> &) {
+    CHECK(client.users_get("18").ok());
+    CHECK(client.event_async(event, seen.callback()).ok());
+  });
+  CHECK(first.ok());
+  wait_until([&] { return seen.ended > 0; });
+  CHECK(seen.is_over(TROPHY_STATUS_OK));
+}
+
+static void a_client_that_ends_in_its_callback_stays() {
+  // On purpose nothing is freed then.
+  if (is_checked_for_leaks()) return;
+  std::atomic<bool> may_end{false}, ended{false};
+  auto client = std::make_shared<Client>(make_client());
+  client->on_delivery([](const Delivery &) {});
+  const Client second = client->for_tenant("acme").value();
+  const auto call = client->event_async(event, [&, client](const Result<Json> &) mutable {
+    wait_until([&] { return may_end.load(); });
+    client.reset();
+    ended = true;
+  });
+  CHECK(call.ok());
+  client.reset();
+  may_end = true;
+  wait_until([&] { return ended.load(); });
+  CHECK(second.enqueue("words-written", "18", 1).ok());
+  CHECK(second.flush()->done);
+}
+
+static void an_exception_that_leaves_a_callback_ends_the_program() {
+  if (is_checked_for_leaks()) return;
+  const int signal = signal_that_ends([] {
+    const Client client = make_client(Object{{"callbacks", "dispatch"}});
+    CHECK(client.event_async(event, [](const Result<Json> &) { throw 1; }).ok());
+    client.dispatch(forever);
+  });
+  CHECK(signal == SIGABRT);
+}
+
+int main() {
+  RUN(a_callback_runs_once_and_ends_with_the_call);
+  RUN(a_dropped_call_goes_on);
+  RUN(a_refused_call_ends_its_callback_at_once);
+  RUN(a_cancelled_call_ends_its_callback_once);
+  RUN(close_ends_callbacks_once);
+  RUN(the_end_of_a_client_ends_callbacks_once);
+  RUN(dispatch_runs_callbacks_on_its_own_thread);
+  RUN(a_promise_makes_a_future);
+  RUN(anything_that_can_be_called_will_do);
+  RUN(a_callback_may_start_the_next_call);
+  RUN(a_client_that_ends_in_its_callback_stays);
+  RUN(an_exception_that_leaves_a_callback_ends_the_program);
+  return RESULT;
+}
