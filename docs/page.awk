@@ -15,7 +15,11 @@ FNR == 1 {
 /^ *(```|~~~)/ { in_code = !in_code }
 
 # A page's title. Other headings are plain, so that the tree beside the pages has pages only.
-!in_code && /^# / && !titled++ { $0 = $0 " {#" page "}" }
+!in_code && /^# / && !titled++ {
+    title = substr($0, 3)
+    sub(/#$/, "#\\&lrm;", title) # C#, of which Doxygen takes the # for a closing one
+    $0 = "# " title " {#" page "}"
+}
 
 !in_code && /^##+ / {
     level = index($0, " ") - 1
