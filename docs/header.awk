@@ -77,6 +77,9 @@ part == "options" && /^ \*$/ { end_row(); print; next }
 
 /^ *\*\/$/ { end_row(); part = "" }
 
+# Tells the linker apart what is compiled with exceptions and without; nobody writes its name.
+/^inline namespace (throwing|aborting) / || /^}  \/\/ namespace throwing/ { print ""; next }
+
 /^#endif.* TROPHY_HP*/ && is_open { print "/** @} */" }
 
 {
