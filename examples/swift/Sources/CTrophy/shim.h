@@ -1,0 +1,1 @@
+#include <trophy.h>
