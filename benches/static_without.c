@@ -1,0 +1,8 @@
+/* See static_with.c. */
+#include <stdio.h>
+
+int main(void)
+{
+    puts("");
+    return 0;
+}
