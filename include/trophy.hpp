@@ -1005,8 +1005,8 @@ class Client {
   }
 
   /**
-   * Sets who hears how each queued event ended. For all handles of the client. The one before may still be
-   * running when this returns; it is destroyed when it is not.
+   * Sets who hears how each queued event ended. For all handles of the client. When this returns, the one before
+   * is no longer running, and destroyed (unless it is what called).
    *
    * @param callback Called as `callback(const Delivery &)`, maybe by several threads at once.
    */

@@ -13,7 +13,7 @@ CARGO_TARGET_DIR ?= target
 
 TROPHY_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 TROPHY_MAJOR := $(firstword $(subst ., ,$(TROPHY_VERSION)))
-TROPHY_TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV | sed -n 's/^host: //p'))
+TROPHY_TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'))
 
 # What ships has target folders of its own: an rlib among the crate types turns LTO off in silence, and the
 # tool's build, whose dependency the library is, would write its libtrophy.so over the one that ships.
@@ -24,8 +24,12 @@ RELEASE := $(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 # No path of the machine that builds stays in what ships, so that two machines make the same.
 SHIP_FLAGS = $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=trophy \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+# What it is made of: nothing is built again, and no cargo is needed (sudo make install), until one is newer.
+LIBRARY_SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src -type f)
+TOOL_SOURCES := $(LIBRARY_SOURCES) $(shell find examples/cli -type f)
 
 ifneq ($(findstring -apple-,$(TROPHY_TARGET)),)
+APPLE := yes
 SHARED_BUILT := libtrophy.dylib
 SHARED := libtrophy.$(TROPHY_VERSION).dylib
 SHARED_SONAME := libtrophy.$(TROPHY_MAJOR).dylib
@@ -36,6 +40,50 @@ SHARED := libtrophy.so.$(TROPHY_VERSION)
 SHARED_SONAME := libtrophy.so.$(TROPHY_MAJOR)
 SHARED_LINK := libtrophy.so
 endif
+
+.PHONY: ship ship-shared ship-static ship-tool install uninstall dist
+
+# Builds what ships, in target/ship: the libraries, stripped, and the tool.
+ship: ship-shared ship-static ship-tool
+ship-shared: $(SHIP)/$(SHARED)
+ship-static: $(SHIP)/libtrophy.a
+ship-tool: $(SHIP)/trophy
+
+# Both libraries in one run of rustc, since LTO takes most of the time. rustc names what a program that links
+# libtrophy.a needs besides.
+$(SHIP)/libs.built: $(LIBRARY_SOURCES)
+	@mkdir -p $(SHIP)
+	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) rustc --release --lib --crate-type cdylib,staticlib --target-dir $(SHIP_LIBS) \
+		-- --print native-static-libs=$(abspath $(SHIP))/native-libs
+	@test -s $(SHIP)/native-libs || { echo 'rustc named no native libraries' >&2; exit 1; }
+	@touch $@
+
+$(SHIP)/$(SHARED): $(SHIP)/libs.built
+	install -m 755 $(SHIP_LIBS)/$(RELEASE)/$(SHARED_BUILT) $@
+	$(STRIP) $(if $(APPLE),-x,--strip-unneeded) $@
+
+# One object of all there is, and in it nothing global but trophy_*: a host that has a ring, a zlib or a Rust
+# library of its own does not meet ours. Apple's linker does the same with -exported_symbol.
+$(SHIP)/libtrophy.a: $(SHIP)/libs.built
+	@rm -f $@
+ifdef APPLE
+	$(LD) -r -all_load -exported_symbol '_trophy_*' -o $(SHIP)/trophy.o $(SHIP_LIBS)/$(RELEASE)/libtrophy.a
+	$(AR) rcs $@ $(SHIP)/trophy.o
+else
+	nm -g --defined-only $(SHIP_LIBS)/$(RELEASE)/libtrophy.a 2>/dev/null | sed -n 's/.* T \(trophy_.*\)/-u \1/p' \
+		> $(SHIP)/roots
+	$(LD) -r --gc-sections --force-group-allocation @$(SHIP)/roots -o $(SHIP)/trophy.o \
+		$(SHIP_LIBS)/$(RELEASE)/libtrophy.a
+	$(OBJCOPY) --wildcard --keep-global-symbol='trophy_*' --strip-unneeded \
+		--remove-section=.llvmbc --remove-section=.llvmcmd $(SHIP)/trophy.o
+	$(AR) rcsD $@ $(SHIP)/trophy.o
+endif
+
+$(SHIP)/trophy: $(TOOL_SOURCES)
+	@mkdir -p $(SHIP)
+	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) build --release -p trophy-cli --target-dir $(SHIP_TOOL)
+	install -m 755 $(SHIP_TOOL)/$(RELEASE)/trophy $@
+	$(STRIP) $@
 
 # "lib" -> "..", "lib/x86_64-linux-gnu" -> "../..": from the libraries' folder up to the prefix, so that the
 # installed tree can be moved. Absolute where the libraries are not below the prefix.
@@ -48,60 +96,18 @@ CMAKE_PREFIX := $(PREFIX)
 LIB_PATH := $(LIBDIR)
 else
 PC_PREFIX := $${pcfiledir}/../$(LIB_UP)
-CMAKE_PREFIX := $${CMAKE_CURRENT_LIST_DIR}/../../$(LIB_UP)
-LIB_PATH := $${prefix}/$(LIB_BELOW)
+CMAKE_PREFIX := $${_trophy_here}/../../$(LIB_UP)
+LIB_PATH := @ROOT@/$(LIB_BELOW)
 endif
 INCLUDE_BELOW := $(patsubst $(PREFIX)/%,%,$(INCLUDEDIR))
-INCLUDE_PATH := $(if $(filter $(INCLUDEDIR),$(INCLUDE_BELOW)),$(INCLUDEDIR),$${prefix}/$(INCLUDE_BELOW))
+INCLUDE_PATH := $(if $(filter $(INCLUDEDIR),$(INCLUDE_BELOW)),$(INCLUDEDIR),@ROOT@/$(INCLUDE_BELOW))
 
-# What a program that links libtrophy.a needs besides, as rustc names it; the tests read it too.
-NATIVE_LIBS = $$(cat $(SHIP)/native-libs)
+# In CMake's list "-framework Security" stays one item.
 FILL_IN = sed -e 's|@VERSION@|$(TROPHY_VERSION)|g' -e 's|@MAJOR@|$(TROPHY_MAJOR)|g' \
-	-e "s|@NATIVE_LIBS@|$(NATIVE_LIBS)|g" \
-	-e "s|@NATIVE_LIBS_LIST@|$$(tr ' ' ';' < $(SHIP)/native-libs)|g" \
-	-e 's|@SHARED@|$(SHARED)|g' -e 's|@SONAME@|$(SHARED_SONAME)|g'
-
-.PHONY: ship ship-shared ship-static ship-tool install uninstall dist
-
-# Builds what ships, in target/ship: the libraries, stripped, and the tool.
-ship: ship-shared ship-static ship-tool
-
-ship-shared:
-	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) rustc --release --lib --crate-type cdylib --target-dir $(SHIP_LIBS)
-	install -m 755 $(SHIP_LIBS)/$(RELEASE)/$(SHARED_BUILT) $(SHIP)/$(SHARED)
-ifneq ($(SHARED_BUILT),libtrophy.dylib)
-	$(STRIP) --strip-unneeded $(SHIP)/$(SHARED)
-else
-	$(STRIP) -x $(SHIP)/$(SHARED)
-endif
-
-# One object of all there is, and in it nothing global but trophy_*: a host that has a ring, a zlib or a Rust
-# library of its own does not meet ours. Apple's linker does the same with -exported_symbol.
-ship-static:
-	@mkdir -p $(SHIP)
-	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) rustc --release --lib --crate-type staticlib --target-dir $(SHIP_LIBS) \
-		-- --print native-static-libs 2> $(SHIP)/rustc.log || { cat $(SHIP)/rustc.log >&2; exit 1; }
-	@sed -n 's/.*native-static-libs: *//p' $(SHIP)/rustc.log | tail -n 1 > $(SHIP)/native-libs
-	@test -s $(SHIP)/native-libs || { cat $(SHIP)/rustc.log >&2; echo 'rustc named no native libraries' >&2; exit 1; }
-	rm -f $(SHIP)/trophy.o $(SHIP)/libtrophy.a
-ifneq ($(SHARED_BUILT),libtrophy.dylib)
-	nm -g --defined-only $(SHIP_LIBS)/$(RELEASE)/libtrophy.a 2>/dev/null | sed -n 's/.* T \(trophy_.*\)/-u \1/p' \
-		> $(SHIP)/roots
-	$(LD) -r --gc-sections --force-group-allocation @$(SHIP)/roots -o $(SHIP)/trophy.o \
-		$(SHIP_LIBS)/$(RELEASE)/libtrophy.a
-	$(OBJCOPY) --wildcard --keep-global-symbol='trophy_*' --strip-unneeded \
-		--remove-section=.llvmbc --remove-section=.llvmcmd $(SHIP)/trophy.o
-	$(AR) rcsD $(SHIP)/libtrophy.a $(SHIP)/trophy.o
-else
-	$(LD) -r -all_load -exported_symbol '_trophy_*' -o $(SHIP)/trophy.o $(SHIP_LIBS)/$(RELEASE)/libtrophy.a
-	$(AR) rcs $(SHIP)/libtrophy.a $(SHIP)/trophy.o
-endif
-
-ship-tool:
-	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) build --release -p trophy-cli --target-dir $(SHIP_TOOL)
-	@mkdir -p $(SHIP)
-	install -m 755 $(SHIP_TOOL)/$(RELEASE)/trophy $(SHIP)/trophy
-	$(STRIP) $(SHIP)/trophy
+	-e "s|@NATIVE_LIBS@|$$(cat $(SHIP)/native-libs)|g" \
+	-e "s|@NATIVE_LIBS_LIST@|$$(sed 's/ -/;-/g' $(SHIP)/native-libs)|g" \
+	-e 's|@SHARED@|$(SHARED)|g' -e 's|@SONAME@|$(SHARED_SONAME)|g' \
+	-e 's|@LIBDIR@|$(LIB_PATH)|g' -e 's|@INCLUDEDIR@|$(INCLUDE_PATH)|g'
 
 install: ship
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" \
@@ -112,15 +118,14 @@ install: ship
 	install -m 644 $(SHIP)/libtrophy.a "$(DESTDIR)$(LIBDIR)/libtrophy.a"
 	install -m 644 include/trophy.h include/trophy.hpp "$(DESTDIR)$(INCLUDEDIR)/"
 	install -m 755 $(SHIP)/trophy "$(DESTDIR)$(BINDIR)/trophy"
-	@for name in trophy trophy-static; do \
-		$(FILL_IN) -e 's|@PREFIX@|$(PC_PREFIX)|g' -e 's|@LIBDIR@|$(LIB_PATH)|g' -e 's|@INCLUDEDIR@|$(INCLUDE_PATH)|g' \
-			packaging/$$name.pc.in > $(SHIP)/$$name.pc && \
-		install -m 644 $(SHIP)/$$name.pc "$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc" || exit 1; \
+	@for name in trophy.pc trophy-static.pc; do \
+		$(FILL_IN) -e 's|@PREFIX@|$(PC_PREFIX)|g' -e 's|@ROOT@|$${prefix}|g' packaging/$$name.in > $(SHIP)/$$name && \
+		install -m 644 $(SHIP)/$$name "$(DESTDIR)$(LIBDIR)/pkgconfig/$$name" || exit 1; \
 	done
-	@for name in trophy-config trophy-config-version trophy-targets; do \
-		$(FILL_IN) -e 's|@PREFIX@|$(CMAKE_PREFIX)|g' -e 's|@LIBDIR@|$(LIB_PATH)|g' -e 's|@INCLUDEDIR@|$(INCLUDE_PATH)|g' \
-			packaging/$$name.cmake.in > $(SHIP)/$$name.cmake && \
-		install -m 644 $(SHIP)/$$name.cmake "$(DESTDIR)$(LIBDIR)/cmake/trophy/$$name.cmake" || exit 1; \
+	@for name in trophy-config.cmake trophy-config-version.cmake trophy-targets.cmake; do \
+		$(FILL_IN) -e 's|@PREFIX@|$(CMAKE_PREFIX)|g' -e 's|@ROOT@|$${_trophy_prefix}|g' packaging/$$name.in \
+			> $(SHIP)/$$name && \
+		install -m 644 $(SHIP)/$$name "$(DESTDIR)$(LIBDIR)/cmake/trophy/$$name" || exit 1; \
 	done
 	@echo "installed libtrophy $(TROPHY_VERSION) in $(DESTDIR)$(PREFIX)"
 
@@ -132,7 +137,7 @@ uninstall:
 		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-config.cmake" \
 		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-config-version.cmake" \
 		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-targets.cmake" "$(DESTDIR)$(BINDIR)/trophy"
-	-rmdir "$(DESTDIR)$(LIBDIR)/cmake/trophy" 2>/dev/null || true
+	@rmdir "$(DESTDIR)$(LIBDIR)/cmake/trophy" 2>/dev/null || true
 
 # An archive of the installed tree that unpacks anywhere. Names in order, one time, no owner: the same input
 # gives the same bytes.

@@ -78,10 +78,10 @@ group_rust() {
     step "build" cargo build --workspace --all-targets
     step "header is as generated" git diff --exit-code -- include/trophy.h
     step "unit tests" cargo test -p trophy --lib -- --show-output
-    # The C suite has a group of its own, since it runs in modes.
+    # The C and C++ suites have a group of their own, since they run in modes.
     for file in tests/*.rs; do
         file=$(basename "$file" .rs)
-        case $file in c_api) ;;
+        case $file in c_api | cpp_api) ;;
         *) step "tests/$file" cargo test -p trophy --test "$file" -- --show-output ;;
         esac
     done
@@ -94,11 +94,28 @@ group_rust() {
 group_c() {
     step "C" cargo test -p trophy --test c_api -- --show-output
     step "C, ASan and UBSan" env TROPHY_C_MODE=asan cargo test -p trophy --test c_api -- --show-output
+    step "C++" cargo test -p trophy --test cpp_api -- --show-output
+    step "C++, ASan and UBSan" env TROPHY_C_MODE=asan \
+        cargo test -p trophy --test cpp_api -- --show-output --skip the_header::
     if have valgrind; then
         step "C, Valgrind" env TROPHY_C_MODE=valgrind cargo test -p trophy --test c_api -- --show-output
+        step "C++, Valgrind" env TROPHY_C_MODE=valgrind \
+            cargo test -p trophy --test cpp_api -- --show-output --skip the_header::
     else
-        skip "C, Valgrind" "valgrind is not installed"
+        skip "C and C++, Valgrind" "valgrind is not installed"
     fi
+}
+
+# The wrapper of each language that is installed; `make test-languages` prints them as a table.
+group_languages() {
+    local test language
+    step "what the languages load" cargo build --workspace
+    for test in examples/*/test.sh; do
+        language=$(basename "$(dirname "$test")")
+        step "examples/$language" bash scripts/test-languages.sh "$language"
+        # Its row of the table: the version, or why it was skipped.
+        grep "^$language " "$logs/examples-$language.log" | sed 's/^/    /'
+    done
 }
 
 group_demo() {
@@ -107,10 +124,11 @@ group_demo() {
 
 group_artifact() {
     step "size and symbols" bash tests/artifact.sh
+    step "install" bash tests/install.sh
 }
 
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c demo artifact)
+[ $# -gt 0 ] || groups=(lint rust c languages demo artifact)
 for group in "${groups[@]}"; do
     "group_$group"
 done

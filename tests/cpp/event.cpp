@@ -27,9 +27,12 @@ static void an_event_has_all_that_c_has() {
                                       .idempotency_key("chapter-1")
                                       .options(Object{{"additional_headers", Object{{"X-Game", "chess"}}}}));
   CHECK(reply.ok());
-  SAME(reply->string("/body"),
-       "{\"user\":{\"id\":\"42\",\"name\":\"Zo\xc3\xab\",\"tz\":\"Europe/London\"},\"value\":-3,"
-       "\"attributes\":{\"genre\":\"crime\",\"device\":\"phone\"}}");
+  SAME(reply->string("/body/user/id"), "42");
+  SAME(reply->string("/body/user/name"), "Zo\xc3\xab");
+  SAME(reply->string("/body/user/tz"), "Europe/London");
+  CHECK(reply->number("/body/value") == -3);
+  SAME(reply->string("/body/attributes/genre"), "crime");
+  SAME(reply->string("/body/attributes/device"), "phone");
   SAME(reply->string("/headers/idempotency-key"), "chapter-1");
   SAME(reply->string("/headers/x-game"), "chess");
 }
@@ -38,7 +41,8 @@ static void a_user_may_be_json_of_your_own() {
   const Client client = make_client();
   const Json user(R"({"id": "42", "device_tokens": ["a"]})");
   const auto reply = client.event(Event("words", user, 1));
-  SAME(reply->string("/body/user"), R"({"id":"42","deviceTokens":["a"]})");
+  SAME(reply->string("/body/user/id"), "42");
+  SAME(reply->string("/body/user/deviceTokens/0"), "a");
   SAME(client.event(Event("words", Object{{"id", "43"}}, 1))->string("/body/user/id"), "43");
 }
 

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# Installs, and uses what was installed as a stranger does: programs in C and C++ outside the project, found by
+# pkg-config and by CMake, shared and static, run against the sandbox. TROPHY_SANDBOX says which.
+set -u
+cd "$(dirname "$0")/.."
+sandbox=${TROPHY_SANDBOX:-${CARGO_TARGET_DIR:-target}/debug/trophy-sandbox}
+if [ "$(uname)" != Linux ]; then
+    echo "skipped: it names the libraries as Linux does"
+    exit 77
+fi
+[ -x "$sandbox" ] || { echo "FAILED: no sandbox $sandbox; cargo build --workspace makes it"; exit 1; }
+make --no-print-directory ship || exit 1
+
+work=$(mktemp -d)
+trap 'exec 9>&-; rm -rf "$work"' EXIT
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+passed=0 failed=0 skipped=0
+
+check() { # check WHAT COMMAND…: what a failed command printed is shown
+    local what=$1
+    shift
+    if "$@" >"$work/out" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok      $what"
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $what"
+        sed 's/^/        /' "$work/out"
+    fi
+}
+refused() { ! "$@"; }
+skip() {
+    skipped=$((skipped + 1))
+    echo "skipped: $1"
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+install_in() { make --no-print-directory install "$@"; }
+
+# The sandbox ends with this script: its stdin is descriptor 9.
+mkfifo "$work/stdin"
+"$sandbox" --port 0 --ready-file "$work/ready" --exit-with-stdin <"$work/stdin" >"$work/sandbox.log" 2>&1 &
+pid=$!
+exec 9>"$work/stdin"
+until [ -f "$work/ready" ]; do
+    kill -0 "$pid" 2>/dev/null || { cat "$work/sandbox.log"; echo "FAILED: the sandbox did not start"; exit 1; }
+    sleep 0.05
+done
+TROPHY_BASE_URL=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$work/ready")
+TROPHY_ADMIN_BASE_URL=$(sed -n 's/.*"adminUrl":"\([^"]*\)".*/\1/p' "$work/ready")
+TROPHY_API_KEY=sandbox_admin.open-sesame
+export TROPHY_BASE_URL TROPHY_ADMIN_BASE_URL TROPHY_API_KEY
+unset CPATH LIBRARY_PATH LD_LIBRARY_PATH PKG_CONFIG_PATH
+
+# A project of somebody else.
+app=$work/app
+mkdir "$app"
+cat >"$app/event.c" <<'END'
+#include <stdio.h>
+#include <trophy.h>
+
+int main(void) {
+    trophy_client *client = NULL;
+    char *json = NULL;
+    trophy_status status = trophy_client_new(NULL, NULL, &client, &json);
+    if (status == TROPHY_STATUS_OK) {
+        trophy_string_free(json);
+        status = trophy_metrics_event(client, "words-written", "{\"id\": \"c\"}", 1, NULL, NULL, NULL, &json);
+    }
+    printf("%s %s %s\n", trophy_version(), trophy_status_name(status), json);
+    trophy_string_free(json);
+    trophy_client_free(client);
+    return status == TROPHY_STATUS_OK ? 0 : 1;
+}
+END
+cat >"$app/event.cpp" <<'END'
+#include <iostream>
+#include <trophy.hpp>
+
+int main() {
+    const trophy::Client client;
+    std::cout << trophy::version() << ' ' << client.event("words-written", "cpp", 1)->text() << '\n';
+}
+END
+cat >"$app/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.16)
+project(stranger C CXX)
+set(CMAKE_CXX_STANDARD 17)
+set(prefix "mine")
+find_package(trophy ${WANTED} REQUIRED)
+if(NOT prefix STREQUAL "mine")
+  message(FATAL_ERROR "find_package changed a variable of ours")
+endif()
+find_package(trophy REQUIRED) # again does nothing
+foreach(language c cpp)
+  add_executable(shared-${language} event.${language})
+  target_link_libraries(shared-${language} PRIVATE trophy::trophy)
+  add_executable(static-${language} event.${language})
+  target_link_libraries(static-${language} PRIVATE trophy::static)
+endforeach()
+END
+
+needs() { readelf -d "$1" | grep -q 'NEEDED.*\[libtrophy.so.1\]'; }
+needs_not() { ! needs "$1"; }
+
+by_pkg_config() { # by_pkg_config WHAT PREFIX NEEDS FLAGS…: C and C++, built with these flags, run with PREFIX/lib
+    local what=$1 prefix=$2 needs=$3 language compiler
+    shift 3
+    export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+    for language in c cpp; do
+        case $language in c) compiler=${CC:-cc} ;; cpp) compiler="${CXX:-c++} -std=c++17" ;; esac
+        rm -f "$app/event"
+        # shellcheck disable=SC2046,SC2086
+        check "$what: $language builds" \
+            $compiler -Wall -Wextra -Wpedantic -Werror "$app/event.$language" -o "$app/event" $(pkg-config "$@")
+        check "$what: $language links as asked" "$needs" "$app/event"
+        check "$what: $language runs" env LD_LIBRARY_PATH="$prefix/lib" "$app/event"
+    done
+    unset PKG_CONFIG_PATH
+}
+
+by_cmake() { # by_cmake WHAT PREFIX
+    local what=$1 prefix=$2 build=$work/build program
+    rm -rf "$build"
+    check "$what: CMake finds it" cmake -S "$app" -B "$build" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=1.0
+    check "$what: CMake builds with it" cmake --build "$build"
+    for program in shared-c shared-cpp static-c static-cpp; do
+        case $program in
+            shared*) check "$what: $program is linked so" needs "$build/$program" ;;
+            static*) check "$what: $program is linked so" needs_not "$build/$program" ;;
+        esac
+        # The library's folder is in the program's run path.
+        check "$what: $program runs" "$build/$program"
+    done
+    rm -rf "$build"
+    check "$what: CMake refuses it as version 2" \
+        refused cmake -S "$app" -B "$build" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=2.0
+}
+
+the_tool() { # the_tool WHAT PREFIX
+    check "$1: the tool runs" "$2/bin/trophy" event words-written --user '{"id":"tool"}' --value 1
+    check "$1: the tool's library is in it" needs_not "$2/bin/trophy"
+}
+
+prefix="$work/first"
+check "make install" install_in PREFIX="$prefix"
+find "$prefix" ! -type d | sed "s|^$prefix/||" | sort >"$work/installed"
+cat >"$work/expected" <<END
+bin/trophy
+include/trophy.h
+include/trophy.hpp
+lib/cmake/trophy/trophy-config-version.cmake
+lib/cmake/trophy/trophy-config.cmake
+lib/cmake/trophy/trophy-targets.cmake
+lib/libtrophy.a
+lib/libtrophy.so
+lib/libtrophy.so.1
+lib/libtrophy.so.$version
+lib/pkgconfig/trophy-static.pc
+lib/pkgconfig/trophy.pc
+END
+check "it installs what it says" diff "$work/expected" "$work/installed"
+check "libtrophy.so names libtrophy.so.1" [ "$(readlink "$prefix/lib/libtrophy.so")" = libtrophy.so.1 ]
+check "libtrophy.so.1 names the version" [ "$(readlink "$prefix/lib/libtrophy.so.1")" = "libtrophy.so.$version" ]
+check "nothing names this checkout or the prefix" refused grep -rF -e "$PWD/" -e "$prefix" "$prefix"
+check "all may read it" test -z "$(find "$prefix" ! -type l ! -perm -o=r)"
+
+# From here on it is elsewhere: an installed tree may be moved.
+mkdir "$work/a folder"
+moved="$work/moved"
+mv "$prefix" "$moved"
+if have pkg-config; then
+    check "pkg-config knows the version" \
+        env PKG_CONFIG_PATH="$moved/lib/pkgconfig" pkg-config --exact-version "$version" trophy
+    by_pkg_config "pkg-config" "$moved" needs --cflags --libs trophy
+    by_pkg_config "pkg-config trophy-static" "$moved" needs_not --cflags --libs trophy-static
+    cp -a "$moved" "$work/only-static"
+    rm "$work/only-static/lib/"libtrophy.so*
+    by_pkg_config "pkg-config --static" "$work/only-static" needs_not --static --cflags --libs trophy
+else
+    skip "no pkg-config"
+fi
+if have cmake; then
+    by_cmake "CMake" "$moved"
+    # As /lib is a link to /usr/lib on many systems.
+    mkdir "$work/linked"
+    ln -s "$moved/lib" "$work/linked/lib"
+    check "CMake finds it through a link" \
+        cmake -S "$app" -B "$work/build" -Dtrophy_DIR="$work/linked/lib/cmake/trophy" -DWANTED=1.0
+    mv "$moved" "$work/a folder/moved"
+    by_cmake "CMake, in a path with a space" "$work/a folder/moved"
+    mv "$work/a folder/moved" "$moved"
+else
+    skip "no CMake"
+fi
+the_tool "install" "$moved"
+
+mv "$moved" "$prefix"
+touch "$prefix/lib/libother.so"
+check "make uninstall" make --no-print-directory uninstall PREFIX="$prefix"
+check "it leaves nothing, and what is another's" \
+    [ "$(find "$prefix" ! -type d)" = "$prefix/lib/libother.so" ]
+check "no folder of its own is left" [ ! -e "$prefix/lib/cmake/trophy" ]
+
+root=$work/root libdir=/usr/lib/somewhere
+check "make install with DESTDIR" install_in DESTDIR="$root" PREFIX=/usr LIBDIR=$libdir
+check "all is below DESTDIR" [ "$(ls "$root")" = usr ]
+check "the library is in LIBDIR" [ -f "$root$libdir/libtrophy.so.1" ]
+check "no file names DESTDIR" refused grep -rF "$root" "$root"
+if have pkg-config; then
+    got=$(PKG_CONFIG_PATH=$root$libdir/pkgconfig pkg-config --variable=prefix trophy)
+    check "a deeper LIBDIR finds its prefix" [ "$(realpath "$got")" = "$root/usr" ]
+    got=$(PKG_CONFIG_PATH=$root$libdir/pkgconfig pkg-config --variable=includedir trophy)
+    check "and its headers" [ -f "$got/trophy.h" ]
+fi
+check "make uninstall with DESTDIR" make --no-print-directory uninstall DESTDIR="$root" PREFIX=/usr LIBDIR=$libdir
+check "it leaves nothing" [ -z "$(find "$root" ! -type d)" ]
+
+check "make dist" make --no-print-directory dist
+archive=$(tail -n 1 "$work/out")
+check "the archive is there" [ -f "$archive" ]
+first=$(sha256sum <"$archive")
+check "make dist again" make --no-print-directory dist
+check "it makes the same bytes" [ "$(sha256sum <"$archive")" = "$first" ]
+mkdir "$work/unpacked"
+check "it unpacks" tar -C "$work/unpacked" -xzf "$archive"
+tree=$(echo "$work/unpacked"/*)
+check "into one folder that says what it is" [ -f "$work/unpacked/$(basename "$archive" .tar.gz)/README.md" ]
+if have pkg-config; then by_pkg_config "dist" "$tree" needs --cflags --libs trophy; fi
+the_tool "dist" "$tree"
+
+exec 9>&-
+wait "$pid" || true
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
