@@ -332,7 +332,8 @@ test('a worker may end with calls under way', async () => {
 });
 
 test('a forgotten client is freed, but not under a call', { skip: process.platform !== 'linux' }, async () => {
-  await ask('/faults', { fault: 'delay', ms: 200 });
+  await hang();
+  await ask('/faults', { fault: 'delay', ms: 200, operation: 'achievements_all' });
   const { code, stdout, stderr } = await runText(
     `import { readdirSync, readFileSync } from 'node:fs';
     import { setTimeout as sleep } from 'node:timers/promises';
@@ -345,9 +346,15 @@ test('a forgotten client is freed, but not under a call', { skip: process.platfo
         }
       }).length;
     }
-    const call = (() => new Client().event('words-written', '18', 7))();
+    function forget() {
+      const client = new Client();
+      // It is never answered, so that the queue's thread does not end by itself.
+      client.enqueue('words-written', '18');
+      return client.call('achievements_all');
+    }
+    const call = forget();
     gc();
-    console.log(threads() > 0, (await call).total);
+    console.log(threads() > 0, (await call).length > 0);
     for (let left = 2000; threads() > 0; left--) {
       if (left === 0) throw new Error(threads() + ' threads');
       gc();
@@ -355,7 +362,7 @@ test('a forgotten client is freed, but not under a call', { skip: process.platfo
     }`,
     '--expose-gc',
   );
-  assert.deepEqual([code, stdout], [0, 'true 7\n'], stderr);
+  assert.deepEqual([code, stdout], [0, 'true true\n'], stderr);
 });
 
 test('thousands of calls leave memory flat', { skip: process.platform !== 'linux' }, async () => {
