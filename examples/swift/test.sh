@@ -37,10 +37,18 @@ PC
 
 cd "$here"
 export PKG_CONFIG_PATH="$build/lib" TROPHY_SANDBOX="$sandbox"
-if ! swift test --scratch-path "$build" --disable-xctest --disable-automatic-resolution \
-    -Xswiftc -warnings-as-errors -Xlinker -rpath -Xlinker "$build/lib" >"$build/test.log" 2>&1; then
-    cat "$build/test.log"
+swift_package() {
+    command=$1
+    shift
+    swift "$command" "$@" --scratch-path "$build" --disable-automatic-resolution \
+        -Xswiftc -warnings-as-errors -Xlinker -rpath -Xlinker "$build/lib" >"$build/$command.log" 2>&1
+}
+failed() {
+    cat "$build/$1.log"
     exit 1
-fi
+}
+# Twice, since the compiler and the package manager of 6.0.3 crash now and then: what is wrong in the code stays wrong.
+swift_package build --build-tests || swift_package build --build-tests || failed build
+swift_package test --skip-build --disable-xctest || failed test
 grep 'Test run with' "$build/test.log" | tail -n 1
 echo passed
