@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::callback::{Callback, DeliveryCallback};
 use crate::control::Control;
-use crate::engine::Call;
+use crate::engine::{Call, Engine};
 use crate::error::{Error, Status};
 use crate::lanes::{LaneId, Lanes, extract};
 use crate::options::{Callbacks, ClientOptions};
@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub pending: usize,
     /// None of those has to end before this for lack of time.
     pub next_overdue: Option<Instant>,
+    /// It is sooner than an idle worker may know.
+    pub is_sooner: bool,
     /// Asynchronous calls that a worker has.
     pub running: HashMap<u64, Running>,
     /// Synchronous calls, waiting or under way.
@@ -163,49 +165,6 @@ impl Calls {
         lock(&self.state)
     }
 
-    /// Begins a synchronous call: waits for its lane. The call is over when the turn is dropped.
-    pub fn begin(&self, call: &Call) -> Result<Turn<'_>, Error> {
-        let mut state = self.lock();
-        state.check_open()?;
-        let id = state.new_id();
-        state.blocking.insert(id, call.control.clone());
-        let granted = call.lane.is_none_or(|lane| {
-            let waiter = Waiter::Thread(call.control.clone());
-            state.lanes.enter(lane, waiter).is_some()
-        });
-        drop(state);
-        let mut turn = Turn {
-            calls: self,
-            id,
-            lane: call.lane.filter(|_| granted),
-        };
-        let Some(lane) = call.lane.filter(|_| !granted) else {
-            return Ok(turn);
-        };
-
-        let answer = call.control.wait_for_grant(call.deadline);
-        if answer == Ok(true) {
-            turn.lane = Some(lane);
-            return Ok(turn);
-        }
-        let withdrawn = self.lock().lanes.withdraw_from(
-            lane,
-            |waiter| matches!(waiter, Waiter::Thread(control) if control.is(&call.control)),
-        );
-        if withdrawn.is_empty() {
-            // Granted at the last moment: the turn, once dropped, passes it on.
-            turn.lane = Some(lane);
-        }
-        Err(match answer {
-            Ok(_) => Error::new(
-                Status::Timeout,
-                "metrics_event: an earlier event of this user and metric was under way until this call's \
-                 timeout_in_seconds had passed",
-            ),
-            Err(_) => Error::cancelled(),
-        })
-    }
-
     /// Whether one more asynchronous call may come.
     pub(crate) fn check_room(&self, state: &State) -> Result<(), Error> {
         state.check_open()?;
@@ -231,14 +190,6 @@ impl Calls {
             .is_some()
     }
 
-    pub fn leave_lanes(&self, lanes: impl IntoIterator<Item = LaneId>) {
-        let mut state = self.lock();
-        for lane in lanes {
-            state.leave_lane(lane);
-        }
-        self.wake_workers(&state);
-    }
-
     /// Ends the asynchronous calls with this tag: those that wait at once, those under way by their
     /// control. Their callbacks run as they would have.
     pub(crate) fn cancel(&self, tag: usize, stats: &Stats) -> usize {
@@ -252,7 +203,6 @@ impl Calls {
                 cancelled += 1;
             }
         }
-        self.wake_workers(&state);
         self.tell(&state);
         cancelled
     }
@@ -275,6 +225,11 @@ impl Calls {
         left
     }
 
+    /// Whether all that was left has been cancelled.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().phase == Phase::Closed
+    }
+
     /// Calls under way, calls waiting.
     pub fn counts(&self) -> (u64, u64) {
         let state = self.lock();
@@ -282,13 +237,6 @@ impl Calls {
             (state.running.len() + state.blocking.len()) as u64,
             state.pending as u64,
         )
-    }
-
-    /// Wakes idle workers where there is work.
-    pub(crate) fn wake_workers(&self, state: &State) {
-        if state.threads.idle > 0 && !(state.ready.is_empty() && state.finished.is_empty()) {
-            self.work.notify_all();
-        }
     }
 
     /// Something has changed, for those who watch.
@@ -349,22 +297,76 @@ impl Calls {
     }
 }
 
+impl Engine {
+    /// Begins a synchronous call: waits for its lane. The call is over when the turn is dropped.
+    pub fn begin(self: &Arc<Self>, call: &Call) -> Result<Turn<'_>, Error> {
+        let mut state = self.calls.lock();
+        state.check_open()?;
+        let id = state.new_id();
+        state.blocking.insert(id, call.control.clone());
+        let granted = call.lane.is_none_or(|lane| {
+            let waiter = Waiter::Thread(call.control.clone());
+            state.lanes.enter(lane, waiter).is_some()
+        });
+        drop(state);
+        let mut turn = Turn {
+            engine: self,
+            id,
+            lane: call.lane.filter(|_| granted),
+        };
+        let Some(lane) = call.lane.filter(|_| !granted) else {
+            return Ok(turn);
+        };
+
+        let answer = call.control.wait_for_grant(call.deadline);
+        if answer == Ok(true) {
+            turn.lane = Some(lane);
+            return Ok(turn);
+        }
+        let withdrawn = self.calls.lock().lanes.withdraw_from(
+            lane,
+            |waiter| matches!(waiter, Waiter::Thread(control) if control.is(&call.control)),
+        );
+        if withdrawn.is_empty() {
+            // Granted at the last moment: the turn, once dropped, passes it on.
+            turn.lane = Some(lane);
+        }
+        Err(match answer {
+            Ok(_) => Error::new(
+                Status::Timeout,
+                "metrics_event: an earlier event of this user and metric was under way until this call's \
+                 timeout_in_seconds had passed",
+            ),
+            Err(_) => Error::cancelled(),
+        })
+    }
+
+    /// The queue gives lanes up that it had.
+    pub fn leave_lanes(self: &Arc<Self>, lanes: impl IntoIterator<Item = LaneId>) {
+        let mut state = self.calls.lock();
+        for lane in lanes {
+            state.leave_lane(lane);
+        }
+        self.staff(&mut state);
+    }
+}
+
 /// A synchronous call under way.
 pub struct Turn<'a> {
-    calls: &'a Calls,
+    engine: &'a Arc<Engine>,
     id: u64,
     lane: Option<LaneId>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut state = self.calls.lock();
+        let mut state = self.engine.calls.lock();
         state.blocking.remove(&self.id);
         if let Some(lane) = self.lane {
             state.leave_lane(lane);
-            self.calls.wake_workers(&state);
+            self.engine.staff(&mut state);
         }
-        self.calls.tell(&state);
+        self.engine.calls.tell(&state);
     }
 }
 
@@ -389,10 +391,10 @@ impl State {
     /// Counts an asynchronous call among those that wait.
     pub fn wait(&mut self, deadline: Instant) {
         self.pending += 1;
-        self.next_overdue = Some(
-            self.next_overdue
-                .map_or(deadline, |first| first.min(deadline)),
-        );
+        if self.next_overdue.is_none_or(|first| deadline < first) {
+            self.next_overdue = Some(deadline);
+            self.is_sooner = true;
+        }
     }
 
     /// Ends the waiting calls whose time is over. False if there are none.
@@ -463,11 +465,13 @@ impl State {
         let is_task = |waiter: &Waiter| matches!(waiter, Waiter::Task(task) if matches(task));
         let in_lanes = self.lanes.withdraw(is_task);
         let mut withdrawn = extract(&mut self.ready, &matches);
-        let (resting, kept) = std::mem::take(&mut self.resting)
-            .into_iter()
-            .partition::<Vec<_>, _>(|resting| matches(&resting.task));
-        self.resting = kept.into();
-        withdrawn.extend(resting.into_iter().map(|resting| resting.task));
+        if self.resting.iter().any(|resting| matches(&resting.task)) {
+            let (resting, kept) = std::mem::take(&mut self.resting)
+                .into_iter()
+                .partition::<Vec<_>, _>(|resting| matches(&resting.task));
+            self.resting = kept.into();
+            withdrawn.extend(resting.into_iter().map(|resting| resting.task));
+        }
         for lane in withdrawn.iter().filter_map(|task| task.call.lane) {
             self.leave_lane(lane);
         }
@@ -481,10 +485,14 @@ impl State {
     }
 
     fn finish_cancelled(&mut self, tasks: Vec<Task>, stats: &Stats) {
+        let json = Error::cancelled().to_json();
         for task in tasks {
             stats.finished(Status::Cancelled);
-            self.finished
-                .push_back(Finished::of(task.callback, Err(Error::cancelled())));
+            self.finished.push_back(Finished {
+                callback: AnyCallback::Call(task.callback),
+                status: Status::Cancelled,
+                json: json.clone(),
+            });
         }
     }
 }

@@ -226,13 +226,10 @@ impl Client {
         refuse_inside("trophy_client_free")
     }
 
-    fn blocking(&self, engine: &Engine, request: Request) -> Result<String, Error> {
+    fn blocking(&self, engine: &Arc<Engine>, request: Request) -> Result<String, Error> {
         self.check_open()?;
         let mut call = engine.call(request, self.tenant());
-        let result = engine
-            .calls
-            .begin(&call)
-            .and_then(|_turn| engine.run(&mut call));
+        let result = engine.begin(&call).and_then(|_turn| engine.run(&mut call));
         engine.stats.finished(match &result {
             Ok(_) => Status::Ok,
             Err(error) => error.status,

@@ -119,7 +119,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn last(error: Error) -> Self {
+    pub fn last(error: Error) -> Self {
         Self {
             error,
             failure: Failure::Final,
@@ -433,25 +433,14 @@ fn unreadable(request: &Request, status: Option<u16>, what: String) -> Error {
 fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant) -> Refusal {
     let name = request.operation.name;
     let message = format!("{name}: {}", failure.message);
+    if let (Kind::InvalidResponse | Kind::Timeout, Some(status)) = (failure.kind, failure.answered)
+    {
+        return broken_off(request, failure.kind, status, message);
+    }
     let error = match failure.kind {
         Kind::Cancelled => return Refusal::last(Error::cancelled()),
         Kind::Tls => return Refusal::last(Error::new(Status::Tls, message)),
-        Kind::InvalidResponse => match failure.answered {
-            // An answer that broke off is an answer only if it was a yes.
-            Some(status) if !(200..300).contains(&status) => {
-                let mut error = Error::new(Status::of_http(status), message);
-                error.details.http_status = Some(status);
-                return Refusal {
-                    error,
-                    failure: Failure::Answer {
-                        status,
-                        retry_after: None,
-                    },
-                    stale: false,
-                };
-            }
-            status => return Refusal::last(unreadable(request, status, message)),
-        },
+        Kind::InvalidResponse => return Refusal::last(unreadable(request, None, message)),
         Kind::Timeout => {
             let mut error = Error::new(Status::Timeout, message);
             if deadline <= Instant::now() + Duration::from_millis(1) {
@@ -469,6 +458,27 @@ fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant)
         failure: Failure::NoAnswer { sent: failure.sent },
         stale: failure.stale,
     }
+}
+
+/// An answer that broke off, or did not come to its end in time: a yes or a no all the same.
+fn broken_off(request: &Request, kind: Kind, status: u16, message: String) -> Refusal {
+    if !(200..300).contains(&status) {
+        let mut error = Error::new(Status::of_http(status), message);
+        error.details.http_status = Some(status);
+        return Refusal {
+            error,
+            failure: Failure::Answer {
+                status,
+                retry_after: None,
+            },
+            stale: false,
+        };
+    }
+    let mut error = unreadable(request, Some(status), message);
+    if kind == Kind::Timeout {
+        error.status = Status::Timeout;
+    }
+    Refusal::last(error)
 }
 
 fn wire_method(method: operations::Method) -> transport::Method {

@@ -77,6 +77,10 @@ impl<W> Lanes<W> {
 
 /// Takes the elements out that match, in order.
 pub fn extract<T>(from: &mut VecDeque<T>, mut matches: impl FnMut(&T) -> bool) -> Vec<T> {
+    // Mostly none does, and then nothing need be moved.
+    if !from.iter().any(&mut matches) {
+        return Vec::new();
+    }
     let (taken, kept): (Vec<_>, Vec<_>) = from.drain(..).partition(|element| matches(element));
     *from = kept.into();
     taken

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::json::{self, Members};
 use crate::operations::Api;
+use crate::request::MAX_URL_PART;
 use crate::transport;
 
 /// What `trophy_client_new` takes as `options_json`.
@@ -317,6 +318,11 @@ pub fn check_api_key(label: &str, key: &str) -> Result<(), Error> {
     if key.is_empty() {
         return Err(Error::invalid(format!("{label}: is empty")));
     }
+    if key.len() > MAX_HEADER_BYTES {
+        return Err(Error::invalid(format!(
+            "{label}: is too long for an API key"
+        )));
+    }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::invalid(format!(
             "{label}: holds a character that no API key has (a space, a line break, or one beyond ASCII); \
@@ -331,6 +337,12 @@ pub fn check_header_value(label: &str, value: &str) -> Result<(), Error> {
     if value.is_empty() {
         return Err(Error::invalid(format!("{label}: is empty")));
     }
+    if value.len() > MAX_HEADER_BYTES {
+        return Err(Error::invalid(format!(
+            "{label}: is {} bytes long; servers take headers of at most {MAX_HEADER_BYTES}",
+            value.len()
+        )));
+    }
     if value.chars().any(char::is_control) {
         return Err(Error::invalid(format!(
             "{label}: holds a line break or another control character, which no header can carry"
@@ -343,6 +355,10 @@ pub fn check_header_value(label: &str, value: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// What servers commonly take of a header, and of all of them.
+const MAX_HEADER_BYTES: usize = 8 << 10;
+const MAX_HEADERS: usize = 64;
 
 /// The headers that the library writes itself, with what sets each.
 const OWN_HEADERS: &[(&str, &str)] = &[
@@ -381,6 +397,9 @@ impl BaseUrl {
                 "{label}: {why}; give a URL such as \"https://api.trophy.so/v1\""
             ))
         };
+        if text.len() > MAX_URL_PART {
+            return Err(wrong("is too long for a URL"));
+        }
         let uri: http::Uri = text.parse().map_err(|_| wrong("is not a URL"))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(wrong("is not an absolute URL"));
@@ -549,7 +568,11 @@ impl<'a> Given<'a> {
 
     fn headers(&self) -> Result<Vec<(String, String)>, Error> {
         let mut headers = Vec::new();
-        for header in self.members()? {
+        let members = self.members()?;
+        if members.len() > MAX_HEADERS {
+            return Err(self.must_be(&format!("an object of at most {MAX_HEADERS} headers")));
+        }
+        for header in members {
             let lower = header.name.to_ascii_lowercase();
             if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
                 return Err(Error::invalid(format!(

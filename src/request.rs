@@ -167,7 +167,7 @@ fn build(
         }
     }
     Ok(Request {
-        path: path_of(operation, path, path_label)? + &query_string(&query),
+        path: path_of(operation, path, path_label)? + &query_string(&query)?,
         body: body
             .map(|(label, text)| body_of(operation, label, text, &options, context))
             .transpose()?
@@ -232,21 +232,28 @@ fn event_by_name(
     keyed_event(&event, options, context)
 }
 
+/// Path and query of an event of this metric.
+pub fn event_path(key: &str, query: &[(String, String)]) -> Result<String, Error> {
+    Ok(path_of(event_operation()?, &[key], "")? + &query_string(query)?)
+}
+
+fn event_operation() -> Result<&'static Operation, Error> {
+    operations::find(operations::EVENT)
+        .ok_or_else(|| Error::invalid("operation: the table has no event"))
+}
+
 fn keyed_event(
     event: &Event<'_>,
     options: RequestOptions,
     context: Context<'_>,
 ) -> Result<Request, Error> {
-    let operation = operations::find(operations::EVENT)
-        .ok_or_else(|| Error::invalid("operation: the table has no event"))?;
     let idempotency_key = match event.idempotency_key {
         Some(key) => key.to_owned(),
         None => context.make_key.idempotency_key()?,
     };
     Ok(Request {
-        operation,
-        path: path_of(operation, &[event.key], "")?
-            + &query_string(&options.additional_query_parameters),
+        operation: event_operation()?,
+        path: event_path(event.key, &options.additional_query_parameters)?,
         body: Some(event.body(&options.additional_body_parameters)),
         idempotency_key: Some(idempotency_key),
         repeatable: true,
@@ -350,6 +357,10 @@ fn raw(text: &str) -> Result<&RawValue, Error> {
     serde_json::from_str(text).map_err(|error| Error::invalid(format!("body: {error}")))
 }
 
+/// A URL has at most 64 KiB here: a base, two path parameters and a query fit.
+pub const MAX_URL_PART: usize = 8 << 10;
+const MAX_QUERY: usize = 32 << 10;
+
 /// Path parameters are one segment each, so all but the unreserved characters of RFC 3986 is encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -373,28 +384,32 @@ pub fn path_of(operation: &Operation, values: &[&str], label: &str) -> Result<St
                 operation.name
             )));
         };
+        let named = || match label {
+            "" => name.to_owned(),
+            label => format!("{label}\"{name}\""),
+        };
         match *value {
-            "" => {
-                return Err(Error::invalid(format!(
-                    "{label}{}: is empty",
-                    if label.is_empty() {
-                        name.to_owned()
-                    } else {
-                        format!("\"{name}\"")
-                    }
-                )));
-            }
+            "" => return Err(Error::invalid(format!("{}: is empty", named()))),
             // A path segment of dots climbs.
             "." => path.push_str("%2E"),
             ".." => path.push_str("%2E%2E"),
-            value => path.extend(utf8_percent_encode(value, SEGMENT)),
+            value => {
+                let before = path.len();
+                path.extend(utf8_percent_encode(value, SEGMENT));
+                if path.len() - before > MAX_URL_PART {
+                    return Err(Error::invalid(format!(
+                        "{}: is too long for a URL: more than {MAX_URL_PART} bytes when encoded",
+                        named()
+                    )));
+                }
+            }
         }
     }
     Ok(path)
 }
 
 /// `?a=b&c=d`, or nothing.
-pub fn query_string(parameters: &[(String, String)]) -> String {
+fn query_string(parameters: &[(String, String)]) -> Result<String, Error> {
     let mut out = String::new();
     for (name, value) in parameters {
         out.push(if out.is_empty() { '?' } else { '&' });
@@ -402,7 +417,13 @@ pub fn query_string(parameters: &[(String, String)]) -> String {
         out.push('=');
         out.extend(utf8_percent_encode(value, SEGMENT));
     }
-    out
+    if out.len() > MAX_QUERY {
+        return Err(Error::invalid(format!(
+            "args_json, options_json: the query parameters are too long for a URL: more than {MAX_QUERY} bytes \
+             when encoded"
+        )));
+    }
+    Ok(out)
 }
 
 /// Takes a query parameter out of the arguments.

@@ -47,7 +47,7 @@ impl Engine {
     }
 
     /// Sees to it that there are threads for the work.
-    fn staff(self: &Arc<Self>, state: &mut State) {
+    pub(crate) fn staff(self: &Arc<Self>, state: &mut State) {
         let callbacks = match self.calls.mode {
             Callbacks::Worker => state.finished.len(),
             Callbacks::Dispatch => 0,
@@ -62,7 +62,8 @@ impl Engine {
             let _ = self.start_worker(state);
         }
         let has_work = callbacks > 0 || !state.ready.is_empty() && self.has_worker_free(state);
-        if has_work && state.threads.idle > 0 {
+        if (has_work || state.is_sooner) && state.threads.idle > 0 {
+            state.is_sooner = false;
             self.calls.work.notify_one();
         }
     }
@@ -121,8 +122,9 @@ impl Engine {
             }
             state = self.calls.lock();
         }
-        // Nothing that came in the meantime is left without a thread.
+        // Nothing that came in the meantime is left without a thread, nor another asleep for too long.
         state.threads.alive -= 1;
+        state.is_sooner = true;
         self.staff(&mut state);
         self.calls.tell(&state);
     }
@@ -150,7 +152,7 @@ impl Engine {
     }
 
     /// Makes one attempt of a call; between two attempts it has no thread.
-    fn advance(&self, mut task: Task) {
+    fn advance(self: &Arc<Self>, mut task: Task) {
         let step = panics::catch(|| self.attempt(&mut task.call))
             .unwrap_or_else(|error| Step::Done(Err(error)));
         let mut state = self.calls.lock();
@@ -163,9 +165,8 @@ impl Engine {
                     state.wait(task.call.deadline);
                     state.resting.push(Resting { until, task });
                     // Somebody must wake up for it: an idle worker sleeps longer perhaps.
-                    if state.threads.idle > 0 {
-                        self.calls.work.notify_one();
-                    }
+                    state.is_sooner = true;
+                    self.staff(&mut state);
                     return;
                 }
             }
@@ -180,7 +181,7 @@ impl Engine {
         match self.calls.mode {
             Callbacks::Worker => {
                 state.calling += 1;
-                self.calls.wake_workers(&state);
+                self.staff(&mut state);
                 drop(state);
                 self.call_back(finished);
             }
@@ -249,7 +250,8 @@ impl Engine {
     /// mode the callbacks run here. Returns how many calls had to be cancelled.
     pub fn close(self: &Arc<Self>, until: Option<Instant>) -> usize {
         self.stop_accepting();
-        self.wait_for_calls(until, || self.queue.is_drained());
+        // Another thread may close it sooner.
+        self.wait_for_calls(until, || self.queue.is_drained() || self.calls.is_closed());
         let cancelled = self.calls.cancel_all(&self.stats);
         self.queue.stop();
         self.staff(&mut self.calls.lock());
@@ -345,31 +347,67 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_call_that_waits_for_its_lane_is_made_however_long_that_takes() {
-        // Nobody listens there.
-        let options = r#"{"base_url":"http://127.0.0.1:9","max_retries":0}"#;
-        let client = Client::new(Some("key.secret"), Some(options)).unwrap();
-        let event = EventArgs {
+    fn client(base_url: &str) -> Client {
+        let options = format!(r#"{{"base_url":"{base_url}","max_retries":0}}"#);
+        Client::new(Some("key.secret"), Some(&options)).unwrap()
+    }
+
+    fn event(user_json: &str) -> EventArgs<'_> {
+        EventArgs {
             key: "words",
-            user_json: r#"{"id":"18"}"#,
+            user_json,
             value: 1.0,
             attributes_json: None,
             idempotency_key: None,
             options_json: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_call_that_waits_for_its_lane_is_made_however_long_that_takes() {
+        // Nobody listens there.
+        let client = client("http://127.0.0.1:9");
         let (tell, told) = channel();
         let engine = client.engine();
         let lane = engine.lane_id(None, "18", "words");
         let bell = Arc::default();
         assert!(engine.calls.enter_for_queue(lane, &bell));
-        client.event_async(&event, Box::new(Tell(tell))).unwrap();
+        client
+            .event_async(&event(r#"{"id":"18"}"#), Box::new(Tell(tell)))
+            .unwrap();
 
         // Long enough for a worker that finds nothing to do to retire.
         assert!(told.recv_timeout(IDLE * 10).is_err());
-        engine.calls.leave_lanes([lane]);
+        engine.leave_lanes([lane]);
 
         let status = told.recv_timeout(Duration::from_secs(60));
         assert_eq!(status, Ok(Status::Network));
+    }
+
+    #[test]
+    fn a_lane_that_comes_free_gets_a_thread_while_another_call_hangs() {
+        // Given a server that never answers, and one worker that waits for it,
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = client(&format!("http://{}", server.local_addr().unwrap()));
+        let (tell, told) = channel();
+        let engine = client.engine();
+        let lane = engine.lane_id(None, "18", "words");
+        let bell = Arc::default();
+        assert!(engine.calls.enter_for_queue(lane, &bell));
+        for user in [r#"{"id":"18"}"#, r#"{"id":"other"}"#] {
+            let tell = Box::new(Tell(tell.clone()));
+            client.event_async(&event(user), tell).unwrap();
+        }
+        let _hanging = server.accept().unwrap();
+
+        // when the lane comes free, then its call is made, too.
+        engine.leave_lanes([lane]);
+        let _second = server.accept().unwrap();
+
+        assert_eq!(engine.cancel(0), 2);
+        for _ in 0..2 {
+            let status = told.recv_timeout(Duration::from_secs(60));
+            assert_eq!(status, Ok(Status::Cancelled));
+        }
     }
 }

@@ -292,8 +292,12 @@ fn a_call_between_two_attempts_holds_no_worker() {
 
 #[test]
 fn an_asynchronous_call_keeps_its_time_while_it_waits() {
-    // For its lane, then for the one worker.
-    for (workers, second) in [(4, "first"), (1, "second")] {
+    // For its lane, for the one worker, and with a worker that sleeps already.
+    for (workers, second, sleeper) in [
+        (4, "first", false),
+        (1, "second", false),
+        (4, "first", true),
+    ] {
         let service = Service::start();
         service.fault(json!({"fault": "hang"}));
         let client = service.client(json!({"workers": workers}));
@@ -301,6 +305,16 @@ fn an_asynchronous_call_keeps_its_time_while_it_waits() {
         client
             .event_async(&event(&user("first")), under_way.callback(1))
             .unwrap();
+        if sleeper {
+            client
+                .event_async(&event(&user("other")), waiting.callback(3))
+                .unwrap();
+            wait_until("two workers are busy", || {
+                stats(&client)["callsUnderWay"] == 2
+            });
+            assert_eq!(client.cancel(3), 1);
+            assert_eq!(waiting.next().0, Status::Cancelled);
+        }
         let second = user(second);
         let in_a_hurry = EventArgs {
             options_json: Some(r#"{"timeout_in_seconds":0.2}"#),
@@ -314,7 +328,7 @@ fn an_asynchronous_call_keeps_its_time_while_it_waits() {
 
         assert_eq!(status, Status::Timeout, "{json}");
         assert_eq!(under_way.rest().len(), 0, "the first is still under way");
-        assert_eq!(stats(&client)["callsFinished"], json!({"timeout": 1}));
+        assert_eq!(stats(&client)["callsFinished"]["timeout"], 1);
         assert_eq!(client.cancel(1), 1);
         assert_eq!(under_way.next().0, Status::Cancelled);
     }
@@ -360,7 +374,8 @@ fn a_host_that_does_not_dispatch_is_refused_in_the_end() {
         taken += usize::from(call.is_ok());
         // All that was taken is done before the next.
         wait_until("it is done", || {
-            stats(&client)["callsUnderWay"] == 0 && stats(&client)["callsWaiting"] == 0
+            let stats = stats(&client);
+            stats["callsUnderWay"] == 0 && stats["callsWaiting"] == 0
         });
         call.err()
     });
@@ -371,6 +386,44 @@ fn a_host_that_does_not_dispatch_is_refused_in_the_end() {
         .event_async(&event(&user(1)), ear.callback(0))
         .unwrap();
     assert_eq!(client.dispatch(-1), 1);
+}
+
+#[test]
+fn a_close_ends_what_other_threads_wait_for() {
+    let service = Service::start();
+    service.fault(json!({"fault": "hang"}));
+    for waits in [
+        |client: &Client| client.flush(-1).unwrap(),
+        |client: &Client| client.close(-1).unwrap(),
+    ] {
+        let client = Arc::new(service.client(json!({})));
+        client.event_enqueue(&event(&user(1))).unwrap();
+        wait_until("it is under way", || stats(&client)["inFlight"] == 1);
+        let waiting = {
+            let client = Arc::clone(&client);
+            std::thread::spawn(move || waits(&client))
+        };
+        assert_eq!(client.close(0).unwrap().undelivered, 1);
+        assert_eq!(waiting.join().unwrap().undelivered, 1);
+    }
+}
+
+#[test]
+fn what_a_closed_client_left_is_delivered_by_the_next() {
+    let service = Service::start();
+    service.fault(json!({"fault": "hang", "count": 1}));
+    let folder = tempfile::tempdir().unwrap();
+    let queue = json!({"queue": {"path": folder.path()}});
+    let first = service.client(queue.clone());
+    first.event_enqueue(&event(&user(1))).unwrap();
+    wait_until("it is under way", || stats(&first)["inFlight"] == 1);
+    assert_eq!(first.close(0).unwrap().undelivered, 1);
+
+    // Though the first is not freed.
+    let second = service.client(queue);
+    assert!(second.flush(PATIENCE.as_millis() as i64).unwrap().done);
+    assert_eq!(service.events(), 1);
+    assert_eq!(first.flush(-1).unwrap().undelivered, 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::lanes::LaneId;
-use crate::queue::record::{Record, exact_sum};
+use crate::queue::record::{Likeness, exact_sum};
 use crate::queue::store::Place;
 
 /// An undelivered event.
@@ -16,6 +16,7 @@ pub struct Item {
     pub place: Place,
     pub at_ms: u64,
     pub lane: LaneId,
+    pub value: f64,
     pub tenant: Option<Arc<str>>,
     pub fits_a_batch: bool,
     /// An attempt is on record: it may have been counted under its key.
@@ -40,12 +41,21 @@ pub struct Merged {
 pub struct Shipment {
     pub items: Vec<Item>,
     pub batch: bool,
+    /// With which of the queue's keys it was sent; 0 before that.
+    pub keys: u64,
 }
 
 impl Item {
     /// How many enqueued events it stands for.
     pub fn events(&self) -> u64 {
         1 + self.members().len() as u64
+    }
+
+    /// Of all that it carries.
+    fn sum(&self) -> f64 {
+        self.merged
+            .as_ref()
+            .map_or(self.value, |merged| merged.value)
     }
 
     pub fn members(&self) -> &[Place] {
@@ -113,11 +123,17 @@ impl BatchSize {
     }
 }
 
+/// The window of events in memory.
+const WINDOW_EVENTS: usize = 4_096;
+const WINDOW_BYTES: usize = 8 << 20;
+/// Of those that were merged, only the place is in memory.
+const WINDOW_MEMBERS: usize = 1 << 16;
+
 #[derive(Debug, Default)]
 pub struct Backlog {
     waiting: BTreeMap<u64, Item>,
-    /// The last item of each lane.
-    tails: HashMap<LaneId, u64>,
+    /// What new events of a lane may join.
+    leaders: HashMap<LaneId, Leaders>,
     bytes: usize,
     /// Events that were merged into others.
     members: usize,
@@ -138,8 +154,11 @@ impl Backlog {
         self.members
     }
 
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// No more events are to be read for now.
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() >= WINDOW_EVENTS
+            || self.bytes >= WINDOW_BYTES
+            || self.members >= WINDOW_MEMBERS
     }
 
     /// A number for an item that is new.
@@ -151,8 +170,6 @@ impl Backlog {
     pub fn add(&mut self, item: Item) {
         self.bytes += item.payload.len();
         self.members += item.members().len();
-        let tail = self.tails.entry(item.lane).or_insert(item.number);
-        *tail = item.number.max(*tail);
         self.waiting.insert(item.number, item);
     }
 
@@ -161,9 +178,6 @@ impl Backlog {
         let item = self.waiting.remove(&number)?;
         self.bytes -= item.payload.len();
         self.members -= item.members().len();
-        if self.tails.get(&item.lane) == Some(&number) {
-            self.tails.remove(&item.lane);
-        }
         Some(item)
     }
 
@@ -232,7 +246,11 @@ impl Backlog {
         let first = items.first()?;
         let batch = limits.events > 1 && first.fits_a_batch;
         self.in_flight.extend(ours);
-        Some(Shipment { items, batch })
+        Some(Shipment {
+            items,
+            batch,
+            keys: 0,
+        })
     }
 
     /// The first group of suspects of which something is left.
@@ -270,47 +288,66 @@ impl Backlog {
         self.put_back(items);
     }
 
-    /// Joins a new item to the last one of its lane, if they differ in value only; gives it back if
-    /// it cannot join. Never one that was attempted: its key may be used up.
-    pub fn join(&mut self, item: Item) -> Option<Item> {
-        let Some(leader) = self
-            .tails
-            .get(&item.lane)
-            .and_then(|number| self.waiting.get_mut(number))
-        else {
-            return Some(item);
-        };
-        let can_join = !leader.attempted
-            && !item.attempted
-            && item.merged.is_none()
-            && item.place.same_segment(leader.place);
-        let sum = || {
-            let (first, second) = (
-                Record::parse(&leader.payload)?,
-                Record::parse(&item.payload)?,
-            );
-            if !first.adds_up_with(&second) {
-                return None;
-            }
-            let value = match &leader.merged {
-                Some(merged) => merged.value,
-                None => first.fields()?.value,
+    /// Joins a new item to an earlier one of its lane that differs in value only; gives it back if it
+    /// cannot join. Never one that was attempted: its key may be used up. Sums do not mind the order; but
+    /// what comes after a change of the user's fields stays after it.
+    pub fn join(&mut self, item: Item, likeness: Likeness) -> Option<Item> {
+        let Likeness {
+            may_join,
+            attributes,
+            all_else,
+        } = likeness;
+        let leaders = self.leaders.entry(item.lane).or_default();
+        if leaders.all_else != all_else {
+            *leaders = Leaders {
+                all_else,
+                by_attributes: HashMap::new(),
             };
-            exact_sum(value, second.fields()?.value)
-        };
-        let Some(value) = can_join.then(sum).flatten() else {
+        }
+        if !may_join || item.attempted {
             return Some(item);
-        };
-        let merged = leader.merged.get_or_insert(Merged {
-            value,
-            members: Vec::new(),
-            recorded: 0,
-        });
-        merged.value = value;
-        merged.members.push(item.place);
-        self.members += 1;
-        None
+        }
+        let leader = leaders
+            .by_attributes
+            .get(&attributes)
+            .and_then(|number| self.waiting.get_mut(number))
+            .filter(|leader| !leader.attempted && item.place.same_segment(leader.place));
+        if let Some(leader) = leader
+            && item.merged.is_none()
+            && let Some(sum) = exact_sum(leader.sum(), item.value)
+        {
+            let merged = leader.merged.get_or_insert(Merged {
+                value: sum,
+                members: Vec::new(),
+                recorded: 0,
+            });
+            merged.value = sum;
+            merged.members.push(item.place);
+            self.members += 1;
+            return None;
+        }
+        leaders.by_attributes.insert(attributes, item.number);
+        self.forget_leaders();
+        Some(item)
     }
+
+    /// Lanes whose leaders are gone, once they are many.
+    fn forget_leaders(&mut self) {
+        if self.leaders.len() > 2 * self.waiting.len() + 1024 {
+            let waiting = &self.waiting;
+            self.leaders.retain(|_, leaders| {
+                let mut numbers = leaders.by_attributes.values();
+                numbers.any(|number| waiting.contains_key(number))
+            });
+        }
+    }
+}
+
+/// The latest item for each set of attributes, all of one user's fields.
+#[derive(Debug, Default)]
+struct Leaders {
+    all_else: String,
+    by_attributes: HashMap<String, u64>,
 }
 
 /// The two halves of a refused batch.
@@ -347,6 +384,7 @@ mod tests {
             place: Place::new(0, number as u32),
             at_ms: number,
             lane,
+            value: 2.0,
             tenant: None,
             fits_a_batch: true,
             attempted: false,
@@ -415,7 +453,7 @@ mod tests {
         let bytes = full.waiting[&1].payload.len() * 2;
         let shipment = full.choose(Limits { events: 9, bytes }, |_| true).unwrap();
         assert_eq!(numbers(&shipment), [1, 2]);
-        assert_eq!(full.bytes(), bytes / 2);
+        assert_eq!(full.bytes, bytes / 2);
     }
 
     #[test]
@@ -447,19 +485,51 @@ mod tests {
         assert_eq!(sent, [vec![1, 2], vec![3], vec![4]]);
     }
 
+    fn like(attributes: &str, all_else: &str, may_join: bool) -> Likeness {
+        Likeness {
+            may_join,
+            attributes: attributes.to_owned(),
+            all_else: all_else.to_owned(),
+        }
+    }
+
+    /// Puts an item of value 2 into lane 1; whether it stands for itself.
+    fn stands(backlog: &mut Backlog, likeness: Likeness) -> bool {
+        let item = item(backlog, 1);
+        let left = backlog.join(item, likeness);
+        left.map(|item| backlog.add(item)).is_some()
+    }
+
     #[test]
     fn what_differs_in_value_only_becomes_one() {
-        let mut backlog = backlog(&[1]);
-        let second = item(&mut backlog, 1);
+        let mut backlog = Backlog::default();
+        assert!(stands(&mut backlog, like("a", "user", true)));
+        assert!(stands(&mut backlog, like("b", "user", true)));
+        assert!(stands(&mut backlog, like("a", "user", false)), "keyed");
+        assert!(!stands(&mut backlog, like("a", "user", true)));
+        assert!(!stands(&mut backlog, like("b", "user", true)));
         let mut tried = item(&mut backlog, 1);
         tried.attempted = true;
-        let other = item(&mut backlog, 2);
-        assert!(backlog.join(second).is_none());
-        assert!(backlog.join(tried).is_some());
-        assert!(backlog.join(other).is_some());
+        assert!(backlog.join(tried, like("a", "user", true)).is_some());
+        let other_lane = item(&mut backlog, 2);
+        assert!(backlog.join(other_lane, like("a", "user", true)).is_some());
+
         let leader = backlog.take_oldest().unwrap();
-        let merged = leader.merged.unwrap();
-        assert_eq!((merged.value, merged.members.len()), (4.0, 1));
+        assert_eq!(leader.sum(), 4.0);
+        assert_eq!(leader.members().len(), 1);
+        assert!(
+            stands(&mut backlog, like("a", "user", true)),
+            "the leader is gone"
+        );
+    }
+
+    #[test]
+    fn nothing_joins_across_a_change_of_the_users_fields() {
+        let mut backlog = Backlog::default();
+        assert!(stands(&mut backlog, like("a", "name: x", true)));
+        assert!(stands(&mut backlog, like("a", "name: y", false)));
+        assert!(stands(&mut backlog, like("a", "name: x", true)));
+        assert!(!stands(&mut backlog, like("a", "name: x", true)));
     }
 
     #[test]

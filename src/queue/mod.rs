@@ -138,9 +138,10 @@ impl Queue {
     }
 }
 
-/// Segments are small enough that the caps have a meaning, and large enough to be few.
+/// Segments are small enough that the caps have a meaning, since room comes from whole ones, and large
+/// enough to be few.
 fn segment_bytes(max_bytes: u64) -> u64 {
-    (max_bytes / 8).clamp(16 << 10, 1 << 20)
+    (max_bytes / 8).clamp(1 << 10, 1 << 20)
 }
 
 fn open(options: &QueueOptions) -> Result<Store, Error> {

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::event::{self, Event, EventArgs};
 use crate::json::{self, Members};
 use crate::options::RequestOptions;
+use crate::request;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record<'a> {
@@ -42,6 +43,24 @@ pub struct Fields<'a> {
 pub struct User<'a> {
     #[serde(borrow)]
     pub id: Cow<'a, str>,
+}
+
+/// Events with the same likeness differ in their value and their key only.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Likeness {
+    /// Its idempotency key is not the caller's.
+    pub may_join: bool,
+    pub attributes: String,
+    /// The user with all fields, and whatever else goes with the event.
+    pub all_else: String,
+}
+
+/// The members as text, by name.
+fn in_order(mut members: Members<'_>) -> String {
+    members.0.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut out = String::new();
+    members.write(&mut out);
+    out
 }
 
 /// An event that is to be kept, and its idempotency key.
@@ -91,6 +110,8 @@ pub fn write(
             )));
         }
     }
+    // What can never be sent is not kept.
+    request::event_path(event.key, &additional_query_parameters)?;
     let idempotency_key = match event.idempotency_key {
         Some(key) => key.to_owned(),
         None => make_key()?,
@@ -159,28 +180,26 @@ impl<'a> Record<'a> {
         Some(out)
     }
 
-    /// Whether the two differ in nothing but their value and their key, so that they may become one.
-    pub fn adds_up_with(&self, other: &Self) -> bool {
-        let alike = |record: &Self| {
-            let members: Option<Members<'a>> = serde_json::from_str(record.event.get()).ok();
-            members.map(|members| {
-                let mut rest: Vec<_> = members
-                    .0
-                    .into_iter()
-                    .filter(|(name, _)| name != "value" && name != "idempotencyKey")
-                    .map(|(name, value)| (name, value.get()))
-                    .collect();
-                rest.sort_unstable();
-                rest
-            })
-        };
-        !self.own_key
-            && !other.own_key
-            && self.tenant == other.tenant
-            && self.headers == other.headers
-            && self.query == other.query
-            && alike(self).is_some()
-            && alike(self) == alike(other)
+    /// What of it matters for whether it adds up with others.
+    pub fn likeness(&self) -> Option<Likeness> {
+        let mut event: Members<'_> = serde_json::from_str(self.event.get()).ok()?;
+        event
+            .0
+            .retain(|(name, _)| !matches!(&**name, "value" | "idempotencyKey"));
+        let attributes = event.take("attributes").map_or_else(
+            || Some(String::new()),
+            |text| serde_json::from_str(text.get()).ok().map(in_order),
+        )?;
+        let mut all_else = in_order(event);
+        if self.tenant.is_some() || !self.headers.is_empty() || !self.query.is_empty() {
+            let around = (&self.tenant, &self.headers, &self.query);
+            all_else.push_str(&serde_json::to_string(&around).ok()?);
+        }
+        Some(Likeness {
+            may_join: !self.own_key,
+            attributes,
+            all_else,
+        })
     }
 
     /// Whether a batch can carry it.
@@ -300,13 +319,19 @@ mod tests {
         )
         .unwrap();
         let tenant = make(&args(2.0, None, None), Some("t")).unwrap();
-        let record = |text: &'static str| Record::parse(text.as_bytes()).unwrap();
-        let [one, two, owned, other, tenant] =
-            [one, two, owned, other, tenant].map(|text| record(text.leak()));
-        assert!(one.adds_up_with(&two));
+        let like = |text: &str| Record::parse(text.as_bytes()).unwrap().likeness().unwrap();
+        assert_eq!(like(&one), like(&two));
         for different in [owned, other, tenant] {
-            assert!(!one.adds_up_with(&different));
+            assert_ne!(like(&one), like(&different));
         }
+        let in_order = [r#"{"a":"1","b":"2"}"#, r#"{"b":"2", "a":"1"}"#].map(|attributes| {
+            let args = EventArgs {
+                attributes_json: Some(attributes),
+                ..args(2.0, None, None)
+            };
+            like(&make(&args, None).unwrap())
+        });
+        assert_eq!(in_order[0], in_order[1]);
         assert_eq!(
             exact_sum(9_007_199_254_740_991.0, 1.0),
             Some(9_007_199_254_740_992.0)

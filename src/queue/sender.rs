@@ -33,11 +33,11 @@ use crate::sync::lock;
 use crate::sys;
 use crate::worker::run_callback;
 
-/// The window of events in memory.
-const WINDOW_EVENTS: usize = 4_096;
-const WINDOW_BYTES: usize = 8 << 20;
-/// Of those that were merged, only the place is in memory.
-const WINDOW_MEMBERS: usize = 1 << 16;
+/// How much is read from the folder at a time, before others have their turn.
+const PIECE_EVENTS: usize = 256;
+const PIECE_BYTES: usize = 1 << 20;
+/// Events that are looked through for those that can become one, before the first is sent.
+const ENOUGH_TO_COALESCE: usize = 4_096;
 /// The largest body of a batch.
 const BATCH_BYTES: usize = 4 << 20;
 /// How often the folder is looked at for events of other processes, and for the drain lock.
@@ -90,6 +90,8 @@ struct State {
     /// Lanes that the queue waits for.
     awaited: HashSet<LaneId>,
     paused: bool,
+    /// How many keys there were: what the service says of an earlier one is no news.
+    keys: u64,
     /// The key may send batches, as far as is known.
     may_batch: bool,
     batch_size: BatchSize,
@@ -108,6 +110,8 @@ struct Threads {
 /// What a thread is to do next.
 enum Action {
     Send(Shipment, Control),
+    /// Nothing that takes time: look again, once others had their turn at the lock.
+    Again,
     /// Nothing until then, unless the bell rings.
     Wait(Instant),
     /// Nothing until then, unless the bell rings or an event comes: then the thread may go.
@@ -141,6 +145,7 @@ impl Sender {
                 held: HashSet::new(),
                 awaited: HashSet::new(),
                 paused: false,
+                keys: 1,
                 may_batch: true,
                 batch_size: BatchSize::new(BATCH_BYTES),
                 stopping: false,
@@ -166,9 +171,24 @@ impl Sender {
     }
 
     fn make_room(&self, engine: &Engine, bytes: u64) -> Result<(), Error> {
+        if bytes > self.options.max_bytes {
+            return Err(Error::new(
+                Status::QueueFull,
+                format!(
+                    "queue: the event alone, of {bytes} bytes, is larger than \"max_bytes\" ({}), and was not kept",
+                    self.options.max_bytes
+                ),
+            ));
+        }
         let Some(_) = self.over(self.store.usage(), 1, bytes) else {
             return Ok(());
         };
+        // What is delivered goes with its segment.
+        self.store.end_settled();
+        let mut state = lock(&self.state);
+        self.look(&mut state, Instant::now());
+        self.fill(&mut state, engine);
+        drop(state);
         // Another process may have delivered some.
         let usage = self
             .store
@@ -279,6 +299,7 @@ impl Sender {
                     });
                     self.tell(engine);
                 }
+                Action::Again => std::thread::yield_now(),
                 Action::Wait(until) => {
                     self.bell.wait(rings, until, false);
                 }
@@ -291,9 +312,7 @@ impl Sender {
                     self.bell.wait(rings, at, true);
                 }
                 Action::Stop => {
-                    let mut threads = lock(&self.threads);
-                    threads.on_post -= 1;
-                    threads.alive -= 1;
+                    self.leave();
                     return;
                 }
             }
@@ -308,6 +327,17 @@ impl Sender {
             self.staff(engine);
         }
         action();
+    }
+
+    /// The thread goes, since the queue stops. The last one lets another process, or client, drain.
+    fn leave(&self) {
+        let mut state = lock(&self.state);
+        let mut threads = lock(&self.threads);
+        threads.on_post -= 1;
+        threads.alive -= 1;
+        if threads.alive == 0 {
+            state.drain = None;
+        }
     }
 
     /// The thread goes, unless something came up. The last one lets another process drain.
@@ -328,14 +358,14 @@ impl Sender {
         true
     }
 
-    fn plan(&self, state: &mut State, engine: &Engine) -> Action {
+    fn plan(&self, state: &mut State, engine: &Arc<Engine>) -> Action {
         let now = Instant::now();
         if state.stopping {
             return Action::Stop;
         }
         let next = self.start + state.pacer.next_at();
         let unused = self.take_granted(state, next <= now + LANE_PATIENCE);
-        engine.calls.leave_lanes(unused);
+        engine.leave_lanes(unused);
 
         self.look(state, now);
         if state.drain.is_none() {
@@ -364,15 +394,34 @@ impl Sender {
         {
             return Action::Wait(now + LOOK);
         }
+        // What the next request carries is better chosen among many.
+        let has = state.backlog.len() + state.backlog.members();
+        let has_more_to_read = !state.is_read && !state.backlog.is_full();
+        if has_more_to_read && (next > now || has < self.enough(state)) {
+            return Action::Again;
+        }
         if next > now {
             return Action::Wait(next);
         }
         let shipment = self.choose(state, engine);
         // Lanes that fell to the queue and are not used now are asked for again.
-        engine.calls.leave_lanes(std::mem::take(&mut state.held));
+        engine.leave_lanes(std::mem::take(&mut state.held));
         match shipment {
+            // Further on there may be lanes that are free.
+            None if has_more_to_read => Action::Again,
             None => Action::Wait(now + LOOK),
             Some(shipment) => self.depart(state, engine, shipment, now),
+        }
+    }
+
+    /// How many events to look at before the next request is made.
+    fn enough(&self, state: &State) -> usize {
+        if self.options.coalesce {
+            ENOUGH_TO_COALESCE
+        } else if self.wants_batch(state) && state.may_batch {
+            self.options.batch_size
+        } else {
+            1
         }
     }
 
@@ -407,49 +456,36 @@ impl Sender {
         }
     }
 
-    /// Reads events into the window.
+    /// Reads the next events into the window: a piece at a time, since it is done under the lock.
     fn fill(&self, state: &mut State, engine: &Engine) {
         let Some(drain) = &mut state.drain else {
             return;
         };
         state.is_read = false;
-        while state.backlog.len() < WINDOW_EVENTS
-            && state.backlog.bytes() < WINDOW_BYTES
-            && state.backlog.members() < WINDOW_MEMBERS
-        {
-            let events = WINDOW_EVENTS - state.backlog.len();
-            let bytes = WINDOW_BYTES - state.backlog.bytes();
-            let entries = match drain.read(events, bytes) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    log::error(|| format!("queue: the folder could not be read: {error}"));
-                    break;
+        if state.backlog.is_full() {
+            return;
+        }
+        let entries = match drain.read(PIECE_EVENTS, PIECE_BYTES) {
+            Ok(entries) => entries,
+            Err(error) => {
+                log::error(|| format!("queue: the folder could not be read: {error}"));
+                if error.kind() == std::io::ErrorKind::NotFound {
+                    self.store.folder_was_removed();
+                    state.drain = None;
+                    state.backlog = Backlog::default();
                 }
-            };
-            if entries.is_empty() {
+                // Not before the next look.
                 state.is_read = true;
-                break;
+                return;
             }
-            let mut unreadable = Vec::new();
-            for entry in entries {
-                let place = entry.place;
-                match self.item(&mut state.backlog, engine, entry) {
-                    Some(item) if self.options.coalesce => {
-                        if let Some(item) = state.backlog.join(item) {
-                            state.backlog.add(item);
-                        }
-                    }
-                    Some(item) => state.backlog.add(item),
-                    None => unreadable.push(place),
-                }
-            }
-            for place in unreadable {
+        };
+        state.is_read = entries.is_empty();
+        for entry in entries {
+            let place = entry.place;
+            if let Err(payload) = self.take_in(&mut state.backlog, engine, entry) {
                 engine.stats.dead.add(1);
                 log::error(|| "queue: a sound record holds no event; it is set aside".to_owned());
-                let text = drain
-                    .reread(place)
-                    .map(|entry| String::from_utf8_lossy(&entry.payload).into_owned())
-                    .unwrap_or_default();
+                let text = String::from_utf8_lossy(&payload);
                 let line = format!("{{\"unreadable\":{}}}", json::quote(&text));
                 report(drain.bury(&line));
                 report(drain.settle(&[place]));
@@ -461,17 +497,29 @@ impl Sender {
         }
     }
 
-    /// A stored event as an item.
-    fn item(&self, backlog: &mut Backlog, engine: &Engine, entry: Entry) -> Option<Item> {
-        let record = Record::parse(&entry.payload)?;
-        let fields = record.fields()?;
-        Some(Item {
+    /// Takes a stored event into the backlog; gives its bytes back if they are none.
+    fn take_in(&self, backlog: &mut Backlog, engine: &Engine, entry: Entry) -> Result<(), Vec<u8>> {
+        let parsed = Record::parse(&entry.payload).and_then(|record| {
+            let fields = record.fields()?;
+            let lane = engine.lane_id(record.tenant.as_deref(), &fields.user.id, &fields.key);
+            let tenant: Option<Arc<str>> = record.tenant.as_deref().map(Arc::from);
+            let likeness = match self.options.coalesce {
+                true => Some(record.likeness()?),
+                false => None,
+            };
+            Some((lane, fields.value, tenant, record.fits_a_batch(), likeness))
+        });
+        let Some((lane, value, tenant, fits_a_batch, likeness)) = parsed else {
+            return Err(entry.payload);
+        };
+        let item = Item {
             number: backlog.number(),
             place: entry.place,
             at_ms: entry.at_ms,
-            lane: engine.lane_id(record.tenant.as_deref(), &fields.user.id, &fields.key),
-            tenant: record.tenant.as_deref().map(Arc::from),
-            fits_a_batch: record.fits_a_batch(),
+            lane,
+            value,
+            tenant,
+            fits_a_batch,
             attempted: entry.attempted,
             merged: entry.merged.map(|merge| Merged {
                 value: merge.value,
@@ -480,7 +528,15 @@ impl Sender {
             }),
             unreadable: 0,
             payload: entry.payload,
-        })
+        };
+        let item = match likeness {
+            Some(likeness) => backlog.join(item, likeness),
+            None => Some(item),
+        };
+        if let Some(item) = item {
+            backlog.add(item);
+        }
+        Ok(())
     }
 
     fn expire(&self, state: &mut State, engine: &Engine) {
@@ -503,8 +559,8 @@ impl Sender {
         self.end(state, &expired, Err(&error));
     }
 
-    fn choose(&self, state: &mut State, engine: &Engine) -> Option<Shipment> {
-        let wants_batch = match self.options.delivery {
+    fn wants_batch(&self, state: &State) -> bool {
+        match self.options.delivery {
             Delivery::Single => false,
             Delivery::Batch => true,
             Delivery::Auto => {
@@ -513,11 +569,14 @@ impl Sender {
                     true => state.backlog.len() as u64,
                     false => self.store.usage().events.saturating_sub(state.in_flight),
                 };
-                self.knows_admin_api && waiting as f64 > self.options.requests_per_second * KEEPS_UP
+                self.knows_admin_api && waiting as f64 > state.pacer.rate() * KEEPS_UP
             }
-        };
+        }
+    }
+
+    fn choose(&self, state: &mut State, engine: &Engine) -> Option<Shipment> {
         let limits = Limits {
-            events: match wants_batch && state.may_batch {
+            events: match self.wants_batch(state) && state.may_batch {
                 true => self.options.batch_size,
                 false => 1,
             },
@@ -550,7 +609,7 @@ impl Sender {
     fn depart(
         &self,
         state: &mut State,
-        engine: &Engine,
+        engine: &Arc<Engine>,
         mut shipment: Shipment,
         now: Instant,
     ) -> Action {
@@ -576,20 +635,23 @@ impl Sender {
         if result.is_ok() && !places.is_empty() {
             result = drain.attempt(&places);
         }
+        let is_off_record = result.is_err();
         if let Err(error) = result {
-            // Sent all the same, a merged event could count twice after a crash.
-            log::warn(|| {
-                format!("queue: an attempt could not be put on record, and waits: {error}")
-            });
+            log::warn(|| format!("queue: an attempt could not be put on record: {error}"));
+        }
+        if is_off_record && self.options.coalesce {
+            // Sent all the same, it could be merged with another after a crash, under a key that is used up.
+            // Where nothing is merged, only sending makes room on a full disk.
             let lanes = shipment.lanes();
             state.backlog.landed(&lanes);
             state.backlog.put_back(shipment.items);
-            engine.calls.leave_lanes(lanes);
+            engine.leave_lanes(lanes);
             return Action::Wait(now + LOOK);
         }
         for item in &mut shipment.items {
             item.attempted = true;
         }
+        shipment.keys = state.keys;
         state.in_flight += shipment.items.iter().map(Item::events).sum::<u64>();
         state.pacer.started(now - self.start);
         let control = Control::new();
@@ -598,16 +660,19 @@ impl Sender {
     }
 
     /// Sends it and acts on what became of it.
-    fn ship(&self, engine: &Engine, shipment: Shipment, control: &Control) {
+    fn ship(&self, engine: &Arc<Engine>, shipment: Shipment, control: &Control) {
         let tenant = shipment.items.first().and_then(|item| item.tenant.clone());
         let deadline = Instant::now() + engine.options.attempt_timeout;
         let result = match request_of(&shipment) {
-            Some(request) => engine.send(&request, tenant.as_deref(), deadline, control, true),
-            None => Err(Refusal {
-                error: Error::new(Status::Storage, "queue: the record holds no event"),
-                failure: Failure::Final,
-                stale: false,
-            }),
+            // A panic over one event must not stop those behind it.
+            Some(request) => {
+                panics::catch(|| engine.send(&request, tenant.as_deref(), deadline, control, true))
+                    .unwrap_or_else(|error| Err(Refusal::last(error)))
+            }
+            None => Err(Refusal::last(Error::new(
+                Status::Storage,
+                "queue: the record holds no event",
+            ))),
         };
 
         let lanes = shipment.lanes();
@@ -618,7 +683,7 @@ impl Sender {
         self.settle(&mut state, engine, shipment, result);
         drop(state);
 
-        engine.calls.leave_lanes(lanes);
+        engine.leave_lanes(lanes);
         self.bell.ring();
         self.progress.ring();
         if self.store.usage().events == 0 {
@@ -636,7 +701,11 @@ impl Sender {
         let now = self.start.elapsed();
         let random = engine.random.fraction();
         let bytes = shipment.bytes();
-        let Shipment { mut items, batch } = shipment;
+        let Shipment {
+            mut items,
+            batch,
+            keys,
+        } = shipment;
         let refusal = match result {
             Ok(reply) => {
                 state.pacer.succeeded(now);
@@ -659,6 +728,10 @@ impl Sender {
         match error.status {
             Status::Cancelled => {
                 state.pacer.failed(now, true, None, random);
+                state.backlog.put_back(items);
+            }
+            Status::Unauthorized | Status::Forbidden if keys != state.keys => {
+                state.pacer.succeeded(now);
                 state.backlog.put_back(items);
             }
             Status::Unauthorized | Status::Forbidden if batch => {
@@ -697,7 +770,7 @@ impl Sender {
                 self.bury(state, engine, &dead, &error);
             }
             _ if http_status.is_some_and(|code| (400..500).contains(&code) && code != 408)
-                || refusal.failure == Failure::Final && error.status == Status::Storage =>
+                || refusal.failure == Failure::Final && is_of_the_event(error.status) =>
             {
                 state.pacer.succeeded(now);
                 if http_status == Some(413) && batch {
@@ -727,20 +800,11 @@ impl Sender {
         }
         if let Some(drain) = &mut state.drain {
             for item in items {
-                for entry in entries_of(drain, item) {
-                    let Some(record) = Record::parse(&entry.payload) else {
-                        continue;
-                    };
-                    let line = format!(
-                        "{{\"enqueuedAtMs\":{},\"tenant\":{},\"event\":{},\"error\":{}}}",
-                        entry.at_ms,
-                        record
-                            .tenant
-                            .as_deref()
-                            .map_or_else(|| "null".to_owned(), json::quote),
-                        record.event,
-                        serde_json::to_string(&error.view()).unwrap_or_default()
-                    );
+                let mut lines = Vec::new();
+                for_each_event(drain, item, |at_ms, payload| {
+                    lines.extend(dead_line(at_ms, payload, error));
+                });
+                for line in lines {
                     report(drain.bury(&line));
                 }
             }
@@ -757,12 +821,12 @@ impl Sender {
             let status = result.err().map_or(Status::Ok, |error| error.status);
             let mut notices = lock(&self.notices);
             for item in items {
-                for entry in entries_of(drain, item) {
-                    let fields = Record::parse(&entry.payload).and_then(|record| record.fields());
+                for_each_event(drain, item, |_, payload| {
+                    let fields = Record::parse(payload).and_then(|record| record.fields());
                     if let Some(fields) = fields {
                         notices.push_back((status, record::notice(&fields, result)));
                     }
-                }
+                });
             }
         }
         let places: Vec<_> = items.iter().map(|item| item.place).collect();
@@ -819,7 +883,8 @@ impl Sender {
             let rings = self.progress.rings();
             let undelivered = self.undelivered();
             let now = Instant::now();
-            if undelivered == 0 || until.is_some_and(|until| until <= now) {
+            let is_over = until.is_some_and(|until| until <= now) || lock(&self.state).stopping;
+            if undelivered == 0 || is_over {
                 return undelivered;
             }
             self.staff(engine);
@@ -833,6 +898,7 @@ impl Sender {
     pub fn resume(self: &Arc<Self>, engine: &Arc<Engine>) {
         let mut state = lock(&self.state);
         state.paused = false;
+        state.keys += 1;
         state.may_batch = true;
         drop(state);
         self.bell.ring();
@@ -906,12 +972,40 @@ impl State {
     }
 }
 
-/// The records that an item stands for: its own, and those merged into it.
-fn entries_of(drain: &Drain, item: &Item) -> Vec<Entry> {
-    std::iter::once(&item.place)
-        .chain(item.members())
-        .filter_map(|place| drain.reread(*place).ok())
-        .collect()
+/// A dead event as a person reads it.
+fn dead_line(at_ms: u64, payload: &[u8], error: &Error) -> Option<String> {
+    let record = Record::parse(payload)?;
+    let tenant = record.tenant.as_deref();
+    Some(format!(
+        "{{\"enqueuedAtMs\":{at_ms},\"tenant\":{},\"event\":{},\"error\":{}}}",
+        tenant.map_or_else(|| "null".to_owned(), json::quote),
+        record.event,
+        serde_json::to_string(&error.view()).unwrap_or_default()
+    ))
+}
+
+/// The records that an item stands for, with when they came: its own, and those merged into it, which are
+/// not in memory.
+fn for_each_event(drain: &Drain, item: &Item, mut act: impl FnMut(u64, &[u8])) {
+    act(item.at_ms, &item.payload);
+    for place in item.members() {
+        match drain.reread(*place) {
+            Ok(entry) => act(entry.at_ms, &entry.payload),
+            Err(error) => log::error(|| {
+                format!(
+                    "queue: an event came to its end and cannot be read again to say so: {error}"
+                )
+            }),
+        }
+    }
+}
+
+/// Whether an event was not sent for what it is: it never will be.
+fn is_of_the_event(status: Status) -> bool {
+    matches!(
+        status,
+        Status::InvalidArgument | Status::Storage | Status::Panic
+    )
 }
 
 /// A refused batch in parts: by metric where one of them is missing, else in halves.
@@ -964,10 +1058,9 @@ fn single_request(item: &Item) -> Option<Request> {
     let record = Record::parse(&item.payload)?;
     let fields = record.fields()?;
     let operation = operations::find(operations::EVENT)?;
-    let path = request::path_of(operation, &[&fields.key], "").ok()?;
     Some(Request {
         operation,
-        path: path + &request::query_string(&record.query),
+        path: request::event_path(&fields.key, &record.query).ok()?,
         body: Some(record.single_body(item.merged.as_ref().map(|merged| merged.value))?),
         idempotency_key: Some(fields.idempotency_key.clone().into_owned()),
         repeatable: true,

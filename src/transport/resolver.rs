@@ -17,7 +17,7 @@ const KEPT: Duration = Duration::from_secs(60);
 const MOST_NAMES: usize = 64;
 const MOST_ADDRESSES: usize = 16;
 /// How soon a cancelled call notices.
-const SLICE: Duration = Duration::from_millis(25);
+const SLICE: Duration = Duration::from_millis(10);
 
 type LookUp = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 

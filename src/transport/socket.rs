@@ -214,7 +214,7 @@ fn connect_within(
     use std::time::Instant;
 
     /// How soon a cancelled call notices.
-    const SLICE: Duration = Duration::from_millis(25);
+    const SLICE: Duration = Duration::from_millis(10);
 
     current.check_cancelled()?;
     let socket = Socket::new(

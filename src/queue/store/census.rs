@@ -151,6 +151,14 @@ impl Census {
         tallies.change(stem, |tally| tally.written_here = true);
     }
 
+    /// Whether a segment is written here of whose events none is left.
+    pub fn is_live_settled(&self) -> bool {
+        let tallies = lock(&self.tallies);
+        let mut live = tallies.segments.values().filter(|it| it.written_here);
+        tallies.live_events > 0
+            && live.any(|live| live.settled >= tallies.live_events.unsigned_abs())
+    }
+
     /// An event was appended to it.
     pub fn appended(&self, bytes: u64) {
         let mut tallies = lock(&self.tallies);

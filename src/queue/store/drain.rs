@@ -48,10 +48,11 @@ impl Drain {
     ) -> Result<Option<Drain>, StoreError> {
         let error = |words: io::Error| StoreError::new(&**folder, "lock", LOCK, &words);
         let mut lock = folder.append(LOCK).map_err(error)?;
+        // First, so that no child forked in between keeps the lock.
+        lock.close_in_child();
         if !lock.try_lock().map_err(error)? {
             return Ok(None);
         }
-        lock.close_in_child();
         Ok(Some(Drain {
             folder: Arc::clone(folder),
             census: Arc::clone(census),
@@ -148,20 +149,18 @@ impl Drain {
             };
             let mut new = open_among(reader, offsets);
             new.retain(|offset| !reader.acks.attempted(*offset));
-            if new.is_empty() {
-                continue;
-            }
             for offset in &new {
                 reader.acks.attempt(*offset);
             }
-            let written =
-                reader
-                    .log
-                    .attempt(&*self.folder, &new)
-                    .and_then(|()| match self.durability {
-                        Durability::Process => Ok(()),
-                        Durability::Power => reader.log.sync(&*self.folder),
-                    });
+            // Also where an earlier one could not be written: what is not on disk is not on record.
+            let written = match new.is_empty() {
+                true => reader.log.flush(&*self.folder),
+                false => reader.log.attempt(&*self.folder, &new),
+            }
+            .and_then(|()| match self.durability {
+                Durability::Process => Ok(()),
+                Durability::Power => reader.log.sync(&*self.folder),
+            });
             if let Err(words) = written {
                 failed = Err(StoreError::new(
                     &*self.folder,

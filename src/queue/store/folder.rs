@@ -16,6 +16,8 @@ pub trait Folder: Send + Sync {
     fn append(&self, name: &str) -> io::Result<Box<dyn File>>;
     /// A file to read.
     fn open(&self, name: &str) -> io::Result<Box<dyn File>>;
+    /// Makes the folder itself, if it is absent.
+    fn make(&self) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Makes the names safe against power loss.
@@ -82,19 +84,19 @@ pub struct OsFolder {
 impl OsFolder {
     /// Makes the folder if it is absent.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<OsFolder> {
-        let path = path.into();
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path)?;
+        let folder = OsFolder { path: path.into() };
+        folder.make()?;
         crate::sys::watch_forks();
-        Ok(OsFolder { path })
+        Ok(folder)
     }
 
     fn open_with(&self, name: &str, options: &mut fs::OpenOptions) -> io::Result<Box<dyn File>> {
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            // A foreign pipe under a name of ours must not stop the thread that opens it.
+            options.mode(0o600).custom_flags(libc::O_NONBLOCK);
+        }
         let file = options.read(true).open(self.path.join(name))?;
         Ok(Box::new(OsFile {
             file: Some(file),
@@ -134,6 +136,14 @@ impl Folder for OsFolder {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
         self.open_with(name, &mut fs::OpenOptions::new())
+    }
+
+    fn make(&self) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.path)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

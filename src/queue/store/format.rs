@@ -78,12 +78,12 @@ pub enum Frame<'a> {
 pub enum Step {
     /// A sound frame of this length.
     Frame { kind: Kind, length: usize },
-    /// This many bytes that do not check, then a sound frame.
-    Damage(usize),
+    /// No sound frame begins in this many bytes, at least one.
+    Skip(usize),
     /// No telling without the bytes that follow.
     More,
-    /// No sound frame from here to the end.
-    Rest,
+    /// There are no more.
+    End,
 }
 
 /// Appends the frame of an event.
@@ -153,20 +153,23 @@ fn checksum(frame: &[u8]) -> u32 {
 
 /// Looks at the front of `bytes`; `at_end` if the file has no more than these.
 pub fn step(bytes: &[u8], at_end: bool) -> Step {
+    if bytes.is_empty() {
+        return if at_end { Step::End } else { Step::More };
+    }
     match check(bytes) {
         Checked::Sound { kind, length } => return Step::Frame { kind, length },
         Checked::Short if !at_end => return Step::More,
         _ => {}
     }
     let mut from = 1;
-    while let Some(candidate) = find_marker(bytes, from) {
+    while let Some(candidate) = find(bytes, from) {
         match check(&bytes[candidate..]) {
-            Checked::Sound { .. } => return Step::Damage(candidate),
-            Checked::Short if !at_end => return Step::More,
+            Checked::Sound { .. } => return Step::Skip(candidate),
+            Checked::Short if !at_end => return Step::Skip(candidate),
             _ => from = candidate + 1,
         }
     }
-    if at_end { Step::Rest } else { Step::More }
+    Step::Skip(bytes.len())
 }
 
 enum Checked {
@@ -214,12 +217,10 @@ pub fn frame_length(prefix: &[u8]) -> Option<usize> {
     (length <= MAX_BODY).then_some(PREFIX + length)
 }
 
-fn find_marker(bytes: &[u8], from: usize) -> Option<usize> {
-    let found = bytes
-        .get(from..)?
-        .windows(MARKER.len())
-        .position(|window| window == MARKER)?;
-    Some(from + found)
+/// Where a marker may begin.
+fn find(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    Some(from + rest.iter().position(|byte| *byte == MARKER[0])?)
 }
 
 /// Takes a sound frame apart, as `step` measured it.

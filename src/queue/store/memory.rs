@@ -69,6 +69,10 @@ impl Folder for MemoryFolder {
         Ok(Handle::boxed(self.find(name)?))
     }
 
+    fn make(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         lock(&self.files)
             .remove(name)

@@ -153,6 +153,20 @@ impl Store {
         self.writer.append(at_ms, payload)
     }
 
+    /// Ends the segment that is written here, if all its events are settled: it takes room for nothing.
+    pub fn end_settled(&self) {
+        if self.census.is_live_settled() {
+            self.writer.end_live();
+        }
+    }
+
+    /// The folder was removed under us: what is appended from now on goes to a new one.
+    pub fn folder_was_removed(&self) {
+        self.writer.end_live();
+        // If it cannot be made, the next append says so.
+        let _ = self.folder.make();
+    }
+
     /// Costs no system call; other processes' events are those of the last `recount`.
     pub fn usage(&self) -> Usage {
         self.census.usage()

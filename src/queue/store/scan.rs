@@ -54,44 +54,48 @@ impl Scanner {
     pub fn peek(&mut self, ended: bool) -> io::Result<Found<'_>> {
         let mut at_end = false;
         let mut fresh = false;
+        // Bytes that do not check are dropped as they are found: they may be many.
+        let mut damaged_from = None;
         loop {
             let offset = self.offset();
             match format::step(&self.window[self.passed..], at_end) {
-                Step::Frame { kind, length } => {
-                    let bytes = &self.window[self.passed..self.passed + length];
-                    return Ok(Found::Frame {
-                        offset,
-                        kind,
-                        bytes,
-                    });
-                }
-                Step::More => at_end = self.fill()? == 0,
-                // The writer may have taken back a failed write and written anew while this was being
-                // read: what is live is only damaged if a second look says so too.
-                Step::Damage(_) if !ended && !fresh => {
-                    self.forget();
-                    fresh = true;
-                    at_end = false;
-                }
-                Step::Damage(length) => {
+                Step::More => match self.fill() {
+                    Ok(read) => at_end = read == 0,
+                    Err(error) => {
+                        self.go_back(damaged_from);
+                        return Err(error);
+                    }
+                },
+                Step::Skip(length) => {
+                    damaged_from.get_or_insert(offset);
                     self.pass(length);
-                    return Ok(Found::Damage {
-                        offset,
-                        length: length as u64,
-                    });
                 }
-                Step::Rest => {
-                    let length = self.window.len() - self.passed;
-                    self.forget();
-                    if !ended || length == 0 {
+                Step::Frame { kind, length } => match damaged_from {
+                    None => {
+                        let bytes = &self.window[self.passed..self.passed + length];
+                        return Ok(Found::Frame {
+                            offset,
+                            kind,
+                            bytes,
+                        });
+                    }
+                    // The writer may have taken back a failed write and written anew while this was
+                    // being read: what is live is only damaged if a second look says so too.
+                    Some(_) if !ended && !fresh => {
+                        self.go_back(damaged_from.take());
+                        fresh = true;
+                        at_end = false;
+                    }
+                    Some(from) => return Ok(damage(from, offset)),
+                },
+                Step::End => match damaged_from {
+                    Some(from) if ended => return Ok(damage(from, offset)),
+                    // To be read again: the tail may be a frame on its way.
+                    _ => {
+                        self.go_back(damaged_from.or(Some(offset)));
                         return Ok(Found::Nothing);
                     }
-                    self.position = offset + length as u64;
-                    return Ok(Found::Damage {
-                        offset,
-                        length: length as u64,
-                    });
-                }
+                },
             }
         }
     }
@@ -100,11 +104,13 @@ impl Scanner {
         self.passed += length;
     }
 
-    /// Drops what was read ahead, to be read again.
-    fn forget(&mut self) {
-        self.position = self.offset();
-        self.passed = 0;
-        self.window.clear();
+    /// Drops what was read ahead, to read again from there.
+    fn go_back(&mut self, to: Option<u64>) {
+        if let Some(to) = to {
+            self.position = to;
+            self.passed = 0;
+            self.window.clear();
+        }
     }
 
     fn fill(&mut self) -> io::Result<usize> {
@@ -115,5 +121,12 @@ impl Scanner {
         let read = read_full(&*self.file, &mut self.chunk, end)?;
         self.window.extend_from_slice(&self.chunk[..read]);
         Ok(read)
+    }
+}
+
+fn damage<'a>(from: u64, to: u64) -> Found<'a> {
+    Found::Damage {
+        offset: from,
+        length: to - from,
     }
 }

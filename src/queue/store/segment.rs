@@ -121,8 +121,10 @@ impl Writer {
         format::put_event(buffer, at_ms, payload);
         if let Err(words) = write_all(&*live.segment.file, buffer) {
             let error = self.error("write to", &format!("{}.seg", live.segment.stem), &words);
-            if live.segment.file.truncate(live.extent.length).is_err() {
-                // The torn frame stays at the end of this one, so it cannot be the last.
+            // A torn frame that stays cannot be followed by others. And on a full disk, room comes from
+            // segments that go once they are delivered: not from one that is still written to.
+            let is_torn = live.segment.file.truncate(live.extent.length).is_err();
+            if is_torn || live.extent.events > 0 {
                 self.leave(state);
             }
             return Err(error);
@@ -142,7 +144,11 @@ impl Writer {
         let mut tries = 1;
         loop {
             match self.create(created_ms) {
-                Err(error) if tries < MOST_TRIES && error.is_race() => tries += 1,
+                Err(error) if tries < MOST_TRIES && error.is_race() => {
+                    tries += 1;
+                    // Or the whole folder was removed. If it cannot be made, the next try says so.
+                    let _ = self.folder.make();
+                }
                 made => return made,
             }
         }
@@ -154,7 +160,9 @@ impl Writer {
         let (making, name) = (format!("{stem}.tmp"), format!("{stem}.seg"));
         let mut header = Vec::new();
         format::put_header(&mut header);
-        let made = self.folder.create(&making).and_then(|file| {
+        let made = self.folder.create(&making).and_then(|mut file| {
+            // A child that lives on would keep the segment from ever coming to its end.
+            file.close_in_child();
             if !file.try_lock()? {
                 return Err(io::ErrorKind::ResourceBusy.into());
             }
@@ -172,18 +180,21 @@ impl Writer {
             length: header.len() as u64,
             events: 0,
         };
-        let nothing = Extent {
-            length: 0,
-            events: 0,
-        };
         Ok(Live {
             segment: Arc::new(Segment {
                 stem,
                 file,
-                synced: Mutex::new(nothing),
+                synced: Mutex::new(extent),
             }),
             extent,
         })
+    }
+
+    /// Nothing more is written to the live segment, so that the drain can remove it.
+    pub fn end_live(&self) {
+        if self.generation == crate::sys::generation() {
+            self.end(&mut lock(&self.state));
+        }
     }
 
     /// Seals the live segment: it says itself how many events it holds.
@@ -277,9 +288,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if self.generation == crate::sys::generation() {
-            self.end(&mut lock(&self.state));
-        }
+        self.end_live();
     }
 }
 

@@ -251,6 +251,19 @@ fn what_has_no_sound_record_is_kept_under_another_name() {
 }
 
 #[test]
+fn a_large_file_without_a_record_is_passed_in_one_go() {
+    // With a look at all of it for each piece that is read, this would take minutes.
+    let (folder, events) = sealed();
+    let stem = "00000000000000000001-1-00000000000000aa";
+    folder.put(&format!("{stem}.seg"), &vec![0; 32 << 20]);
+
+    let (given, damage) = drain_all(&open(&folder));
+
+    assert_eq!(payloads(&given), events);
+    assert_eq!((damage[0].offset, damage[0].length), (0, 32 << 20));
+}
+
+#[test]
 fn a_segment_of_another_version_is_kept_under_another_name() {
     let (folder, events) = sealed();
     let name = "00000000000000000001-1-00000000000000aa.seg";

@@ -90,6 +90,10 @@ impl Folder for FaultyFolder {
         self.calls.pass()?;
         self.file(self.inner.open(name))
     }
+    fn make(&self) -> io::Result<()> {
+        self.calls.pass()?;
+        self.inner.make()
+    }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.calls.pass()?;
         self.inner.remove(name)
@@ -316,6 +320,10 @@ impl Folder for Watched {
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
         (self.before)("open", name)?;
         self.inner.open(name)
+    }
+    fn make(&self) -> io::Result<()> {
+        (self.before)("make", "")?;
+        self.inner.make()
     }
     fn remove(&self, name: &str) -> io::Result<()> {
         (self.before)("remove", name)?;
