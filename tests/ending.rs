@@ -416,7 +416,7 @@ fn what_a_closed_client_left_is_delivered_by_the_next() {
     let queue = json!({"queue": {"path": folder.path()}});
     let first = service.client(queue.clone());
     first.event_enqueue(&event(&user(1))).unwrap();
-    wait_until("it is under way", || stats(&first)["inFlight"] == 1);
+    wait_until("it is under way", || service.requests("metrics_event") == 1);
     assert_eq!(first.close(0).unwrap().undelivered, 1);
 
     // Though the first is not freed.
