@@ -223,7 +223,7 @@ median of the rounds' ratios, and as the spread the middle half of them.
   width / delay, and a ratio of 1 means that both get it.
 - *Enqueue* is `trophy_metrics_event_enqueue()`, with no service in reach, against an insert into SQLite in WAL mode.
   "Against a crash" is `"durability": "process"` and `synchronous=OFF`; "against a power cut" is `"power"` and
-  `synchronous=FULL`, of which libtrophy's needs one sync and depends on the disk.
+  `synchronous=FULL`, where both wait for the disk.
 - *Draining*: the server refuses what is over 5 requests in any second; the share is of requests answered, from the
   first to the last.
 - *Counted* is exact: the difference between a run of 200 events and one of 1,200.

@@ -95,7 +95,7 @@ class Bench:
                 header = re.search(r"fatal error: (\S+): No such file", built.stderr)
                 if header is None and "cannot find -l" not in built.stderr:
                     sys.exit(built.stderr)
-                self.missing[name] = f"{header[1] if header else needs} is not installed"
+                self.missing[name] = f"{header[1] if header else needs[0].removeprefix('-l')} is not installed"
 
     def program(self, name: str) -> str:
         if name in self.missing:
