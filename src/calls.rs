@@ -211,7 +211,10 @@ impl Calls {
     pub(crate) fn cancel_all(&self, stats: &Stats) -> usize {
         let mut state = self.lock();
         state.phase = Phase::Closed;
-        let left = state.calls_left();
+        let running = state.running.values();
+        let cancelled = running.filter(|running| running.control.is_cancelled());
+        // Those that the host has cancelled are on their way out.
+        let left = state.calls_left() - cancelled.count();
         let waiting = state.withdraw(|_| true);
         state.finish_cancelled(waiting, stats);
         for running in state.running.values() {

@@ -603,6 +603,25 @@ fn queued_events_share_their_lane_with_calls() {
 }
 
 #[test]
+fn flush_returns_when_the_host_has_been_told() {
+    struct Slow(AtomicBool);
+    impl trophy::client::DeliveryCallback for Slow {
+        fn run(&self, _: Status, _: &str) {
+            std::thread::sleep(Duration::from_millis(100));
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let service = Service::start();
+    let client = service.client(fast(json!({})));
+    let slow = Arc::new(Slow(AtomicBool::new(false)));
+    let callback: Arc<dyn trophy::client::DeliveryCallback> = Arc::clone(&slow) as _;
+    client.on_delivery(Some(callback));
+    enqueue(&client, 1);
+    flush(&client);
+    assert!(slow.0.load(Ordering::SeqCst));
+}
+
+#[test]
 fn in_dispatch_mode_ends_are_heard_inside_dispatch_only() {
     let service = Service::start();
     let mut options = fast(json!({}));

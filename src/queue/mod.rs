@@ -102,7 +102,8 @@ impl Queue {
     }
 
     pub fn is_drained(&self) -> bool {
-        self.undelivered() == 0
+        let has_told = self.sender.get().is_none_or(|sender| sender.has_told());
+        has_told && self.undelivered() == 0
     }
 
     /// A new key: what was paused goes on.

@@ -65,12 +65,19 @@ pub struct Sender {
     threads: Mutex<Threads>,
     callback: Mutex<Option<Arc<dyn DeliveryCallback>>>,
     /// What the host is still to be told.
-    notices: Mutex<VecDeque<(Status, String)>>,
+    notices: Mutex<Notices>,
     options: QueueOptions,
     /// The Admin API is where the application API is: so batches may go there unasked.
     knows_admin_api: bool,
     /// The origin of the pacer's time.
     start: Instant,
+}
+
+#[derive(Default)]
+struct Notices {
+    due: VecDeque<(Status, String)>,
+    /// Those that the host is being told.
+    under_way: usize,
 }
 
 struct State {
@@ -824,7 +831,8 @@ impl Sender {
                 for_each_event(drain, item, |_, payload| {
                     let fields = Record::parse(payload).and_then(|record| record.fields());
                     if let Some(fields) = fields {
-                        notices.push_back((status, record::notice(&fields, result)));
+                        let notice = record::notice(&fields, result);
+                        notices.due.push_back((status, notice));
                     }
                 });
             }
@@ -835,15 +843,17 @@ impl Sender {
 
     /// Tells the host what became of its events. With no lock held.
     fn tell(self: &Arc<Self>, engine: &Arc<Engine>) {
-        if lock(&self.notices).is_empty() {
+        if lock(&self.notices).due.is_empty() {
             return;
         }
         let Some(callback) = lock(&self.callback).clone() else {
-            lock(&self.notices).clear();
+            lock(&self.notices).due.clear();
             return;
         };
         let next = || {
-            let (status, json) = lock(&self.notices).pop_front()?;
+            let mut notices = lock(&self.notices);
+            let (status, json) = notices.due.pop_front()?;
+            notices.under_way += 1;
             Some(Finished {
                 callback: AnyCallback::Delivery(Arc::clone(&callback)),
                 status,
@@ -854,6 +864,7 @@ impl Sender {
             Callbacks::Dispatch => {
                 while let Some(finished) = next() {
                     engine.calls.push_finished(finished);
+                    lock(&self.notices).under_way -= 1;
                 }
             }
             Callbacks::Worker => {
@@ -862,10 +873,18 @@ impl Sender {
                     while let Some(finished) = engine.calls.calling(next) {
                         run_callback(finished);
                         engine.calls.called();
+                        lock(&self.notices).under_way -= 1;
                     }
                 });
             }
         }
+        self.progress.ring();
+    }
+
+    /// Nobody is still to be told of an end. Inside a callback, who asks may be the one who is told.
+    pub fn has_told(&self) -> bool {
+        let notices = lock(&self.notices);
+        notices.due.is_empty() && (notices.under_way == 0 || callback::is_inside())
     }
 
     /// Events that are not delivered, as far as can be known.
@@ -877,14 +896,15 @@ impl Sender {
         self.store.usage().events
     }
 
-    /// Waits until everything is delivered, at most until `until`. Returns how much is left.
+    /// Waits until everything is delivered, and those who listen were told, at most until `until`. Returns
+    /// how much is left.
     pub fn flush(self: &Arc<Self>, engine: &Arc<Engine>, until: Option<Instant>) -> u64 {
         loop {
             let rings = self.progress.rings();
             let undelivered = self.undelivered();
             let now = Instant::now();
             let is_over = until.is_some_and(|until| until <= now) || lock(&self.state).stopping;
-            if undelivered == 0 || is_over {
+            if undelivered == 0 && self.has_told() || is_over {
                 return undelivered;
             }
             self.staff(engine);
