@@ -70,8 +70,12 @@ public static class Test
             ["a program that closes nothing ends"] = client => Forgetful(),
             ["the program in the README runs"] = client => ReadmeExample(),
         };
+        string running = null;
+        // All of them take seconds: whoever waits for ever says so.
+        using (new Timer(_ => Environment.FailFast("STUCK in " + running), null, 240_000, Timeout.Infinite))
         foreach (KeyValuePair<string, Action<TrophyClient>> test in tests)
         {
+            running = test.Key;
             try
             {
                 Ask("/reset", "{}");

@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using System.Threading;
 using System.Threading.Tasks;
@@ -22,7 +21,6 @@ namespace Trophy
         private Thread thread;
         private Action<TrophyDelivery> handlers;
         private IntPtr id;
-        private long settledBefore;
 
         /// <param name="mode">what the options say: "dispatch", "worker", or null for a thread of ours</param>
         public Callbacks(ClientHandle client, string mode)
@@ -95,7 +93,6 @@ namespace Trophy
             {
                 if (id == IntPtr.Zero)
                 {
-                    settledBefore = Settled(handle);
                     // Weak, so that a handler which holds its client does not keep both for ever.
                     var weak = new WeakReference<Callbacks>(this);
                     id = Waiting.Add(false, (status, json) =>
@@ -126,46 +123,6 @@ namespace Trophy
             {
                 raise(new TrophyDelivery(status, json));
             }
-        }
-
-        /// <summary>
-        /// Waits until the queue is delivered, and its handlers have heard: the library tells of the last event a moment
-        /// after it is delivered, and would no more once it is closed.
-        /// </summary>
-        public void HearLast(long timeoutMs)
-        {
-            if (handlers == null || mode == "worker" || Waiting.IsInside)
-            {
-                return;
-            }
-            Stopwatch clock = Stopwatch.StartNew();
-            while (Undelivered() > 0)
-            {
-                if (timeoutMs >= 0 && clock.ElapsedMilliseconds >= timeoutMs)
-                {
-                    return;
-                }
-            }
-            SpinWait.SpinUntil(() => Undelivered() == 0 && Waiting.Heard(id) >= Settled(client) - settledBefore, 50);
-        }
-
-        /// <summary>Looks for 20 ms, and runs what is to be dispatched: many that are not hold up the queue.</summary>
-        private double Undelivered()
-        {
-            if (mode == "dispatch")
-            {
-                Native.trophy_client_dispatch(client, 0);
-            }
-            Native.trophy_client_flush(client, 20, out IntPtr json);
-            return TrophyJson.Take(json).Number("/undelivered", 0);
-        }
-
-        /// <summary>How many queued events have come to their end.</summary>
-        private static long Settled(ClientHandle handle)
-        {
-            TrophyJson stats = Native.Take(Native.trophy_client_stats(handle, out IntPtr json), json);
-            return (long)(stats.Number("/delivered", 0) + stats.Number("/dead", 0)
-                + stats.Number("/expired", 0) + stats.Number("/dropped", 0));
         }
 
         ~Callbacks()
@@ -204,12 +161,6 @@ namespace Trophy
             long id = Interlocked.Increment(ref lastId);
             Entries[id] = new Entry(once, listener);
             return new IntPtr(id);
-        }
-
-        /// <summary>How often it was called.</summary>
-        public static int Heard(IntPtr id)
-        {
-            return Entries.TryGetValue(id.ToInt64(), out Entry entry) ? Volatile.Read(ref entry.Heard) : 0;
         }
 
         public static void Remove(IntPtr id)
@@ -284,20 +235,13 @@ namespace Trophy
                     Entries.TryRemove(id, out Entry _);
                 }
                 TrophyJson text = TrophyJson.Read(json);
-                try
+                if (due != null)
                 {
-                    if (due != null)
-                    {
-                        due.Add(() => entry.Listener(status, text));
-                    }
-                    else
-                    {
-                        entry.Listener(status, text);
-                    }
+                    due.Add(() => entry.Listener(status, text));
                 }
-                finally
+                else
                 {
-                    Interlocked.Increment(ref entry.Heard);
+                    entry.Listener(status, text);
                 }
             });
         }
@@ -338,7 +282,6 @@ namespace Trophy
         {
             public readonly bool Once;
             public readonly Listener Listener;
-            public int Heard;
 
             public Entry(bool once, Listener listener)
             {

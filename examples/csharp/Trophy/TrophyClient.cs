@@ -1,7 +1,6 @@
 // libtrophy for C#: Mono, .NET and Unity.
 
 using System;
-using System.Diagnostics;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -207,12 +206,8 @@ namespace Trophy
             {
                 return Waiting.RunHere(() =>
                 {
-                    Stopwatch clock = Stopwatch.StartNew();
-                    callbacks.HearLast(Milliseconds(timeout));
-                    TimeSpan rest = timeout < TimeSpan.Zero ? timeout : timeout - clock.Elapsed;
-                    long left = Undelivered(Native.trophy_client_close(
-                        handle, Milliseconds(timeout < TimeSpan.Zero || rest > TimeSpan.Zero ? rest : TimeSpan.Zero),
-                        out IntPtr json), json);
+                    long left = Undelivered(
+                        Native.trophy_client_close(handle, Milliseconds(timeout), out IntPtr json), json);
                     handle.Dispose();
                     GC.SuppressFinalize(this);
                     return left;
