@@ -2,7 +2,7 @@
 //! or their next attempt, and the callbacks still to run. `worker.rs` has the threads.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::callback::{Callback, DeliveryCallback};
 use crate::control::Control;
 use crate::engine::{Call, Engine};
 use crate::error::{Error, Status};
-use crate::lanes::{LaneId, Lanes, extract};
+use crate::lanes::{IdMap, LaneId, Lanes, extract};
 use crate::options::{Callbacks, ClientOptions};
 use crate::queue::Bell;
 use crate::stats::Stats;
@@ -54,9 +54,9 @@ pub(crate) struct State {
     /// It is sooner than an idle worker may know.
     pub is_sooner: bool,
     /// Asynchronous calls that a worker has.
-    pub running: HashMap<u64, Running>,
+    pub running: IdMap<Running>,
     /// Synchronous calls, waiting or under way.
-    blocking: HashMap<u64, Control>,
+    blocking: IdMap<Control>,
     /// Callbacks to be run: by a worker, or by dispatch.
     pub finished: VecDeque<Finished>,
     /// Callbacks that run now.
@@ -71,6 +71,8 @@ pub(crate) struct Threads {
     pub handles: Vec<JoinHandle<()>>,
     pub alive: usize,
     pub idle: usize,
+    /// Below the highest that was given, those that no thread has.
+    pub numbers: BTreeSet<usize>,
 }
 
 /// Who waits for a lane.
@@ -350,7 +352,7 @@ impl Engine {
         for lane in lanes {
             state.leave_lane(lane);
         }
-        self.staff(&mut state);
+        self.staff(state);
     }
 }
 
@@ -365,11 +367,11 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.engine.calls.lock();
         state.blocking.remove(&self.id);
+        self.engine.calls.tell(&state);
         if let Some(lane) = self.lane {
             state.leave_lane(lane);
-            self.engine.staff(&mut state);
+            self.engine.staff(state);
         }
-        self.engine.calls.tell(&state);
     }
 }
 

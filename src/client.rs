@@ -294,7 +294,8 @@ impl Shared {
         let transport = Transport::new(&Settings {
             proxy: options.proxy.clone(),
             ca_file: options.ca_file.clone(),
-            max_idle: options.workers + 16,
+            pools: options.workers.div_ceil(worker::SHARERS),
+            max_idle: options.workers.min(worker::SHARERS) + 16,
             user_agent: options.user_agent.clone(),
         })
         .map_err(|message| Error::invalid(format!("options_json: {message}")))?;

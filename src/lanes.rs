@@ -2,20 +2,44 @@
 //! for one user and metric. Pure data: who waits is the caller's business.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// A lane by its hash. Two lanes with the same hash only wait for each other needlessly.
 pub type LaneId = u64;
 
+/// A map by numbers that are hashes already, or counted up: nobody else chooses them.
+pub type IdMap<V> = HashMap<u64, V, BuildHasherDefault<IdHasher>>;
+
+#[derive(Debug, Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    /// Spreads counted numbers over all bits (Knuth's multiplicative hashing, by the golden ratio).
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
 /// Lanes in use, each with those that wait for it in the order they came.
 #[derive(Debug)]
 pub struct Lanes<W> {
-    used: HashMap<LaneId, VecDeque<W>>,
+    used: IdMap<VecDeque<W>>,
 }
 
 impl<W> Default for Lanes<W> {
     fn default() -> Self {
         Self {
-            used: HashMap::new(),
+            used: IdMap::default(),
         }
     }
 }

@@ -12,8 +12,8 @@ pub fn generation() -> u32 {
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Starts a thread of the library. It takes no signals, which are the host's: its handlers run on
-/// its own threads.
+/// Starts a thread of the library. It takes no signals that are sent to the process, which are the host's:
+/// its handlers run on its own threads.
 pub fn spawn(
     name: &str,
     body: impl FnOnce() + Send + 'static,
@@ -76,6 +76,33 @@ mod unix {
         }
     }
 
+    /// What a thread must hear itself: its own faults, which crash reporters handle, and what profilers
+    /// and the garbage collectors of the host's language (Go's, Mono's, Boehm's) stop threads with.
+    const OF_A_THREAD: &[libc::c_int] = &[
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGTRAP,
+        libc::SIGSYS,
+        libc::SIGABRT,
+        libc::SIGPROF,
+        libc::SIGURG,
+        libc::SIGXCPU,
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        libc::SIGPWR,
+    ];
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn real_time() -> impl Iterator<Item = libc::c_int> {
+        libc::SIGRTMIN()..=libc::SIGRTMAX()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn real_time() -> impl Iterator<Item = libc::c_int> {
+        std::iter::empty()
+    }
+
     /// A new thread inherits the mask of the one that makes it.
     pub(super) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
         // SAFETY: both sets are made by sigfillset and pthread_sigmask before they are read.
@@ -83,6 +110,9 @@ mod unix {
             let mut all = std::mem::zeroed();
             let mut before = std::mem::zeroed();
             libc::sigfillset(&mut all);
+            for signal in OF_A_THREAD.iter().copied().chain(real_time()) {
+                libc::sigdelset(&mut all, signal);
+            }
             libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
             let result = action();
             libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
@@ -123,6 +153,23 @@ mod tests {
     use super::*;
     use std::io::Write;
     use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_thread_leaves_the_signals_of_the_process_to_the_host() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = spawn("test", move || {
+            // SAFETY: the set is made before it is read.
+            let blocked = unsafe {
+                let mut now = std::mem::zeroed();
+                libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &mut now);
+                let signals = [libc::SIGTERM, libc::SIGCHLD, libc::SIGSEGV, libc::SIGXCPU];
+                signals.map(|signal| libc::sigismember(&now, signal))
+            };
+            tell.send(blocked).unwrap();
+        });
+        thread.unwrap().join().unwrap();
+        assert_eq!(told.recv(), Ok([1, 1, 0, 0]));
+    }
 
     #[test]
     fn a_child_has_a_generation_of_its_own_and_not_the_registered_descriptors() {

@@ -12,6 +12,7 @@ use crate::options::Callbacks;
 use crate::panics;
 use crate::sync::{deadline, wait_until};
 use crate::sys;
+use crate::transport;
 
 /// How long a worker without work stays.
 const IDLE: Duration = match cfg!(test) {
@@ -20,6 +21,9 @@ const IDLE: Duration = match cfg!(test) {
 };
 /// How long cancelled calls may take to notice, within the 50 ms that `close` promises.
 const GRACE: Duration = Duration::from_millis(40);
+
+/// So many workers share a pool of connections, which has a lock and is searched one by one.
+pub const SHARERS: usize = 8;
 
 /// What a worker found to do.
 enum Job {
@@ -42,12 +46,13 @@ impl Engine {
             })?;
         }
         state.accept(call, callback);
-        self.staff(&mut state);
+        self.staff(state);
         Ok(())
     }
 
-    /// Sees to it that there are threads for the work.
-    pub(crate) fn staff(self: &Arc<Self>, state: &mut State) {
+    /// Sees to it that there are threads for the work, and lets go of the lock: a thread that is woken
+    /// would only wait for it.
+    pub(crate) fn staff(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let callbacks = match self.calls.mode {
             Callbacks::Worker => state.finished.len(),
             Callbacks::Dispatch => 0,
@@ -59,11 +64,15 @@ impl Engine {
         let is_short = state.ready.len() + callbacks > state.threads.idle || is_unwatched;
         if is_short && state.threads.alive < most {
             // Fewer threads than wished are no error: those there are do the work.
-            let _ = self.start_worker(state);
+            let _ = self.start_worker(&mut state);
         }
-        let has_work = callbacks > 0 || !state.ready.is_empty() && self.has_worker_free(state);
-        if (has_work || state.is_sooner) && state.threads.idle > 0 {
+        let has_work = callbacks > 0 || !state.ready.is_empty() && self.has_worker_free(&state);
+        let wakes = (has_work || state.is_sooner) && state.threads.idle > 0;
+        if wakes {
             state.is_sooner = false;
+        }
+        drop(state);
+        if wakes {
             self.calls.work.notify_one();
         }
     }
@@ -76,13 +85,17 @@ impl Engine {
     fn start_worker(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
         state.threads.handles.retain(|handle| !handle.is_finished());
         let engine = Arc::clone(self);
-        let handle = sys::spawn("trophy-worker", move || engine.work())?;
+        // The lowest that is free, so that its connections are used again.
+        let number = state.threads.numbers.pop_first();
+        let number = number.unwrap_or(state.threads.alive);
+        let handle = sys::spawn("trophy-worker", move || engine.work(number))?;
         state.threads.handles.push(handle);
         state.threads.alive += 1;
         Ok(())
     }
 
-    fn work(self: &Arc<Self>) {
+    fn work(self: &Arc<Self>, number: usize) {
+        transport::share_connections_with(number / SHARERS);
         let mut state = self.calls.lock();
         loop {
             let Some(job) = self.next_job(&mut state) else {
@@ -114,8 +127,7 @@ impl Engine {
                 state.running.insert(task.id, running);
             }
             // There may be more than this thread can do.
-            self.staff(&mut state);
-            drop(state);
+            self.staff(state);
             match job {
                 Job::Call(task) => self.advance(task),
                 Job::Callback(finished) => self.call_back(finished),
@@ -125,8 +137,9 @@ impl Engine {
         // Nothing that came in the meantime is left without a thread, nor another asleep for too long.
         state.threads.alive -= 1;
         state.is_sooner = true;
-        self.staff(&mut state);
+        state.threads.numbers.insert(number);
         self.calls.tell(&state);
+        self.staff(state);
     }
 
     fn next_job(&self, state: &mut State) -> Option<Job> {
@@ -166,7 +179,7 @@ impl Engine {
                     state.resting.push(Resting { until, task });
                     // Somebody must wake up for it: an idle worker sleeps longer perhaps.
                     state.is_sooner = true;
-                    self.staff(&mut state);
+                    self.staff(state);
                     return;
                 }
             }
@@ -181,13 +194,13 @@ impl Engine {
         match self.calls.mode {
             Callbacks::Worker => {
                 state.calling += 1;
-                self.staff(&mut state);
-                drop(state);
+                self.staff(state);
                 self.call_back(finished);
             }
             Callbacks::Dispatch => {
                 state.finished.push_back(finished);
                 self.calls.tell(&state);
+                self.staff(state);
             }
         }
     }
@@ -235,7 +248,7 @@ impl Engine {
     pub fn cancel(self: &Arc<Self>, tag: usize) -> usize {
         let cancelled = self.calls.cancel(tag, &self.stats);
         if cancelled > 0 {
-            self.staff(&mut self.calls.lock());
+            self.staff(self.calls.lock());
         }
         cancelled
     }
@@ -254,7 +267,7 @@ impl Engine {
         self.wait_for_calls(until, || self.queue.is_drained() || self.calls.is_closed());
         let cancelled = self.calls.cancel_all(&self.stats);
         self.queue.stop();
-        self.staff(&mut self.calls.lock());
+        self.staff(self.calls.lock());
         let grace = Instant::now() + GRACE;
         self.wait_for_calls(Some(grace), || true);
         self.transport.close_idle();

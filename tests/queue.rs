@@ -441,6 +441,23 @@ fn a_folder_that_was_removed_is_made_again() {
 
     flush(&client);
     assert_eq!(service.events(), 2);
+
+    // With events that are on their way, from files that are still open.
+    service.fault(json!({"fault": "status_before", "status": 503}));
+    let ear = Ear::new();
+    client.on_delivery(Some(Arc::new(ear.mouth(0))));
+    for number in 0..500 {
+        enqueue(&client, number);
+    }
+    wait_until("one was attempted", || {
+        stats(&client)["requests"].as_u64() > Some(2)
+    });
+    std::fs::remove_dir_all(&path).unwrap();
+    wait_until("the folder is back", || path.exists());
+    service.0.clear_faults();
+    flush(&client);
+    assert_eq!(stats(&client)["queued"], 0);
+    assert_eq!(ear.take(500).len(), 500);
 }
 
 #[test]

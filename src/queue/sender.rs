@@ -82,6 +82,8 @@ struct Notices {
 
 struct State {
     drain: Option<Drain>,
+    /// Its folder was removed: what is known of it is delivered, from files that are still open.
+    is_lost: bool,
     /// The next look at the folder.
     look_at: Instant,
     /// When there last was something to send.
@@ -142,6 +144,7 @@ impl Sender {
             progress: Bell::default(),
             state: Mutex::new(State {
                 drain: None,
+                is_lost: false,
                 look_at: now,
                 idle_since: now,
                 is_read: false,
@@ -384,6 +387,13 @@ impl Sender {
             };
         }
         self.fill(state, engine);
+        if state.is_lost && state.backlog.len() == 0 && state.in_flight == 0 {
+            state.is_lost = false;
+            state.drain = None;
+            // If it cannot be counted now, the next look does.
+            let _ = self.store.recount();
+            return Action::Again;
+        }
         self.expire(state, engine);
         if self.options.overflow == Overflow::DropOldest {
             self.trim(state, engine, 0, 0);
@@ -478,8 +488,7 @@ impl Sender {
                 log::error(|| format!("queue: the folder could not be read: {error}"));
                 if error.kind() == std::io::ErrorKind::NotFound {
                     self.store.folder_was_removed();
-                    state.drain = None;
-                    state.backlog = Backlog::default();
+                    state.is_lost = true;
                 }
                 // Not before the next look.
                 state.is_read = true;

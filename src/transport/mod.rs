@@ -10,6 +10,7 @@ mod resolver;
 mod socket;
 mod tls;
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ use current::{Current, Fault, Phase};
 const MOST_HEAD_BYTES: usize = 64 * 1024;
 /// They say where a message ends; a second opinion on that is how requests are smuggled.
 const FRAMING: [HeaderName; 3] = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT];
+/// The value that nearly every request has needs no memory of its own.
+const JSON: &str = "application/json";
 const KEPT_IDLE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Default)]
@@ -46,7 +49,9 @@ pub struct Settings {
     pub proxy: Option<String>,
     /// Trusted certificates, PEM, instead of Mozilla's.
     pub ca_file: Option<PathBuf>,
-    /// How many unused connections are kept.
+    /// Pools of connections, at least one: see [`share_connections_with`].
+    pub pools: usize,
+    /// How many unused connections each keeps.
     pub max_idle: usize,
     /// Sent where a request has no `User-Agent` of its own.
     pub user_agent: String,
@@ -57,8 +62,18 @@ pub struct Transport {
     dial: Arc<Dial>,
     settings: Settings,
     user_agent: HeaderValue,
-    /// Holds the idle connections: another agent, and they are gone.
-    agent: Mutex<Agent>,
+    /// Each holds idle connections: another agent, and they are gone.
+    agents: Vec<Mutex<Agent>>,
+}
+
+thread_local! {
+    static POOL: Cell<usize> = const { Cell::new(0) };
+}
+
+/// From here on, this thread uses the connections of those that named the same number. All others use those
+/// of 0.
+pub fn share_connections_with(pool: usize) {
+    POOL.set(pool);
 }
 
 pub struct Exchange<'a> {
@@ -121,7 +136,7 @@ impl Transport {
             tls: tls::Tls::new(settings.ca_file.as_deref())?,
         });
         Ok(Self {
-            agent: Mutex::new(agent(&dial, settings.max_idle)),
+            agents: agents(&dial, settings),
             dial,
             settings: settings.clone(),
             user_agent,
@@ -142,7 +157,7 @@ impl Transport {
     pub fn for_child(&self) -> Self {
         let dial = Arc::new(self.dial.for_child());
         Self {
-            agent: Mutex::new(agent(&dial, self.settings.max_idle)),
+            agents: agents(&dial, &self.settings),
             dial,
             settings: self.settings.clone(),
             user_agent: self.user_agent.clone(),
@@ -166,7 +181,7 @@ impl Transport {
         let body = exchange.body.or(needs_body.then_some(&[][..]));
         // ureq would add these two as well, at twice the price.
         if let Some(body) = body {
-            headers.insert(CONTENT_LENGTH, header_value(&body.len().to_string())?);
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         if let Some(authority) = uri.authority()
             && !headers.contains_key(HOST)
@@ -180,7 +195,7 @@ impl Transport {
             };
             headers.insert(HOST, header_value(host)?);
         }
-        let agent = lock(&self.agent).clone();
+        let agent = lock(&self.agents[POOL.get() % self.agents.len()]).clone();
         match body {
             Some(body) => agent.run(request(exchange, uri, headers, body)),
             None => agent.run(request(exchange, uri, headers, ())),
@@ -189,9 +204,11 @@ impl Transport {
 
     /// Closes the connections that no exchange uses.
     pub fn close_idle(&self) {
-        let fresh = agent(&self.dial, self.settings.max_idle);
-        let old = std::mem::replace(&mut *lock(&self.agent), fresh);
-        drop(old);
+        for pool in &self.agents {
+            let fresh = agent(&self.dial, self.settings.max_idle);
+            let old = std::mem::replace(&mut *lock(pool), fresh);
+            drop(old);
+        }
     }
 
     /// In a forked child: forgets all, since all is the parent's. To drop an agent walks its pool,
@@ -210,6 +227,13 @@ impl fmt::Debug for Transport {
             .field("max_idle", &self.settings.max_idle)
             .finish_non_exhaustive()
     }
+}
+
+fn agents(dial: &Arc<Dial>, settings: &Settings) -> Vec<Mutex<Agent>> {
+    let pools = 0..settings.pools.max(1);
+    pools
+        .map(|_| Mutex::new(agent(dial, settings.max_idle)))
+        .collect()
 }
 
 fn agent(dial: &Arc<Dial>, max_idle: usize) -> Agent {
@@ -263,6 +287,9 @@ fn header_name(name: &str) -> Result<HeaderName, ureq::Error> {
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, ureq::Error> {
+    if value == JSON {
+        return Ok(HeaderValue::from_static(JSON));
+    }
     HeaderValue::try_from(value).map_err(|error| ureq::Error::Http(error.into()))
 }
 
@@ -290,7 +317,7 @@ fn receive(
         return Err(too_large(max_bytes));
     }
     // A server may announce what it never sends: beyond a megabyte, memory follows what came.
-    let mut bytes = Vec::with_capacity(length.min(1 << 20) as usize + 2);
+    let mut bytes = Vec::with_capacity(length.min(1 << 20) as usize + 1);
     body.into_reader()
         .take(max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)?;
