@@ -370,15 +370,16 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Writes the path parameters into the path. `label` goes before their names in messages.
 pub fn path_of(operation: &Operation, values: &[&str], label: &str) -> Result<String, Error> {
-    let mut values = operation.path_parameters().zip(values);
+    let mut values = values.iter();
     let mut path = String::with_capacity(operation.path.len() + 32);
-    for segment in operation.path.split('/').skip(1) {
-        path.push('/');
-        if !segment.starts_with('{') {
-            path.push_str(segment);
-            continue;
-        }
-        let Some((name, value)) = values.next() else {
+    let mut rest = operation.path;
+    while let Some((before, (name, after))) = rest
+        .split_once('{')
+        .and_then(|(before, parameter)| Some((before, parameter.split_once('}')?)))
+    {
+        path.push_str(before);
+        rest = after;
+        let Some(value) = values.next() else {
             return Err(Error::invalid(format!(
                 "{}: a path parameter is missing",
                 operation.name
@@ -405,6 +406,7 @@ pub fn path_of(operation: &Operation, values: &[&str], label: &str) -> Result<St
             }
         }
     }
+    path.push_str(rest);
     Ok(path)
 }
 

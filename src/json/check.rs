@@ -90,6 +90,7 @@ impl Open {
     }
 }
 
+#[inline(always)]
 fn space(bytes: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
         at += 1;
@@ -98,6 +99,7 @@ fn space(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// A member's name and its colon, up to the value.
+#[inline(always)]
 fn name(bytes: &[u8], at: usize) -> Option<usize> {
     if bytes.get(at) != Some(&b'"') {
         return None;
@@ -107,54 +109,45 @@ fn name(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The rest of a string, behind its opening quote.
+#[inline(always)]
 fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        at = plain(bytes, at);
-        match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => match bytes.get(at + 1)? {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
-                b'u' => {
-                    let digits = bytes.get(at + 2..at + 6)?;
-                    if !digits.iter().all(u8::is_ascii_hexdigit) {
-                        return None;
-                    }
-                    at += 6;
-                }
-                _ => return None,
-            },
-            // A control character.
-            _ => return None,
+        while !ENDS_PLAIN[usize::from(*bytes.get(at)?)] {
+            at += 1;
         }
+        if bytes[at] == b'"' {
+            return Some(at + 1);
+        }
+        at = escape(bytes, at)?;
     }
 }
 
-/// Where the bytes end that stand for themselves in a string: at a quote, a backslash or a control
-/// character. Eight at a time (Mycroft's test for a zero byte).
-fn plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let rest = bytes.get(at..).unwrap_or_default();
-    for eight in rest.as_chunks::<8>().0 {
-        let word = u64::from_le_bytes(*eight);
-        let quote = is_zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = quote | backslash | control;
-        if found != 0 {
-            // A borrow may mark bytes behind the first one, never before it.
-            return at + found.trailing_zeros() as usize / 8;
+/// A quote, a backslash or a control character: all others stand for themselves in a string.
+const ENDS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        table[control] = true;
+        control += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table
+};
+
+#[cold]
+fn escape(bytes: &[u8], at: usize) -> Option<usize> {
+    if bytes.get(at) != Some(&b'\\') {
+        return None;
+    }
+    match bytes.get(at + 1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 2),
+        b'u' => {
+            let digits = bytes.get(at + 2..at + 6)?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(at + 6)
         }
-        at += 8;
+        _ => None,
     }
-    while bytes
-        .get(at)
-        .is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-    {
-        at += 1;
-    }
-    at
 }
 
 fn number(bytes: &[u8], mut at: usize) -> Option<usize> {

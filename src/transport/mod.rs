@@ -14,13 +14,15 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ureq::http::header::{
-    CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
     TRANSFER_ENCODING, USER_AGENT,
 };
+use ureq::http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use ureq::http::{Request, Response, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
 use ureq::unversioned::transport::NextTimeout;
@@ -29,7 +31,6 @@ use ureq::{Agent, Body};
 pub use ureq::http::Method;
 
 use crate::control::Control;
-use crate::sync::lock;
 use crate::sys;
 pub use connection::port;
 use connection::{Dial, Dialer, server};
@@ -63,7 +64,17 @@ pub struct Transport {
     settings: Settings,
     user_agent: HeaderValue,
     /// Each holds idle connections: another agent, and they are gone.
-    agents: Vec<Mutex<Agent>>,
+    agents: Vec<ArcSwap<Agent>>,
+    origin: ArcSwapOption<Origin>,
+}
+
+/// Where the last request went: nearly always where the next one goes.
+struct Origin {
+    /// `https://api.trophy.so`
+    text: String,
+    scheme: Scheme,
+    authority: Authority,
+    host: HeaderValue,
 }
 
 thread_local! {
@@ -137,6 +148,7 @@ impl Transport {
         });
         Ok(Self {
             agents: agents(&dial, settings),
+            origin: ArcSwapOption::empty(),
             dial,
             settings: settings.clone(),
             user_agent,
@@ -146,11 +158,9 @@ impl Transport {
     /// Sends the request and reads the reply, whatever its status; redirects are replies too.
     pub fn exchange(&self, exchange: &Exchange<'_>, control: &Control) -> Result<Reply, Failure> {
         let current = Current::begin(exchange, control);
-        let uri = Uri::try_from(exchange.url)
-            .map_err(|error| failure(ureq::Error::Http(error.into()), "the URL", &current))?;
-        self.send(exchange, uri.clone())
+        self.send(exchange)
             .and_then(|response| receive(response, exchange.max_response_bytes, &current))
-            .map_err(|error| failure(error, &server(&uri), &current))
+            .map_err(|error| failure(error, exchange.url, &current))
     }
 
     /// The same for a forked child, of which only what never changes is read.
@@ -158,56 +168,88 @@ impl Transport {
         let dial = Arc::new(self.dial.for_child());
         Self {
             agents: agents(&dial, &self.settings),
+            origin: ArcSwapOption::empty(),
             dial,
             settings: self.settings.clone(),
             user_agent: self.user_agent.clone(),
         }
     }
 
-    fn send(&self, exchange: &Exchange<'_>, uri: Uri) -> Result<Response<Body>, ureq::Error> {
-        let mut headers = HeaderMap::with_capacity(exchange.headers.len() + 4);
+    fn send(&self, exchange: &Exchange<'_>) -> Result<Response<Body>, ureq::Error> {
+        let (uri, host) = self.target(exchange.url)?;
+        let mut headers = HeaderMap::with_capacity(exchange.headers.len() + 3);
+        let (mut has_host, mut has_user_agent) = (false, self.user_agent.is_empty());
         for (name, value) in exchange.headers {
-            headers.append(header_name(name)?, header_value(value)?);
+            let name = header_name(name)?;
+            if FRAMING.contains(&name) {
+                let reason = format!("the header `{name}` is the library's own");
+                return Err(Fault::new(Kind::InvalidRequest, reason).into());
+            }
+            has_host |= name == HOST;
+            has_user_agent |= name == USER_AGENT;
+            headers.append(name, header_value(value)?);
         }
-        if let Some(name) = FRAMING.iter().find(|name| headers.contains_key(*name)) {
-            let reason = format!("the header `{name}` is the library's own");
-            return Err(Fault::new(Kind::InvalidRequest, reason).into());
-        }
-        if !self.user_agent.is_empty() && !headers.contains_key(USER_AGENT) {
-            headers.insert(USER_AGENT, self.user_agent.clone());
+        if !has_user_agent {
+            headers.append(USER_AGENT, self.user_agent.clone());
         }
         // Without a body, ureq would send these chunked.
         let needs_body = [Method::POST, Method::PUT, Method::PATCH].contains(&exchange.method);
         let body = exchange.body.or(needs_body.then_some(&[][..]));
         // ureq would add these two as well, at twice the price.
         if let Some(body) = body {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            headers.append(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        if let Some(authority) = uri.authority()
-            && !headers.contains_key(HOST)
-        {
-            let default_port = uri.port_u16() == Some(connection::default_port(&uri));
-            let host = if default_port {
-                authority.host()
-            } else {
-                let at = authority.as_str().rfind('@').map_or(0, |at| at + 1);
-                &authority.as_str()[at..]
-            };
-            headers.insert(HOST, header_value(host)?);
+        if !has_host {
+            headers.append(HOST, host);
         }
-        let agent = lock(&self.agents[POOL.get() % self.agents.len()]).clone();
+        let agent = self.agents[POOL.get() % self.agents.len()].load();
         match body {
             Some(body) => agent.run(request(exchange, uri, headers, body)),
             None => agent.run(request(exchange, uri, headers, ())),
         }
     }
 
+    /// The URL, and what `Host` says of it.
+    fn target(&self, url: &str) -> Result<(Uri, HeaderValue), ureq::Error> {
+        let known = self.origin.load();
+        if let Some(origin) = &*known
+            && let Some(path) = url.strip_prefix(&*origin.text)
+            && path.starts_with('/')
+        {
+            let mut parts = Parts::default();
+            parts.scheme = Some(origin.scheme.clone());
+            parts.authority = Some(origin.authority.clone());
+            parts.path_and_query = Some(PathAndQuery::try_from(path).map_err(invalid)?);
+            return Ok((
+                Uri::from_parts(parts).map_err(invalid)?,
+                origin.host.clone(),
+            ));
+        }
+        let uri = Uri::try_from(url).map_err(invalid)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(Fault::new(Kind::InvalidRequest, "the URL is not absolute").into());
+        };
+        let default_port = uri.port_u16() == Some(connection::default_port(&uri));
+        let host = if default_port {
+            authority.host()
+        } else {
+            let at = authority.as_str().rfind('@').map_or(0, |at| at + 1);
+            &authority.as_str()[at..]
+        };
+        let host = header_value(host)?;
+        self.origin.store(Some(Arc::new(Origin {
+            text: format!("{scheme}://{authority}"),
+            scheme: scheme.clone(),
+            authority: authority.clone(),
+            host: host.clone(),
+        })));
+        Ok((uri, host))
+    }
+
     /// Closes the connections that no exchange uses.
     pub fn close_idle(&self) {
         for pool in &self.agents {
-            let fresh = agent(&self.dial, self.settings.max_idle);
-            let old = std::mem::replace(&mut *lock(pool), fresh);
-            drop(old);
+            pool.store(agent(&self.dial, self.settings.max_idle));
         }
     }
 
@@ -229,14 +271,14 @@ impl fmt::Debug for Transport {
     }
 }
 
-fn agents(dial: &Arc<Dial>, settings: &Settings) -> Vec<Mutex<Agent>> {
+fn agents(dial: &Arc<Dial>, settings: &Settings) -> Vec<ArcSwap<Agent>> {
     let pools = 0..settings.pools.max(1);
     pools
-        .map(|_| Mutex::new(agent(dial, settings.max_idle)))
+        .map(|_| ArcSwap::new(agent(dial, settings.max_idle)))
         .collect()
 }
 
-fn agent(dial: &Arc<Dial>, max_idle: usize) -> Agent {
+fn agent(dial: &Arc<Dial>, max_idle: usize) -> Arc<Agent> {
     let config = Agent::config_builder()
         // Proxies are the dialer's business, and none of the headers that ureq would add are ours.
         .proxy(None)
@@ -251,7 +293,7 @@ fn agent(dial: &Arc<Dial>, max_idle: usize) -> Agent {
         .max_idle_connections_per_host(max_idle)
         .max_idle_age(KEPT_IDLE)
         .build();
-    Agent::with_parts(config, Dialer(Arc::clone(dial)), Later)
+    Arc::new(Agent::with_parts(config, Dialer(Arc::clone(dial)), Later))
 }
 
 /// ureq resolves before it looks into its pool. The dialer does it when there is need.
@@ -279,18 +321,27 @@ fn request<B>(exchange: &Exchange<'_>, uri: Uri, headers: HeaderMap, body: B) ->
 
 /// The names that nearly every request has need no memory of their own.
 fn header_name(name: &str) -> Result<HeaderName, ureq::Error> {
-    const OFTEN: [&str; 3] = ["x-api-key", "idempotency-key", "tenant-id"];
-    match OFTEN.iter().find(|often| often.eq_ignore_ascii_case(name)) {
-        Some(often) => Ok(HeaderName::from_static(often)),
-        None => HeaderName::try_from(name).map_err(|error| ureq::Error::Http(error.into())),
-    }
+    static OFTEN: [HeaderName; 4] = [
+        HeaderName::from_static("x-api-key"),
+        HeaderName::from_static("idempotency-key"),
+        CONTENT_TYPE,
+        HeaderName::from_static("tenant-id"),
+    ];
+    let often = OFTEN
+        .iter()
+        .find(|it| name.eq_ignore_ascii_case(it.as_str()));
+    often.map_or_else(|| name.parse().map_err(invalid), |name| Ok(name.clone()))
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, ureq::Error> {
-    if value == JSON {
-        return Ok(HeaderValue::from_static(JSON));
+    match value {
+        JSON => Ok(HeaderValue::from_static(JSON)),
+        value => HeaderValue::from_str(value).map_err(invalid),
     }
-    HeaderValue::try_from(value).map_err(|error| ureq::Error::Http(error.into()))
+}
+
+fn invalid(error: impl Into<ureq::http::Error>) -> ureq::Error {
+    ureq::Error::Http(error.into())
 }
 
 fn receive(
@@ -308,8 +359,11 @@ fn receive(
         let value = response.headers().get(name)?;
         value.to_str().ok().map(str::to_owned)
     };
-    let retry_after = text(&RETRY_AFTER);
-    let rate_limit_reset = text(&HeaderName::from_static("x-ratelimit-reset"));
+    const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+    let (retry_after, rate_limit_reset) = match status {
+        200..300 => (None, None),
+        _ => (text(&RETRY_AFTER), text(&RATE_LIMIT_RESET)),
+    };
 
     let body = response.into_body();
     let length = body.content_length().unwrap_or(0).min(max_bytes);
@@ -341,7 +395,8 @@ fn too_large(max_bytes: u64) -> ureq::Error {
     .into()
 }
 
-fn failure(error: ureq::Error, server: &str, current: &Current) -> Failure {
+fn failure(error: ureq::Error, url: &str, current: &Current) -> Failure {
+    let server = Uri::try_from(url).map_or_else(|_| "the URL".to_owned(), |uri| server(&uri));
     let answered = current.status.get();
     let Fault { mut kind, reason } = fault(error, current);
     if matches!(kind, Kind::Network | Kind::Tls) && answered.is_some() {
