@@ -110,6 +110,22 @@ pub enum Step {
     Again(Instant),
 }
 
+/// What came of a request.
+pub struct Sent {
+    pub result: Result<String, Refusal>,
+    /// When its first byte went out, if one did.
+    pub at: Option<Instant>,
+}
+
+impl Sent {
+    pub fn nothing(why: Error) -> Self {
+        Self {
+            result: Err(Refusal::last(why)),
+            at: None,
+        }
+    }
+}
+
 /// An attempt that did not succeed.
 pub struct Refusal {
     pub error: Error,
@@ -119,7 +135,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub fn last(error: Error) -> Self {
+    fn last(error: Error) -> Self {
         Self {
             error,
             failure: Failure::Final,
@@ -208,13 +224,14 @@ impl Engine {
             self.stats.retries.add(1);
         }
         call.attempts += 1;
-        let refusal = match self.send(
+        let sent = self.send(
             &call.request,
             call.tenant.as_deref(),
             call.deadline,
             &call.control,
             call.replaced_connection,
-        ) {
+        );
+        let refusal = match sent.result {
             Ok(reply) => return Step::Done(Ok(reply)),
             Err(refusal) => refusal,
         };
@@ -263,7 +280,7 @@ impl Engine {
         deadline: Instant,
         control: &Control,
         probe: bool,
-    ) -> Result<String, Refusal> {
+    ) -> Sent {
         let operation = request.operation;
         let options = &request.options;
         let base_url = match &options.base_url {
@@ -320,12 +337,17 @@ impl Engine {
             },
             control,
         );
+        let at = match &result {
+            Ok(reply) => reply.sent_at,
+            Err(failure) => failure.sent_at,
+        };
         let result = match result {
             Ok(reply) => self.answered(request, reply, api_key),
             Err(failure) => Err(unanswered(request, failure, deadline)),
         };
+        let sent = Sent { result, at };
         log::debug(|| {
-            let outcome = match &result {
+            let outcome = match &sent.result {
                 Ok(_) => "ok".to_owned(),
                 Err(refusal) => refusal.error.to_string(),
             };
@@ -336,7 +358,7 @@ impl Engine {
                 now.elapsed().as_millis()
             )
         });
-        result
+        sent
     }
 
     fn answered(

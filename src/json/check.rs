@@ -112,9 +112,10 @@ fn name(bytes: &[u8], at: usize) -> Option<usize> {
 #[inline(always)]
 fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        while !ENDS_PLAIN[usize::from(*bytes.get(at)?)] {
-            at += 1;
-        }
+        let rest = bytes.get(at..)?.iter();
+        at += rest
+            .copied()
+            .position(|byte| ENDS_PLAIN[usize::from(byte)])?;
         if bytes[at] == b'"' {
             return Some(at + 1);
         }

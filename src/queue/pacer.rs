@@ -134,6 +134,13 @@ impl Pacer {
         self.in_flight = self.in_flight.saturating_add(1);
     }
 
+    /// A request that had started went out only then: it had to be made, or its connection. The service
+    /// counts from there.
+    pub fn went_out(&mut self, at: Duration) {
+        self.last_start = self.last_start.max(Some(at));
+        self.slot = self.slot.max(at.saturating_add(self.period()));
+    }
+
     /// A request was answered: done, or refused for what is in it.
     pub fn succeeded(&mut self, _now: Duration) {
         self.failures = 0;
@@ -314,6 +321,19 @@ mod tests {
         }
         // then no six are within a second.
         assert!(starts.windows(6).all(|six| six[5] - six[0] > SECOND));
+    }
+
+    #[test]
+    fn a_request_that_went_out_late_moves_the_next() {
+        let mut pacer = Pacer::new(5.0);
+        pacer.started(SECOND);
+        pacer.went_out(SECOND + SECOND / 20);
+        pacer.succeeded(SECOND + SECOND / 10);
+        assert_eq!(pacer.next_at(), SECOND + SECOND / 20 + PERIOD);
+        // Not one that another has overtaken.
+        pacer.started(2 * SECOND);
+        pacer.went_out(SECOND);
+        assert_eq!(pacer.next_at(), 2 * SECOND + PERIOD);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::callback::{self, DeliveryCallback};
 use crate::calls::{AnyCallback, Finished};
 use crate::control::Control;
-use crate::engine::{Engine, Refusal};
+use crate::engine::{Engine, Refusal, Sent};
 use crate::error::{Error, Status};
 use crate::json;
 use crate::lanes::LaneId;
@@ -679,16 +679,16 @@ impl Sender {
     fn ship(&self, engine: &Arc<Engine>, shipment: Shipment, control: &Control) {
         let tenant = shipment.items.first().and_then(|item| item.tenant.clone());
         let deadline = Instant::now() + engine.options.attempt_timeout;
-        let result = match request_of(&shipment) {
+        let sent = match request_of(&shipment) {
             // A panic over one event must not stop those behind it.
             Some(request) => {
                 panics::catch(|| engine.send(&request, tenant.as_deref(), deadline, control, true))
-                    .unwrap_or_else(|error| Err(Refusal::last(error)))
+                    .unwrap_or_else(Sent::nothing)
             }
-            None => Err(Refusal::last(Error::new(
+            None => Sent::nothing(Error::new(
                 Status::Storage,
                 "queue: the record holds no event",
-            ))),
+            )),
         };
 
         let lanes = shipment.lanes();
@@ -696,7 +696,10 @@ impl Sender {
         state.controls.retain(|other| !other.is(control));
         state.in_flight -= shipment.items.iter().map(Item::events).sum::<u64>();
         state.backlog.landed(&lanes);
-        self.settle(&mut state, engine, shipment, result);
+        if let Some(at) = sent.at {
+            state.pacer.went_out(at.duration_since(self.start));
+        }
+        self.settle(&mut state, engine, shipment, sent.result);
         drop(state);
 
         engine.leave_lanes(lanes);

@@ -155,6 +155,9 @@ impl Connection {
         let written = if gathered.is_empty() || self.refused.is_some() {
             Ok(())
         } else {
+            if current.sent_at.get().is_none() {
+                current.sent_at.set(Some(Instant::now()));
+            }
             self.wire.write_all(gathered, current)
         };
         self.buffers.clear_gathered();

@@ -27,6 +27,8 @@ pub struct Current {
     pub reused: Cell<bool>,
     /// A byte of the request may have gone out.
     pub sent: Cell<bool>,
+    /// When the first did, or was about to.
+    pub sent_at: Cell<Option<Instant>>,
     /// A byte of the answer has come.
     pub answering: Cell<bool>,
     /// The status line has come.
@@ -70,6 +72,7 @@ impl Current {
             phase: Cell::new(Phase::Start),
             reused: Cell::new(false),
             sent: Cell::new(false),
+            sent_at: Cell::new(None),
             answering: Cell::new(false),
             status: Cell::new(None),
         });

@@ -106,6 +106,8 @@ pub struct Reply {
     pub status: u16,
     pub retry_after: Option<String>,
     pub rate_limit_reset: Option<String>,
+    /// When the request went out.
+    pub sent_at: Option<Instant>,
     /// Has a spare byte of capacity, so that a NUL can follow without a copy.
     pub body: Vec<u8>,
 }
@@ -115,6 +117,8 @@ pub struct Failure {
     pub kind: Kind,
     /// False: provably, no byte of the request was written to the wire.
     pub sent: bool,
+    /// When the request went out, as far as it did.
+    pub sent_at: Option<Instant>,
     /// The status, if its line had arrived before the reply failed.
     pub answered: Option<u16>,
     /// The connection was a kept one, and failed before the first byte of an answer.
@@ -383,6 +387,7 @@ fn receive(
         status,
         retry_after,
         rate_limit_reset,
+        sent_at: current.sent_at.get(),
         body: bytes,
     })
 }
@@ -405,6 +410,7 @@ fn failure(error: ureq::Error, url: &str, current: &Current) -> Failure {
     Failure {
         kind,
         sent: current.sent.get(),
+        sent_at: current.sent_at.get(),
         answered,
         stale: kind == Kind::Network && current.reused.get() && !current.answering.get(),
         message: format!("{server}: {reason}"),
