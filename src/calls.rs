@@ -427,11 +427,11 @@ impl State {
         ended
     }
 
-    /// Whether a waiting call's time could be over before any thread notices.
+    /// Whether a waiting call's time could be over before any thread notices. One that runs a callback is
+    /// soon back.
     pub fn is_unwatched(&self) -> bool {
-        let busy = self.running.len() + self.calling;
         self.pending > 0
-            && self.threads.alive <= busy
+            && self.threads.alive <= self.running.len()
             && self
                 .next_overdue
                 .is_some_and(|first| self.running.values().all(|running| running.until > first))

@@ -97,7 +97,8 @@ impl<'a> Event<'a> {
 
     /// The same as an item of a batch: with its metric and its idempotency key.
     pub fn batch_item(&self, idempotency_key: &str, additional: &[(String, String)]) -> String {
-        let mut item = String::with_capacity(160 + self.user.len());
+        let attributes = self.attributes.as_ref().map_or(0, |text| text.len());
+        let mut item = String::with_capacity(160 + self.key.len() + self.user.len() + attributes);
         item.push_str("{\"key\":");
         json::write_string(&mut item, self.key);
         item.push_str(",\"idempotencyKey\":");

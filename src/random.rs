@@ -55,7 +55,8 @@ impl Random {
 impl MakeKey for Random {
     fn idempotency_key(&self) -> Result<String, Error> {
         let uuid = uuid::Builder::from_random_bytes(self.take()?).into_uuid();
-        Ok(uuid.hyphenated().to_string())
+        let mut text = uuid::Uuid::encode_buffer();
+        Ok(uuid.hyphenated().encode_lower(&mut text).to_owned())
     }
 }
 

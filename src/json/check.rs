@@ -123,6 +123,11 @@ fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// Whether a text is a JSON string as it is, but for the quotes.
+pub fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| ENDS_PLAIN[usize::from(byte)])
+}
+
 /// A quote, a backslash or a control character: all others stand for themselves in a string.
 const ENDS_PLAIN: [bool; 256] = {
     let mut table = [false; 256];
@@ -282,6 +287,12 @@ mod tests {
                     prop_assert_eq!(depth(&text).is_some(), says_serde(&text), "{}", text);
                 }
             }
+        }
+
+        #[test]
+        fn a_plain_text_is_what_serde_would_not_escape(text in any::<String>()) {
+            let escaped = serde_json::to_string(&text).unwrap() != format!("\"{text}\"");
+            prop_assert_eq!(is_plain(&text), !escaped);
         }
 
         #[test]

@@ -24,6 +24,9 @@ pub fn parse<'a>(name: &str, text: &'a str) -> Result<&'a RawValue, Error> {
 }
 
 fn check_depth(name: &str, text: &str) -> Result<(), Error> {
+    if text.len() <= 2 * MAX_DEPTH {
+        return Ok(());
+    }
     let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'['));
     // Nearly always, there are not even so many.
     if opening.count() > MAX_DEPTH && depth(text) > MAX_DEPTH {
@@ -205,7 +208,13 @@ pub fn kind(value: &RawValue) -> &'static str {
 
 /// Appends `text` as a JSON string.
 pub fn write_string(out: &mut String, text: &str) {
-    out.push_str(&quote(text));
+    if check::is_plain(text) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&quote(text));
+    }
 }
 
 /// `text` as a JSON string, with its quotes.

@@ -76,7 +76,12 @@ impl Queue {
             make_key.idempotency_key()
         })?;
         self.sender(options)?.keep(engine, &record)?;
-        Ok(format!("{{\"idempotencyKey\":{}}}", json::quote(&key)))
+        // Room for what C wants behind it.
+        let mut answer = String::with_capacity(key.len() + 24);
+        answer.push_str("{\"idempotencyKey\":");
+        json::write_string(&mut answer, &key);
+        answer.push('}');
+        Ok(answer)
     }
 
     pub fn on_delivery(&self, engine: &Engine, callback: Option<Arc<dyn DeliveryCallback>>) {

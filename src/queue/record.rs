@@ -110,8 +110,10 @@ pub fn write(
             )));
         }
     }
-    // What can never be sent is not kept.
-    request::event_path(event.key, &additional_query_parameters)?;
+    // What can never be sent is not kept. A short path fits.
+    if event.key.len() > 1_000 || !additional_query_parameters.is_empty() {
+        request::event_path(event.key, &additional_query_parameters)?;
+    }
     let idempotency_key = match event.idempotency_key {
         Some(key) => key.to_owned(),
         None => make_key()?,
@@ -128,7 +130,7 @@ pub fn write(
         } else {
             ""
         };
-        format!("{{{own}\"event\":{item}}}")
+        ["{", own, "\"event\":", &item, "}"].concat()
     } else {
         let record = Record {
             tenant: tenant_id.map(Cow::Owned).or(tenant.map(Cow::Borrowed)),
