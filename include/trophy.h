@@ -78,7 +78,8 @@
  * connect_timeout_in_seconds  10          look-up, connect and TLS of an attempt
  * max_retries                 2           attempts after the first, at most 100
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
- * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+ * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY,
+ *                                         which do not count for a base_url on this machine
  * ca_file                     none        a PEM file of the certificates to trust in place of Mozilla's
  * allow_insecure_http         false       plain http to other hosts than this one
  * max_response_bytes          16777216    a longer reply is TROPHY_STATUS_INVALID_RESPONSE
@@ -581,8 +582,8 @@ trophy_status trophy_client_stats(const trophy_client *client,
  * Ends the client in an orderly way: takes no more work, delivers what is queued, waits for the calls under
  * way, then cancels those that are left.
  *
- * Blocks at most `timeout_ms`, and 50 ms. Calls in other threads return TROPHY_STATUS_CANCELLED, later calls
- * TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next client on that path. Callbacks not
+ * Blocks at most `timeout_ms`, and 50 ms. Calls in other threads return TROPHY_STATUS_CANCELLED (a flush,
+ * TROPHY_STATUS_TIMEOUT), later calls TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next client on that path. Callbacks not
  * yet dispatched run here. The handles have still to be freed.
  *
  * @param client     Borrowed; safe from any thread, but not inside a callback.
@@ -592,7 +593,10 @@ trophy_status trophy_client_stats(const trophy_client *client,
  * @return TROPHY_STATUS_OK if nothing is left to deliver; TROPHY_STATUS_TIMEOUT if something is;
  *         TROPHY_STATUS_INVALID_ARGUMENT inside a callback.
  */
-TROPHY_API trophy_status trophy_client_close(const trophy_client *client, int64_t timeout_ms, char **out_json);
+TROPHY_API
+trophy_status trophy_client_close(const trophy_client *client,
+                                  int64_t timeout_ms,
+                                  char **out_json);
 
 /**
  * Frees a handle. With its last handle the client ends, as by trophy_client_close() with no wait.
@@ -608,7 +612,7 @@ TROPHY_API void trophy_client_free(trophy_client *client);
 /**
  * Changes the API key, after it was rotated. A queue that was paused by the old one goes on.
  *
- * For all handles of the client. Calls under way keep the key they began with.
+ * For all handles of the client. A call under way takes it with its next attempt.
  *
  * @param client   Borrowed; safe from any thread.
  * @param api_key  The new key. Borrowed, UTF-8.
@@ -722,7 +726,8 @@ trophy_status trophy_metrics_event_enqueue(const trophy_client *client,
 /* ---- The queue ------------------------------------------------------------------------------------------- */
 
 /**
- * Waits until the queue has delivered all it holds.
+ * Waits until the queue has delivered all it holds, and the callback of trophy_client_on_delivery() has been
+ * told (or has it to be dispatched).
  *
  * Blocks at most `timeout_ms`. The client goes on as before.
  *

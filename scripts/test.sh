@@ -122,13 +122,19 @@ group_demo() {
     step "demo" make --no-print-directory demo
 }
 
+group_docs() {
+    step "docs" bash tests/docs.sh
+}
+
 group_artifact() {
     step "size and symbols" bash tests/artifact.sh
     step "install" bash tests/install.sh
+    # Each runs once; nothing is judged.
+    step "benches" bash tests/bench.sh
 }
 
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c languages demo artifact)
+[ $# -gt 0 ] || groups=(lint rust c languages demo docs artifact)
 for group in "${groups[@]}"; do
     "group_$group"
 done

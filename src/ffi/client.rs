@@ -126,8 +126,8 @@ pub unsafe extern "C" fn trophy_client_stats(
 /// Ends the client in an orderly way: takes no more work, delivers what is queued, waits for the calls under
 /// way, then cancels those that are left.
 ///
-/// Blocks at most `timeout_ms`, and 50 ms. Calls in other threads return TROPHY_STATUS_CANCELLED, later calls
-/// TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next client on that path. Callbacks not
+/// Blocks at most `timeout_ms`, and 50 ms. Calls in other threads return TROPHY_STATUS_CANCELLED (a flush,
+/// TROPHY_STATUS_TIMEOUT), later calls TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next client on that path. Callbacks not
 /// yet dispatched run here. The handles have still to be freed.
 ///
 /// @param client     Borrowed; safe from any thread, but not inside a callback.
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn trophy_client_free(client: *mut ClientHandle) {
 
 /// Changes the API key, after it was rotated. A queue that was paused by the old one goes on.
 ///
-/// For all handles of the client. Calls under way keep the key they began with.
+/// For all handles of the client. A call under way takes it with its next attempt.
 ///
 /// @param client   Borrowed; safe from any thread.
 /// @param api_key  The new key. Borrowed, UTF-8.

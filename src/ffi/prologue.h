@@ -78,7 +78,8 @@
  * connect_timeout_in_seconds  10          look-up, connect and TLS of an attempt
  * max_retries                 2           attempts after the first, at most 100
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
- * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+ * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY,
+ *                                         which do not count for a base_url on this machine
  * ca_file                     none        a PEM file of the certificates to trust in place of Mozilla's
  * allow_insecure_http         false       plain http to other hosts than this one
  * max_response_bytes          16777216    a longer reply is TROPHY_STATUS_INVALID_RESPONSE

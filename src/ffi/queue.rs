@@ -9,7 +9,8 @@ use super::pointers::{ClientHandle, client};
 use crate::client::DeliveryCallback;
 use crate::error::Status;
 
-/// Waits until the queue has delivered all it holds.
+/// Waits until the queue has delivered all it holds, and the callback of trophy_client_on_delivery() has been
+/// told (or has it to be dispatched).
 ///
 /// Blocks at most `timeout_ms`. The client goes on as before.
 ///
