@@ -342,7 +342,7 @@ public static class Test
 
     private static void Collecting(TrophyClient client)
     {
-        // Mono stops the threads by signals, which the library's own threads block.
+        // Mono stops the threads by signals, also those of the library that have called back.
         Ask("/faults", "{\"fault\":\"delay\",\"ms\":20,\"count\":50}");
         for (int round = 0; round < 10; round++)
         {
@@ -553,16 +553,13 @@ public static class Test
 
     private static void Logged()
     {
-        if (Type.GetType("Mono.Runtime") != null)
-        {
-            Throws<PlatformNotSupportedException>(() => TrophyClient.OnLog(TrophyLogLevel.Debug, (level, message) => { }));
-            return;
-        }
         var lines = new ConcurrentQueue<string>();
         TrophyClient.OnLog(TrophyLogLevel.Debug, (level, message) => lines.Enqueue(level + " " + message));
-        using (TrophyClient client = Open())
+        using (TrophyClient client = Open(callbacks: "worker"))
         {
             Result(client.EventAsync("words-written", "18"));
+            // With threads of the library in it.
+            Collecting(client);
         }
         TrophyClient.OnLog(TrophyLogLevel.Off, null);
         int count = lines.Count;
@@ -571,7 +568,7 @@ public static class Test
             client.Event("words-written", "18");
         }
         Equal(lines.Count, count);
-        Equal(lines.Count(line => line.StartsWith("Debug") && line.Contains("POST")), 1);
+        Equal(lines.Count(line => line.StartsWith("Debug") && line.Contains("POST")) > 200, true);
         Equal(lines.Any(line => line.Contains("open-sesame")), false);
     }
 

@@ -204,11 +204,6 @@ namespace Trophy
 
         public static void SetLog(TrophyLogLevel level, Action<TrophyLogLevel, string> listener)
         {
-            if (Type.GetType("Mono.Runtime") != null)
-            {
-                throw new PlatformNotSupportedException("log lines come on the library's own threads, which Mono cannot"
-                    + " stop for a garbage collection: they block its signals");
-            }
             lock (LogLock)
             {
                 if (listener != null)
