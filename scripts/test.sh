@@ -94,6 +94,8 @@ group_rust() {
 group_c() {
     step "C" cargo test -p trophy --test c_api -- --show-output
     step "C, ASan and UBSan" env TROPHY_C_MODE=asan cargo test -p trophy --test c_api -- --show-output
+    step "forks, ASan and UBSan" env TROPHY_C_MODE=asan \
+        cargo test -p trophy --test processes -- --show-output forked
     step "C++" cargo test -p trophy --test cpp_api -- --show-output
     step "C++, ASan and UBSan" env TROPHY_C_MODE=asan \
         cargo test -p trophy --test cpp_api -- --show-output --skip the_header::
