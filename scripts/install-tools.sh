@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.."
 
-packages=(g++ make pkg-config cmake valgrind strace binutils curl debootstrap
+packages=(g++ clang make pkg-config cmake valgrind strace binutils curl debootstrap
     libcurl4-openssl-dev libsqlite3-dev doxygen graphviz)
 missing=()
 for package in "${packages[@]}"; do
