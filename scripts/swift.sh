@@ -54,7 +54,7 @@ make_root() {
     free_kb=$(df -Pk "$(dirname "$root")" | awk 'NR == 2 { print $4 }')
     [ "$free_kb" -ge "$needed_kb" ] || skip "$((needed_kb / 1000)) MB of disk are needed, $((free_kb / 1000)) are free"
     use_proxy_of_apt "$from"
-    echo "making a Debian 13 with Swift in $root: 530 MB to fetch, some minutes" >&2
+    echo "making a Debian chroot with Swift in it: a large download, some minutes" >&2
     # It gets its name when it is whole: one that was interrupted is a .part, which is made anew.
     if ! debootstrap --variant=minbase --include=swiftlang,libc6-dev trixie "$root.part" "$from" >"$root.log" 2>&1; then
         rm -rf --one-file-system "$root.part"
