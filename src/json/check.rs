@@ -112,15 +112,39 @@ fn name(bytes: &[u8], at: usize) -> Option<usize> {
 #[inline(always)]
 fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        let rest = bytes.get(at..)?.iter();
-        at += rest
-            .copied()
-            .position(|byte| ENDS_PLAIN[usize::from(byte)])?;
-        if bytes[at] == b'"' {
+        at = plain(bytes, at);
+        if *bytes.get(at)? == b'"' {
             return Some(at + 1);
         }
         at = escape(bytes, at)?;
     }
+}
+
+/// Where the bytes end that stand for themselves in a string. Eight at a time (Mycroft's test for a zero
+/// byte): a borrow may mark bytes behind the first one, never before it.
+#[inline(always)]
+fn plain(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    while let Some(eight) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(eight.try_into().unwrap_or_default());
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        let found = (quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        if found & HIGH != 0 {
+            return at + (found & HIGH).trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes
+        .get(at)
+        .is_some_and(|byte| !ENDS_PLAIN[usize::from(*byte)])
+    {
+        at += 1;
+    }
+    at
 }
 
 /// Whether a text is a JSON string as it is, but for the quotes.
