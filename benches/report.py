@@ -152,7 +152,7 @@ class Report:
             ("libcurl", define("curl/curl.h", "LIBCURL_VERSION") + (f", with {tls[0]}" if tls else "")),
             ("SQLite", define("sqlite3.h", "SQLITE_VERSION")),
             ("OpenSSL, of the server and the raw peer", define("openssl/opensslv.h", "OPENSSL_VERSION_TEXT")),
-            ("Node SDK", "@trophyso/node " + sdk(sdks / "node/node_modules/@trophyso/node/package.json", r'"version": "(.*?)"')
+            ("Node SDK", "`@trophyso/node` " + sdk(sdks / "node/node_modules/@trophyso/node/package.json", r'"version": "(.*?)"')
              + ", Node " + said("node", "--version").lstrip("v")),
             ("Python SDK", "trophy " + sdk(metadata, r"(?m)^Version: (.*)$") + ", " + said(str(sdks / "python/bin/python"), "--version")),
         ]
