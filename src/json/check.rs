@@ -1,5 +1,5 @@
 //! Whether a text is JSON (RFC 8259): one pass that builds nothing. Every reply goes through it, and serde
-//! takes four times as long to ignore one.
+//! takes 1.6 times the instructions to ignore one.
 
 /// How deep the JSON in `text` is nested; `None` if it is not JSON.
 pub fn depth(text: &str) -> Option<usize> {

@@ -23,40 +23,16 @@ pub fn parse<'a>(name: &str, text: &'a str) -> Result<&'a RawValue, Error> {
     Ok(value)
 }
 
+/// For text that is known to be JSON.
 fn check_depth(name: &str, text: &str) -> Result<(), Error> {
-    if text.len() <= 2 * MAX_DEPTH {
-        return Ok(());
-    }
-    let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'['));
-    // Nearly always, there are not even so many.
-    if opening.count() > MAX_DEPTH && depth(text) > MAX_DEPTH {
+    // A level takes two bytes at least.
+    let may_be_deep = text.len() > 2 * MAX_DEPTH;
+    if may_be_deep && check::depth(text).is_some_and(|depth| depth > MAX_DEPTH) {
         return Err(Error::invalid(format!(
             "{name}: is nested deeper than {MAX_DEPTH} levels"
         )));
     }
     Ok(())
-}
-
-/// The deepest nesting of a valid JSON text.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0);
-    let mut in_string = false;
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' if in_string => {
-                bytes.next();
-            }
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// Whether `text` is JSON of any depth: for replies, which are passed on and not taken apart.

@@ -235,7 +235,6 @@ impl Sender {
     /// the queue when it next looks.
     fn drop_oldest(&self, engine: &Engine, bytes: u64) -> bool {
         let mut state = lock(&self.state);
-        self.look(&mut state, Instant::now());
         if state.drain.is_none() {
             return true;
         }
@@ -433,12 +432,9 @@ impl Sender {
 
     /// How many events to look at before the next request is made.
     fn enough(&self, state: &State) -> usize {
-        if self.options.coalesce {
-            ENOUGH_TO_COALESCE
-        } else if self.wants_batch(state) && state.may_batch {
-            self.options.batch_size
-        } else {
-            1
+        match self.options.coalesce {
+            true => ENOUGH_TO_COALESCE,
+            false => self.events_a_request(state),
         }
     }
 
@@ -590,12 +586,16 @@ impl Sender {
         }
     }
 
+    fn events_a_request(&self, state: &State) -> usize {
+        match self.wants_batch(state) && state.may_batch {
+            true => self.options.batch_size,
+            false => 1,
+        }
+    }
+
     fn choose(&self, state: &mut State, engine: &Engine) -> Option<Shipment> {
         let limits = Limits {
-            events: match self.wants_batch(state) && state.may_batch {
-                true => self.options.batch_size,
-                false => 1,
-            },
+            events: self.events_a_request(state),
             bytes: state.batch_size.bytes(),
         };
         let State {
