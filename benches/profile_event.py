@@ -13,14 +13,14 @@ EVENTS = 2000
 FFI = "C boundary, checks, lanes, retries"
 JSON = "JSON"
 TRANSPORT = "connections: sockets, deadlines, cancelling"
-UREQ = "HTTP: ureq, ureq-proto, http, httparse"
+HTTP = "HTTP: the request's bytes, the reply's end"
 HEAP = "heap: malloc, free"
 HOST = "the bench program"
 
 # A source file's part, by the first that fits; none: part of whoever called.
 SOURCES = [
-    (r"/(serde_json|serde_core|serde|itoa|ryu|zmij)-\d|trophy/src/json\.rs", JSON),
-    (r"/(ureq|ureq-proto|http|httparse|bytes|percent-encoding)-\d", UREQ),
+    (r"/(serde_json|serde_core|serde|itoa|ryu|zmij)-\d|trophy/src/json/", JSON),
+    (r"/(http|httparse|bytes|percent-encoding)-\d|trophy/src/transport/(incoming|outgoing|origin)\.rs", HTTP),
     (r"trophy/src/transport/|/socket2-\d", TRANSPORT),
     (r"malloc\.c$|malloc/arena\.c$", HEAP),
     (r"/benches/", HOST),
@@ -135,7 +135,7 @@ def by_part(out: Path) -> dict[str, float]:
 
 
 def short(function: str) -> str:
-    """`<ureq::run::BodyHandler as core::default::Default>::default` as `BodyHandler::default`."""
+    """`<trophy::control::Control as core::default::Default>::default` as `Control::default`."""
     function = re.sub(r"::h[0-9a-f]{16}$", "", function)
     method = re.fullmatch(r"<(.+?) as .+>::(\w+)", function)
     if method:

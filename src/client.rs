@@ -294,8 +294,7 @@ impl Shared {
         let transport = Transport::new(&Settings {
             proxy: options.proxy.clone(),
             ca_file: options.ca_file.clone(),
-            pools: options.workers.div_ceil(worker::SHARERS),
-            max_idle: options.workers.min(worker::SHARERS) + 16,
+            max_idle: options.workers + 16,
             user_agent: options.user_agent.clone(),
         })
         .map_err(|message| Error::invalid(format!("options_json: {message}")))?;

@@ -65,9 +65,11 @@ impl Control {
         Ok(())
     }
 
-    /// The call no longer uses its socket, which may go back to the pool.
-    pub fn detach(&self) {
-        lock(&self.0.state).socket = None;
+    /// The call no longer uses its socket, which may go back to the pool. True: it was cancelled before.
+    pub fn detach(&self) -> bool {
+        let mut state = lock(&self.0.state);
+        state.socket = None;
+        state.cancelled
     }
 
     /// Waits for `pause`, or until cancelled.

@@ -13,7 +13,6 @@ use crate::error::{Error, Status};
 use crate::json;
 use crate::lanes::LaneId;
 use crate::log;
-use crate::operations;
 use crate::options::ClientOptions;
 use crate::queue::Queue;
 use crate::random::Random;
@@ -213,17 +212,9 @@ impl Engine {
 
     /// Makes one attempt.
     pub fn attempt(&self, call: &mut Call) -> Step {
-        let now = Instant::now();
-        if call.control.is_cancelled() {
-            return Step::Done(Err(Error::cancelled()));
+        if let Err(error) = self.begin_attempt(call) {
+            return Step::Done(Err(error));
         }
-        if now >= call.deadline {
-            return Step::Done(Err(call.overdue()));
-        }
-        if call.attempts > 0 {
-            self.stats.retries.add(1);
-        }
-        call.attempts += 1;
         let sent = self.send(
             &call.request,
             call.tenant.as_deref(),
@@ -231,6 +222,25 @@ impl Engine {
             &call.control,
             call.replaced_connection,
         );
+        self.end_attempt(call, sent)
+    }
+
+    fn begin_attempt(&self, call: &mut Call) -> Result<(), Error> {
+        if call.control.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        if Instant::now() >= call.deadline {
+            return Err(call.overdue());
+        }
+        if call.attempts > 0 {
+            self.stats.retries.add(1);
+        }
+        call.attempts += 1;
+        Ok(())
+    }
+
+    /// What follows from what came of an attempt.
+    fn end_attempt(&self, call: &mut Call, sent: Sent) -> Step {
         let refusal = match sent.result {
             Ok(reply) => return Step::Done(Ok(reply)),
             Err(refusal) => refusal,
@@ -281,6 +291,40 @@ impl Engine {
         control: &Control,
         probe: bool,
     ) -> Sent {
+        let api_key = self.api_key_of(request);
+        let begun = Instant::now();
+        let deadline_of_attempt = deadline.min(begun + self.options.attempt_timeout);
+        let result = self.as_exchange(
+            request,
+            &api_key,
+            tenant,
+            deadline_of_attempt,
+            probe,
+            |it| {
+                self.stats.requests.add(1);
+                self.transport.exchange(it, control)
+            },
+        );
+        self.sent(request, &api_key, deadline, begun, result)
+    }
+
+    fn api_key_of(&self, request: &Request) -> Arc<ApiKey> {
+        match &request.options.api_key {
+            Some(key) => Arc::new(ApiKey::new(key)),
+            None => self.api_key.load_full(),
+        }
+    }
+
+    /// The request as it goes out.
+    fn as_exchange<T>(
+        &self,
+        request: &Request,
+        api_key: &ApiKey,
+        tenant: Option<&str>,
+        deadline: Instant,
+        probe: bool,
+        then: impl FnOnce(&Exchange<'_>) -> T,
+    ) -> T {
         let operation = request.operation;
         let options = &request.options;
         let base_url = match &options.base_url {
@@ -291,14 +335,6 @@ impl Engine {
         url.push_str(base_url);
         url.push_str(&request.path);
 
-        let current_key;
-        let api_key = match &options.api_key {
-            Some(key) => &ApiKey::new(key),
-            None => {
-                current_key = self.api_key.load();
-                &**current_key
-            }
-        };
         let mut headers: Vec<(&str, &str)> = Vec::with_capacity(8);
         headers.push(("X-API-KEY", api_key.expose()));
         if operation.tenant
@@ -321,22 +357,27 @@ impl Engine {
         for (name, value) in own.iter().chain(clients) {
             headers.push((name, value));
         }
+        then(&Exchange {
+            method: operation.method,
+            url: &url,
+            headers: &headers,
+            body: request.body.as_deref().map(str::as_bytes),
+            deadline,
+            connect_timeout: self.options.connect_timeout,
+            max_response_bytes: self.options.max_response_bytes,
+            probe: probe || !request.repeatable,
+        })
+    }
 
-        let now = Instant::now();
-        self.stats.requests.add(1);
-        let result = self.transport.exchange(
-            &Exchange {
-                method: wire_method(operation.method),
-                url: &url,
-                headers: &headers,
-                body: request.body.as_deref().map(str::as_bytes),
-                deadline: deadline.min(now + self.options.attempt_timeout),
-                connect_timeout: self.options.connect_timeout,
-                max_response_bytes: self.options.max_response_bytes,
-                probe: probe || !request.repeatable,
-            },
-            control,
-        );
+    /// What an exchange means for the request that it carried. `deadline`: the whole call's.
+    fn sent(
+        &self,
+        request: &Request,
+        api_key: &ApiKey,
+        deadline: Instant,
+        begun: Instant,
+        result: Result<transport::Reply, transport::Failure>,
+    ) -> Sent {
         let at = match &result {
             Ok(reply) => reply.sent_at,
             Err(failure) => failure.sent_at,
@@ -345,6 +386,11 @@ impl Engine {
             Ok(reply) => self.answered(request, reply, api_key),
             Err(failure) => Err(unanswered(request, failure, deadline)),
         };
+        if let Err(refusal) = &result
+            && refusal.error.status == Status::RateLimited
+        {
+            self.stats.rate_limited.add(1);
+        }
         let sent = Sent { result, at };
         log::debug(|| {
             let outcome = match &sent.result {
@@ -353,9 +399,9 @@ impl Engine {
             };
             format!(
                 "{} {}: {outcome}, after {} ms",
-                operation.method.as_str(),
-                operation.name,
-                now.elapsed().as_millis()
+                request.operation.method.as_str(),
+                request.operation.name,
+                begun.elapsed().as_millis()
             )
         });
         sent
@@ -387,25 +433,11 @@ impl Engine {
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         };
         let body = api_key.redact(body);
-        let unix_now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let may_ask_to_wait = matches!(reply.status, 408 | 429 | 500..=599);
-        let retry_after = may_ask_to_wait
-            .then(|| {
-                retry::retry_after(
-                    reply.retry_after.as_deref(),
-                    reply
-                        .rate_limit_reset
-                        .as_deref()
-                        .filter(|_| reply.status == 429),
-                    unix_now,
-                )
-            })
-            .flatten();
-        if status == Status::RateLimited {
-            self.stats.rate_limited.add(1);
-        }
+        let retry_after = asked_wait(
+            reply.status,
+            reply.retry_after.as_deref(),
+            reply.rate_limit_reset.as_deref(),
+        );
         // Once more, since JSON may have had the secret escaped.
         let message = api_key.redact(explain(name, reply.status, &body));
         let mut error = Error::new(status, message);
@@ -421,6 +453,22 @@ impl Engine {
             stale: false,
         })
     }
+}
+
+/// How long the server asked to wait, by the headers of an answer.
+fn asked_wait(
+    status: u16,
+    retry_after: Option<&str>,
+    rate_limit_reset: Option<&str>,
+) -> Option<Duration> {
+    let unix_now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let reset = rate_limit_reset.filter(|_| status == 429);
+    let may_ask = matches!(status, 408 | 429 | 500..=599);
+    may_ask
+        .then(|| retry::retry_after(retry_after, reset, unix_now))
+        .flatten()
 }
 
 /// What an error answer means and what to do about it.
@@ -457,7 +505,7 @@ fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant)
     let message = format!("{name}: {}", failure.message);
     if let (Kind::InvalidResponse | Kind::Timeout, Some(status)) = (failure.kind, failure.answered)
     {
-        return broken_off(request, failure.kind, status, message);
+        return broken_off(request, &failure, status, message);
     }
     let error = match failure.kind {
         Kind::Cancelled => return Refusal::last(Error::cancelled()),
@@ -483,34 +531,35 @@ fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant)
 }
 
 /// An answer that broke off, or did not come to its end in time: a yes or a no all the same.
-fn broken_off(request: &Request, kind: Kind, status: u16, message: String) -> Refusal {
+fn broken_off(
+    request: &Request,
+    failure: &transport::Failure,
+    status: u16,
+    message: String,
+) -> Refusal {
     if !(200..300).contains(&status) {
+        let retry_after = asked_wait(
+            status,
+            failure.retry_after.as_deref(),
+            failure.rate_limit_reset.as_deref(),
+        );
         let mut error = Error::new(Status::of_http(status), message);
         error.details.http_status = Some(status);
+        error.details.retry_after = retry_after;
         return Refusal {
             error,
             failure: Failure::Answer {
                 status,
-                retry_after: None,
+                retry_after,
             },
             stale: false,
         };
     }
     let mut error = unreadable(request, Some(status), message);
-    if kind == Kind::Timeout {
+    if failure.kind == Kind::Timeout {
         error.status = Status::Timeout;
     }
     Refusal::last(error)
-}
-
-fn wire_method(method: operations::Method) -> transport::Method {
-    match method {
-        operations::Method::Get => transport::Method::GET,
-        operations::Method::Post => transport::Method::POST,
-        operations::Method::Put => transport::Method::PUT,
-        operations::Method::Patch => transport::Method::PATCH,
-        operations::Method::Delete => transport::Method::DELETE,
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The system calls that std does not offer, and the only `unsafe` outside `ffi`: noticing a fork,
-//! waiting for a connecting socket, and starting a thread that takes no signals.
+//! sockets that must not wait or wait for one another, and a thread that takes no signals.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +29,7 @@ pub use unix::*;
 mod unix {
     use super::GENERATION;
     use std::io;
+    use std::net::TcpStream;
     use std::os::fd::{AsFd, AsRawFd, RawFd};
     use std::sync::Once;
     use std::sync::atomic::{AtomicI32, Ordering};
@@ -120,6 +121,41 @@ mod unix {
         }
     }
 
+    /// Reads from a socket what there is, and waits for nothing ([`io::ErrorKind::WouldBlock`]).
+    pub fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        receive(stream, buffer, libc::MSG_DONTWAIT)
+    }
+
+    /// Reads a byte from a socket, if there is one, and leaves it there.
+    pub fn peek_now(stream: &TcpStream) -> io::Result<usize> {
+        receive(stream, &mut [0], libc::MSG_DONTWAIT | libc::MSG_PEEK)
+    }
+
+    fn receive(stream: &TcpStream, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+        // SAFETY: a buffer of that length, borrowed for the call.
+        let amount = unsafe {
+            let start = buffer.as_mut_ptr().cast();
+            libc::recv(stream.as_raw_fd(), start, buffer.len(), flags)
+        };
+        usize::try_from(amount).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Writes to a socket what it has room for, and waits for nothing ([`io::ErrorKind::WouldBlock`]).
+    pub fn write_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        /// A peer that is gone is an error, not a signal. Apple's sockets have an option for that, which
+        /// std sets.
+        #[cfg(not(target_vendor = "apple"))]
+        const FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        #[cfg(target_vendor = "apple")]
+        const FLAGS: libc::c_int = libc::MSG_DONTWAIT;
+        // SAFETY: bytes of that length, borrowed for the call.
+        let amount = unsafe {
+            let start = bytes.as_ptr().cast();
+            libc::send(stream.as_raw_fd(), start, bytes.len(), FLAGS)
+        };
+        usize::try_from(amount).map_err(|_| io::Error::last_os_error())
+    }
+
     /// Waits until a non-blocking connect has ended, well or badly; false if `timeout` passed first.
     pub fn poll_writable(socket: &impl AsFd, timeout: Duration) -> io::Result<bool> {
         let mut poll = libc::pollfd {
@@ -139,9 +175,39 @@ mod unix {
     }
 }
 
-/// Windows has neither fork nor signals for threads.
 #[cfg(not(unix))]
-pub fn watch_forks() {}
+pub use elsewhere::*;
+
+/// Windows has neither fork nor signals for threads, nor flags for one read or write.
+#[cfg(not(unix))]
+mod elsewhere {
+    use std::io::{self, Read, Write};
+    use std::net::TcpStream;
+
+    pub fn watch_forks() {}
+
+    pub fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        now(stream, |mut stream| stream.read(buffer))
+    }
+
+    pub fn peek_now(stream: &TcpStream) -> io::Result<usize> {
+        now(stream, |stream| stream.peek(&mut [0]))
+    }
+
+    pub fn write_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        now(stream, |mut stream| stream.write(bytes))
+    }
+
+    fn now<T>(
+        stream: &TcpStream,
+        action: impl FnOnce(&TcpStream) -> io::Result<T>,
+    ) -> io::Result<T> {
+        stream.set_nonblocking(true)?;
+        let result = action(stream);
+        stream.set_nonblocking(false)?;
+        result
+    }
+}
 
 #[cfg(not(unix))]
 fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {

@@ -12,7 +12,6 @@ use crate::options::Callbacks;
 use crate::panics;
 use crate::sync::{deadline, wait_until};
 use crate::sys;
-use crate::transport;
 
 /// How long a worker without work stays.
 const IDLE: Duration = match cfg!(test) {
@@ -21,9 +20,6 @@ const IDLE: Duration = match cfg!(test) {
 };
 /// How long cancelled calls may take to notice, within the 50 ms that `close` promises.
 const GRACE: Duration = Duration::from_millis(40);
-
-/// So many workers share a pool of connections, which has a lock and is searched one by one.
-pub const SHARERS: usize = 8;
 
 /// What a worker found to do.
 enum Job {
@@ -95,7 +91,6 @@ impl Engine {
     }
 
     fn work(self: &Arc<Self>, number: usize) {
-        transport::share_connections_with(number / SHARERS);
         let mut state = self.calls.lock();
         loop {
             let Some(job) = self.next_job(&mut state) else {

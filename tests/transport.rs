@@ -36,7 +36,7 @@ fn plain() -> Transport {
 
 fn get(url: &str) -> Exchange<'_> {
     Exchange {
-        method: Method::GET,
+        method: Method::Get,
         url,
         headers: &[("X-API-KEY", "app_1.secret")],
         body: None,
@@ -49,7 +49,7 @@ fn get(url: &str) -> Exchange<'_> {
 
 fn post<'a>(url: &'a str, body: &'a [u8]) -> Exchange<'a> {
     Exchange {
-        method: Method::POST,
+        method: Method::Post,
         body: Some(body),
         ..get(url)
     }
@@ -154,17 +154,16 @@ fn a_request_carries_what_it_was_given_and_nothing_more() {
 
     send(&transport, &post(&url, b"{}")).unwrap();
     let (head, body) = requests.recv().unwrap();
-    let mut lines: Vec<_> = head.lines().collect();
-    assert_eq!(lines.remove(0), "POST /v1/users/a%2Fb?x=%20 HTTP/1.1");
-    lines.sort_unstable();
-    let host = format!("host: {address}");
+    let lines: Vec<_> = head.lines().collect();
+    let host = format!("Host: {address}");
     assert_eq!(
         lines,
         [
-            "content-length: 2",
+            "POST /v1/users/a%2Fb?x=%20 HTTP/1.1",
             &*host,
-            "user-agent: libtrophy/test",
-            "x-api-key: app_1.secret"
+            "X-API-KEY: app_1.secret",
+            "User-Agent: libtrophy/test",
+            "Content-Length: 2",
         ]
     );
     assert_eq!(body, b"{}");
@@ -185,11 +184,11 @@ fn a_request_carries_what_it_was_given_and_nothing_more() {
     assert_eq!(header(&head, "content-length"), None);
 
     for (method, body, length) in [
-        (Method::POST, None, Some("0")),
-        (Method::PUT, None, Some("0")),
-        (Method::PATCH, Some(&b"[1]"[..]), Some("3")),
-        (Method::DELETE, Some(&b"[1]"[..]), Some("3")),
-        (Method::DELETE, None, None),
+        (Method::Post, None, Some("0")),
+        (Method::Put, None, Some("0")),
+        (Method::Patch, Some(&b"[1]"[..]), Some("3")),
+        (Method::Delete, Some(&b"[1]"[..]), Some("3")),
+        (Method::Delete, None, None),
     ] {
         send(
             &transport,
@@ -504,6 +503,14 @@ fn what_a_limited_client_must_know_is_read() {
 }
 
 #[test]
+fn a_refusal_that_breaks_off_still_says_when_to_come_again() {
+    let reply = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 5\r\n\r\nslo";
+    let failure = reply_to(reply).unwrap_err();
+    assert_eq!(failure.answered, Some(429));
+    assert_eq!(failure.retry_after.as_deref(), Some("7"));
+}
+
+#[test]
 fn a_reply_cut_at_any_byte_is_never_taken_for_whole() {
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
     // Without the blank line after its last chunk, a chunked body is whole all the same.
@@ -752,6 +759,46 @@ fn a_kept_connection_that_dies_within_an_answer_is_not_stale() {
     let failure = send(&transport, &post(&url, b"{}")).unwrap_err();
     assert_eq!(failure.kind, Kind::InvalidResponse, "{failure:?}");
     assert!(!failure.stale, "{failure:?}");
+}
+
+#[test]
+fn a_connection_that_the_server_will_close_is_not_kept() {
+    let address = listen(|number, mut stream| {
+        while read_request(&mut stream).is_some() {
+            let reply = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\n{number}"
+            );
+            stream.write_all(reply.as_bytes()).unwrap();
+        }
+    });
+    let (transport, url) = (plain(), url(address));
+    for number in ["0", "1", "2"] {
+        let exchange = Exchange {
+            probe: false,
+            ..get(&url)
+        };
+        assert_eq!(send(&transport, &exchange).unwrap().body, number.as_bytes());
+    }
+}
+
+#[test]
+fn connections_are_kept_for_each_server_and_not_too_many() {
+    let serve = |number, mut stream: TcpStream| {
+        while read_request(&mut stream).is_some() {
+            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
+            stream.write_all(reply.as_bytes()).unwrap();
+        }
+    };
+    for (max_idle, numbers) in [(2, "00000"), (1, "00112")] {
+        let transport = transport(|settings| settings.max_idle = max_idle);
+        let [one, other] = [url(listen(serve)), url(listen(serve))];
+        let mut bodies = String::new();
+        for url in [&one, &other, &one, &other, &one] {
+            let body = send(&transport, &get(url)).unwrap().body;
+            bodies.push_str(std::str::from_utf8(&body).unwrap());
+        }
+        assert_eq!(bodies, numbers);
+    }
 }
 
 #[test]

@@ -1,45 +1,33 @@
-//! The exchange under way on this thread. ureq hands its connectors nothing of the request, so what
-//! they need to know of it (until when, cancelled?) and what they find out (sent? answered?) is here.
+//! What one exchange may take (until when, cancelled?), and what it has found out so far.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::{Exchange, Kind};
 use crate::control::Control;
 
-thread_local! {
-    static CURRENT: RefCell<Option<Rc<Current>>> = const { RefCell::new(None) };
-}
-
 pub struct Current {
     pub control: Control,
-    /// Skip no check of a kept connection, however lately it was used.
-    pub probe: bool,
-    /// The longest line of the request's head, which ureq does not split.
-    pub longest_line: usize,
-    connect_deadline: Instant,
-    deadline: Instant,
+    /// Whether this thread may sleep until the socket is ready; else, "not yet" is an answer.
+    pub waits: bool,
+    connect_timeout: Duration,
+    /// Set when connecting begins.
+    connect_deadline: Cell<Option<Instant>>,
+    pub deadline: Instant,
     pub phase: Cell<Phase>,
-    /// The connection carried an exchange before.
-    pub reused: Cell<bool>,
     /// A byte of the request may have gone out.
     pub sent: Cell<bool>,
     /// When the first did, or was about to.
     pub sent_at: Cell<Option<Instant>>,
     /// A byte of the answer has come.
     pub answering: Cell<bool>,
-    /// The status line has come.
-    pub status: Cell<Option<u16>>,
 }
 
 /// What an exchange is doing; a timeout names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub enum Phase {
-    /// Before a connection is there: ureq looks into its pool.
-    Start,
     LookUp,
     Connect,
     Tunnel,
@@ -48,49 +36,32 @@ pub enum Phase {
     Receive,
 }
 
-/// Ends with the exchange, also if that panics: another must not see its leavings.
-pub struct Guard(Rc<Current>);
-
 impl Current {
-    pub fn begin(exchange: &Exchange<'_>, control: &Control) -> Guard {
-        let longest_header = exchange
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .max()
-            .unwrap_or(0);
-        let connect_deadline = Instant::now()
-            .checked_add(exchange.connect_timeout)
-            .map_or(exchange.deadline, |until| until.min(exchange.deadline));
-        let current = Rc::new(Current {
+    pub fn new(exchange: &Exchange<'_>, control: &Control, waits: bool) -> Self {
+        Self {
             control: control.clone(),
-            probe: exchange.probe,
-            // The request line holds the path, the Host header the host: both are in the URL.
-            longest_line: longest_header.max(exchange.url.len()) + 64,
-            connect_deadline,
+            waits,
+            connect_timeout: exchange.connect_timeout,
+            connect_deadline: Cell::new(None),
             deadline: exchange.deadline,
-            phase: Cell::new(Phase::Start),
-            reused: Cell::new(false),
+            phase: Cell::new(Phase::LookUp),
             sent: Cell::new(false),
             sent_at: Cell::new(None),
             answering: Cell::new(false),
-            status: Cell::new(None),
-        });
-        CURRENT.with(|slot| slot.replace(Some(Rc::clone(&current))));
-        Guard(current)
+        }
     }
 
-    pub fn get() -> Result<Rc<Current>, Fault> {
-        CURRENT
-            .with(|slot| slot.borrow().clone())
-            .ok_or_else(|| Fault::new(Kind::Network, "no exchange is under way"))
+    /// From now on, the time for connecting runs.
+    pub fn begin_connecting(&self) {
+        let until = Instant::now().checked_add(self.connect_timeout);
+        self.connect_deadline.set(until);
     }
 
     /// How long this phase may still take.
     pub fn left(&self) -> Result<Duration, Fault> {
-        let until = match self.phase.get() {
-            Phase::Send | Phase::Receive => self.deadline,
-            _ => self.connect_deadline,
+        let until = match (self.phase.get(), self.connect_deadline.get()) {
+            (Phase::Send | Phase::Receive, _) | (_, None) => self.deadline,
+            (_, Some(connect_deadline)) => connect_deadline.min(self.deadline),
         };
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -116,7 +87,7 @@ impl Current {
 
     fn timed_out(&self) -> Fault {
         let doing = match self.phase.get() {
-            Phase::Start | Phase::LookUp => "looking up the host",
+            Phase::LookUp => "looking up the host",
             Phase::Connect => "connecting",
             Phase::Tunnel => "waiting for the proxy",
             Phase::Handshake => "in the TLS handshake",
@@ -124,7 +95,10 @@ impl Current {
             Phase::Receive if self.answering.get() => "reading the reply",
             Phase::Receive => "waiting for the reply",
         };
-        let option = if self.phase.get() < Phase::Send && self.connect_deadline < self.deadline {
+        let connect_deadline = self.connect_deadline.get();
+        let option = if self.phase.get() < Phase::Send
+            && connect_deadline.is_some_and(|until| until < self.deadline)
+        {
             "connect_timeout_in_seconds"
         } else {
             "attempt_timeout_in_seconds"
@@ -136,21 +110,7 @@ impl Current {
     }
 }
 
-impl std::ops::Deref for Guard {
-    type Target = Current;
-    fn deref(&self) -> &Current {
-        &self.0
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.control.detach();
-        CURRENT.with(|slot| slot.replace(None));
-    }
-}
-
-/// Why an exchange failed, on its way out through ureq.
+/// Why an exchange failed.
 #[derive(Debug)]
 pub struct Fault {
     pub kind: Kind,
@@ -186,14 +146,18 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// For rustls, which reads through [`io::Read`].
 impl From<Fault> for io::Error {
     fn from(fault: Fault) -> Self {
         io::Error::other(fault)
     }
 }
 
-impl From<Fault> for ureq::Error {
-    fn from(fault: Fault) -> Self {
-        ureq::Error::Other(Box::new(fault))
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        match error.downcast::<Fault>() {
+            Ok(fault) => fault,
+            Err(error) => Fault::new(Kind::Network, format!("the connection failed: {error}")),
+        }
     }
 }

@@ -6,11 +6,13 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use ureq::ProxyProtocol;
+use http::Uri;
+use percent_encoding::percent_decode_str;
 
 use super::Kind;
-use super::connection::{final_status, port};
 use super::current::{Current, Fault, Phase};
+use super::incoming::final_status;
+use super::origin::{authority, port, without_brackets};
 use super::resolver::is_localhost;
 use super::tls::Wire;
 
@@ -99,27 +101,34 @@ pub struct Proxy {
 impl Proxy {
     /// The error never quotes the URL, which may hold a password.
     fn parse(url: &str) -> Result<Self, String> {
-        let parsed = ureq::Proxy::new(url)
-            .map_err(|_| "not a URL like http://user:password@host:port".to_owned())?;
-        let tls = match parsed.protocol() {
-            ProxyProtocol::Http => false,
-            ProxyProtocol::Https => true,
-            _ => return Err("SOCKS is not supported; give an http:// or https:// proxy".to_owned()),
+        let not_a_url = || "not a URL like http://user:password@host:port".to_owned();
+        let uri: Uri = url.parse().map_err(|_| not_a_url())?;
+        let text = uri.authority().ok_or_else(not_a_url)?.as_str();
+        let tls = match uri.scheme_str() {
+            None | Some("http") => false,
+            Some("https") => true,
+            Some(scheme) if scheme.starts_with("socks") => {
+                return Err("SOCKS is not supported; give an http:// or https:// proxy".to_owned());
+            }
+            Some(_) => return Err(not_a_url()),
         };
-        let host = parsed.host();
-        let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-        let host = bare.unwrap_or(host).to_owned();
+        let host = without_brackets(uri.host().unwrap_or_default()).to_owned();
         if host.is_empty() {
             return Err("the URL has no host".to_owned());
         }
-        let credentials = parsed
-            .username()
-            .map(|user| format!("{user}:{}", parsed.password().unwrap_or_default()));
+        let credentials = text.rsplit_once('@').map(|(credentials, _)| {
+            let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+            // A colon that is part of the user's name is encoded, so the pair is decoded in two.
+            let mut pair: Vec<u8> = percent_decode_str(user).collect();
+            pair.push(b':');
+            pair.extend(percent_decode_str(password));
+            BASE64_STANDARD.encode(pair)
+        });
         Ok(Self {
             host,
-            port: port(parsed.uri())?,
+            port: port(&uri)?,
             tls,
-            authorization: credentials.map(|it| BASE64_STANDARD.encode(it)),
+            authorization: credentials,
         })
     }
 
@@ -144,12 +153,16 @@ impl Proxy {
             request.push_str("\r\n");
         }
         request.push_str("\r\n");
-        wire.write_all(request.as_bytes(), current)?;
+        let mut bytes = request.as_bytes();
+        while !bytes.is_empty() {
+            let written = wire.write(bytes, current)?.unwrap_or_default();
+            bytes = &bytes[written..];
+        }
 
         let mut reply = Vec::new();
         let mut buffer = [0; 2048];
         while !reply.windows(4).any(|it| it == b"\r\n\r\n") {
-            let amount = wire.read(&mut buffer, current)?;
+            let amount = wire.read(&mut buffer, current)?.unwrap_or_default();
             reply.extend_from_slice(&buffer[..amount]);
             if amount == 0 || reply.len() > 64 * 1024 {
                 break;
@@ -174,14 +187,6 @@ impl fmt::Debug for Proxy {
             .field("port", &self.port)
             .field("tls", &self.tls)
             .finish_non_exhaustive()
-    }
-}
-
-fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
     }
 }
 

@@ -240,7 +240,7 @@ mod tests {
         control: &Control,
     ) -> Result<Vec<SocketAddr>, Fault> {
         let exchange = Exchange {
-            method: Method::GET,
+            method: Method::Get,
             url: "https://trophy.test/",
             headers: &[],
             body: None,
@@ -249,7 +249,7 @@ mod tests {
             max_response_bytes: 0,
             probe: false,
         };
-        let current = Current::begin(&exchange, control);
+        let current = Current::new(&exchange, control, true);
         resolver.resolve("trophy.test", 443, &current)
     }
 
@@ -272,7 +272,7 @@ mod tests {
             ("trophy.localhost.", "127.0.0.1:80"),
         ] {
             let exchange = Exchange {
-                method: Method::GET,
+                method: Method::Get,
                 url: "",
                 headers: &[],
                 body: None,
@@ -281,7 +281,7 @@ mod tests {
                 max_response_bytes: 0,
                 probe: false,
             };
-            let current = Current::begin(&exchange, &control);
+            let current = Current::new(&exchange, &control, true);
             let found = resolver.resolve(host, 80, &current).unwrap();
             assert_eq!(found[0], first.parse().unwrap());
         }

@@ -1,7 +1,6 @@
 //! A TCP connection whose waits end at the exchange's deadline and when its call is cancelled.
 
 use std::io::{self, Read, Write};
-use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::Kind;
-use super::current::{Current, Fault};
+use super::current::{Current, Fault, Phase};
 use crate::sys;
 
 #[derive(Debug)]
@@ -74,22 +73,35 @@ impl Socket {
             .map_err(|_| Fault::cancelled())
     }
 
-    /// Reads what there is, at least a byte; 0 at the end of the stream.
-    pub fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<usize, Fault> {
+    /// For those who wait for it with others.
+    #[cfg(unix)]
+    pub fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&*self.stream)
+    }
+
+    /// Reads what there is, at least a byte; 0 at the end of the stream. None: nothing has come yet, which
+    /// is said only where the exchange does not wait.
+    pub fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<Option<usize>, Fault> {
         let mut expired = false;
         loop {
             let left = current.left()?;
-            if let Some(timeout) = new_timeout(self.read_timeout, left, expired) {
-                set(self.stream.set_read_timeout(Some(timeout)), current)?;
-                self.read_timeout = Some(timeout);
-            }
-            match (&*self.stream).read(buffer) {
+            let read = if current.waits {
+                if let Some(timeout) = new_timeout(self.read_timeout, left, expired) {
+                    set(self.stream.set_read_timeout(Some(timeout)), current)?;
+                    self.read_timeout = Some(timeout);
+                }
+                (&*self.stream).read(buffer)
+            } else {
+                sys::read_now(&self.stream, buffer)
+            };
+            match read {
                 Ok(0) => {
                     // A cancel shuts the socket down, which must not look like the end of a reply.
                     current.check_cancelled()?;
-                    return Ok(0);
+                    return Ok(Some(0));
                 }
-                Ok(amount) => return Ok(amount),
+                Ok(amount) => return Ok(Some(amount)),
+                Err(error) if is_timeout(&error) && !current.waits => return Ok(None),
                 Err(error) if is_timeout(&error) => expired = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(current.socket_failed(&error)),
@@ -97,50 +109,40 @@ impl Socket {
         }
     }
 
-    /// Writes it all.
-    pub fn write_all(&mut self, mut bytes: &[u8], current: &Current) -> Result<(), Fault> {
+    /// Writes some of it, at least a byte. None: there is no room yet, which is said only where the
+    /// exchange does not wait.
+    pub fn write(&mut self, bytes: &[u8], current: &Current) -> Result<Option<usize>, Fault> {
         let mut expired = false;
-        while !bytes.is_empty() {
+        loop {
             let left = current.left()?;
-            if let Some(timeout) = new_timeout(self.write_timeout, left, expired) {
-                set(self.stream.set_write_timeout(Some(timeout)), current)?;
-                self.write_timeout = Some(timeout);
-            }
-            match (&*self.stream).write(bytes) {
+            let written = if current.waits {
+                if let Some(timeout) = new_timeout(self.write_timeout, left, expired) {
+                    set(self.stream.set_write_timeout(Some(timeout)), current)?;
+                    self.write_timeout = Some(timeout);
+                }
+                (&*self.stream).write(bytes)
+            } else {
+                sys::write_now(&self.stream, bytes)
+            };
+            match written {
                 Ok(amount) => {
-                    if current.phase.get() >= super::current::Phase::Send {
+                    if current.phase.get() >= Phase::Send {
                         current.sent.set(true);
                     }
-                    bytes = &bytes[amount..];
+                    return Ok(Some(amount));
                 }
+                Err(error) if is_timeout(&error) && !current.waits => return Ok(None),
                 Err(error) if is_timeout(&error) => expired = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(current.socket_failed(&error)),
             }
         }
-        Ok(())
     }
 
     /// True if the other side neither closed the connection nor sent what nobody asked for.
     pub fn is_quiet(&self) -> bool {
-        matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    #[cfg(unix)]
-    fn peek(&self) -> io::Result<usize> {
-        SockRef::from(&*self.stream).recv_with_flags(
-            &mut [MaybeUninit::uninit()],
-            libc::MSG_PEEK | libc::MSG_DONTWAIT,
-        )
-    }
-
-    /// Windows has no flag for a read that does not wait.
-    #[cfg(not(unix))]
-    fn peek(&self) -> io::Result<usize> {
-        self.stream.set_nonblocking(true)?;
-        let peeked = SockRef::from(&*self.stream).peek(&mut [MaybeUninit::uninit()]);
-        self.stream.set_nonblocking(false)?;
-        peeked
+        let peeked = sys::peek_now(&self.stream);
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 

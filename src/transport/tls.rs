@@ -120,17 +120,36 @@ pub enum Wire {
 }
 
 impl Wire {
-    pub fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<usize, Fault> {
+    /// See [`Socket::read`].
+    pub fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<Option<usize>, Fault> {
         match self {
             Wire::Plain(socket) => socket.read(buffer, current),
             Wire::Tls(stream) => stream.read(buffer, current),
         }
     }
 
-    pub fn write_all(&mut self, bytes: &[u8], current: &Current) -> Result<(), Fault> {
+    /// Takes some of it, at least a byte, to be written at the latest by [`Self::flush`]. None: there is
+    /// no room yet, which is said only where the exchange does not wait.
+    pub fn write(&mut self, bytes: &[u8], current: &Current) -> Result<Option<usize>, Fault> {
         match self {
-            Wire::Plain(socket) => socket.write_all(bytes, current),
-            Wire::Tls(stream) => stream.write_all(bytes, current),
+            Wire::Plain(socket) => socket.write(bytes, current),
+            Wire::Tls(stream) => stream.write(bytes, current),
+        }
+    }
+
+    /// Writes all that was taken. False: there is no room yet, as above.
+    pub fn flush(&mut self, current: &Current) -> Result<bool, Fault> {
+        match self {
+            Wire::Plain(_) => Ok(true),
+            Wire::Tls(stream) => stream.flush(current),
+        }
+    }
+
+    /// Whether something that was taken is not written.
+    pub fn holds_output(&self) -> bool {
+        match self {
+            Wire::Plain(_) => false,
+            Wire::Tls(stream) => !stream.outgoing.is_empty() || stream.wire.holds_output(),
         }
     }
 
@@ -162,6 +181,7 @@ pub struct TlsStream {
 }
 
 impl TlsStream {
+    /// Waits, as everything does before a connection is there.
     fn handshake(&mut self, current: &Current) -> Result<(), Fault> {
         while self.session.is_handshaking() {
             self.flush(current)?;
@@ -169,14 +189,18 @@ impl TlsStream {
                 self.receive(current)?;
             }
         }
-        self.flush(current)
+        self.flush(current).map(drop)
     }
 
-    fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<usize, Fault> {
+    fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<Option<usize>, Fault> {
         loop {
             match self.session.reader().read(buffer) {
-                Ok(amount) => return Ok(amount),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive(current)?,
+                Ok(amount) => return Ok(Some(amount)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.receive(current)? {
+                        return Ok(None);
+                    }
+                }
                 Err(error) => return Err(current.socket_failed(&error)),
             }
             // An answer to a key update, say.
@@ -184,37 +208,51 @@ impl TlsStream {
         }
     }
 
-    fn write_all(&mut self, mut bytes: &[u8], current: &Current) -> Result<(), Fault> {
-        while !bytes.is_empty() {
-            let taken = self
-                .session
-                .writer()
-                .write(bytes)
-                .map_err(|error| current.socket_failed(&error))?;
-            bytes = &bytes[taken..];
-            self.flush(current)?;
+    fn write(&mut self, bytes: &[u8], current: &Current) -> Result<Option<usize>, Fault> {
+        if !self.flush(current)? {
+            return Ok(None);
         }
-        Ok(())
+        let taken = self
+            .session
+            .writer()
+            .write(bytes)
+            .map_err(|error| current.socket_failed(&error))?;
+        self.flush(current)?;
+        Ok(Some(taken))
     }
 
-    fn flush(&mut self, current: &Current) -> Result<(), Fault> {
+    fn flush(&mut self, current: &Current) -> Result<bool, Fault> {
         while self.session.wants_write() {
             self.session
                 .write_tls(&mut self.outgoing)
                 .map_err(|error| current.socket_failed(&error))?;
         }
-        if self.outgoing.is_empty() {
-            return Ok(());
+        let mut written = 0;
+        while written < self.outgoing.len() {
+            match self.wire.write(&self.outgoing[written..], current) {
+                Ok(Some(amount)) => written += amount,
+                Ok(None) => {
+                    self.outgoing.drain(..written);
+                    return Ok(false);
+                }
+                Err(fault) => {
+                    self.outgoing.clear();
+                    return Err(fault);
+                }
+            }
         }
-        let written = self.wire.write_all(&self.outgoing, current);
         self.outgoing.clear();
-        written
+        self.wire.flush(current)
     }
 
-    /// Reads records. An end of the stream without TLS's own end is an error: somebody may have cut it.
-    fn receive(&mut self, current: &Current) -> Result<(), Fault> {
+    /// Reads records; false: none has come yet. An end of the stream without TLS's own end is an error:
+    /// somebody may have cut it.
+    fn receive(&mut self, current: &Current) -> Result<bool, Fault> {
         let mut incoming = Incoming(&mut self.wire, current);
-        let amount = self.session.read_tls(&mut incoming).map_err(Fault::from)?;
+        let amount = match self.session.read_tls(&mut incoming) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            amount => amount?,
+        };
         if let Err(error) = self.session.process_new_packets() {
             // The alert that tells the server why; it may be gone already.
             let _ = self.flush(current);
@@ -226,7 +264,7 @@ impl TlsStream {
                 "the connection was closed in the TLS handshake",
             ));
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -240,15 +278,9 @@ struct Incoming<'a>(&'a mut Wire, &'a Current);
 
 impl Read for Incoming<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(self.0.read(buffer, self.1)?)
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        match error.downcast::<Fault>() {
-            Ok(fault) => fault,
-            Err(error) => Fault::new(Kind::Network, format!("the connection failed: {error}")),
+        match self.0.read(buffer, self.1)? {
+            Some(amount) => Ok(amount),
+            None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
