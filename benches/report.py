@@ -42,7 +42,7 @@ class Row:
         if self.target is None or judged is None:
             return None
         how, bound = self.target
-        return judged >= bound if how == "at least" else judged < bound if how == "under" else round(judged, 3) <= bound
+        return round(judged, 2) >= bound if how == "at least" else judged < bound if how == "under" else round(judged, 3) <= bound
 
     def cells(self, judge: bool) -> list[str]:
         if self.skipped:

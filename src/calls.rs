@@ -2,13 +2,14 @@
 //! or their next attempt, and the callbacks still to run. `worker.rs` has the threads.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, DeliveryCallback};
 use crate::control::Control;
+use crate::driver::{Flying, Waker};
 use crate::engine::{Call, Engine};
 use crate::error::{Error, Status};
 use crate::lanes::{IdMap, LaneId, Lanes, extract};
@@ -23,6 +24,8 @@ pub struct Calls {
     pub(crate) work: Condvar,
     /// Something for those who wait for the calls to end, or to dispatch.
     pub(crate) changed: Condvar,
+    /// Rouses the thread that waits for replies.
+    pub(crate) waker: Waker,
     pub(crate) mode: Callbacks,
     pub(crate) workers: usize,
     max_pending: usize,
@@ -53,8 +56,17 @@ pub(crate) struct State {
     pub next_overdue: Option<Instant>,
     /// It is sooner than an idle worker may know.
     pub is_sooner: bool,
-    /// Asynchronous calls that a worker has.
+    /// Asynchronous calls under way.
     pub running: IdMap<Running>,
+    /// Those of them that found no kept connection: a worker makes each, and waits for the network.
+    pub grounded: VecDeque<Task>,
+    /// Those whose replies one thread awaits for all.
+    pub air: Air,
+    pub watch: Watch,
+    /// How often flights were parked.
+    pub parkings: u64,
+    /// How long callbacks take, by a moving average.
+    pub callback_time: Duration,
     /// Synchronous calls, waiting or under way.
     blocking: IdMap<Control>,
     /// Callbacks to be run: by a worker, or by dispatch.
@@ -71,8 +83,35 @@ pub(crate) struct Threads {
     pub handles: Vec<JoinHandle<()>>,
     pub alive: usize,
     pub idle: usize,
-    /// Below the highest that was given, those that no thread has.
-    pub numbers: BTreeSet<usize>,
+}
+
+/// Who has the flights.
+#[derive(Default)]
+pub(crate) enum Air {
+    /// There are none.
+    #[default]
+    Empty,
+    /// A thread has them, the driver. It takes the calls that are ready as well. `asleep`: until a reply
+    /// comes or it is roused.
+    Driven { asleep: bool },
+    /// The driver is away, for callbacks that take a moment. Until it is back, others leave flights,
+    /// callbacks and ready calls to it, but not for longer than [`crate::driver::PATIENCE`].
+    Parked {
+        flights: Vec<Flying>,
+        since: Instant,
+        /// One of [`State::parkings`].
+        number: u64,
+    },
+}
+
+/// Whether a thread looks, now and then, if a driver stays away for too long.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    #[default]
+    None,
+    /// The next thread without work is to keep it.
+    Wanted,
+    Kept,
 }
 
 /// Who waits for a lane.
@@ -91,11 +130,11 @@ pub(crate) struct Task {
     pub callback: Box<dyn Callback>,
 }
 
-/// An asynchronous call that a worker has.
+/// An asynchronous call under way.
 pub(crate) struct Running {
     pub tag: usize,
     pub control: Control,
-    /// The worker is free again by then.
+    /// Its attempt is over by then.
     pub until: Instant,
 }
 
@@ -157,6 +196,7 @@ impl Calls {
             state: Mutex::default(),
             work: Condvar::new(),
             changed: Condvar::new(),
+            waker: Waker::default(),
             mode: options.callbacks,
             workers: options.workers,
             max_pending: options.max_pending_calls,
@@ -289,10 +329,13 @@ impl Calls {
         Some(finished)
     }
 
-    /// It has run.
-    pub(crate) fn called(&self) {
+    /// It has run; for so long, where that was an asynchronous call's.
+    pub(crate) fn called(&self, time: Option<Duration>) {
         let mut state = self.lock();
         state.calling -= 1;
+        if let Some(time) = time {
+            state.callback_time = (state.callback_time * 7 + time) / 8;
+        }
         self.tell(&state);
     }
 
@@ -427,14 +470,49 @@ impl State {
         ended
     }
 
-    /// Whether a waiting call's time could be over before any thread notices. One that runs a callback is
-    /// soon back.
+    /// Whether a waiting call's time could be over before any thread notices. A driver would, and one that
+    /// runs a callback is soon back.
     pub fn is_unwatched(&self) -> bool {
-        self.pending > 0
+        matches!(self.air, Air::Empty)
+            && self.pending > 0
             && self.threads.alive <= self.running.len()
             && self
                 .next_overdue
                 .is_some_and(|first| self.running.values().all(|running| running.until > first))
+    }
+
+    /// An asynchronous call that was ready is under way from now on.
+    pub fn begin(&mut self, task: &Task, attempt_ends: Instant) {
+        self.pending -= 1;
+        let running = Running {
+            tag: task.callback.tag(),
+            control: task.call.control.clone(),
+            until: task.call.deadline.min(attempt_ends),
+        };
+        self.running.insert(task.id, running);
+    }
+
+    /// Those that have rested long enough are ready.
+    pub fn end_rests(&mut self, now: Instant) {
+        while self.resting.peek().is_some_and(|next| next.until <= now) {
+            if let Some(resting) = self.resting.pop() {
+                self.ready.push_back(resting.task);
+            }
+        }
+    }
+
+    /// When time alone gives somebody something to do.
+    pub fn next_due(&self) -> Option<Instant> {
+        let rested = self.resting.peek().map(|resting| resting.until);
+        [rested, self.next_overdue].into_iter().flatten().min()
+    }
+
+    /// Takes the flights that are parked: from now on, they are driven.
+    pub fn take_flights(&mut self) -> Vec<Flying> {
+        match std::mem::replace(&mut self.air, Air::Driven { asleep: false }) {
+            Air::Parked { flights, .. } => flights,
+            Air::Empty | Air::Driven { .. } => Vec::new(),
+        }
     }
 
     /// Takes an asynchronous call in: into its lane's queue, or ready for a worker.

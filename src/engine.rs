@@ -19,7 +19,7 @@ use crate::random::Random;
 use crate::request::Request;
 use crate::retry::{self, Failure};
 use crate::stats::Stats;
-use crate::transport::{self, Exchange, Kind, Transport};
+use crate::transport::{self, Exchange, Flight, Kind, Transport};
 
 pub struct Engine {
     pub options: Arc<ClientOptions>,
@@ -100,6 +100,13 @@ impl Call {
     fn counted_attempts(&self) -> u32 {
         self.attempts - u32::from(self.replaced_connection)
     }
+}
+
+/// An attempt under way that no thread waits for.
+pub struct Airborne {
+    pub flight: Flight,
+    api_key: Arc<ApiKey>,
+    begun: Instant,
 }
 
 /// What an attempt came to.
@@ -212,9 +219,13 @@ impl Engine {
 
     /// Makes one attempt.
     pub fn attempt(&self, call: &mut Call) -> Step {
-        if let Err(error) = self.begin_attempt(call) {
-            return Step::Done(Err(error));
+        if call.control.is_cancelled() {
+            return Step::Done(Err(Error::cancelled()));
         }
+        if Instant::now() >= call.deadline {
+            return Step::Done(Err(call.overdue()));
+        }
+        self.count_attempt(call);
         let sent = self.send(
             &call.request,
             call.tenant.as_deref(),
@@ -225,18 +236,41 @@ impl Engine {
         self.end_attempt(call, sent)
     }
 
-    fn begin_attempt(&self, call: &mut Call) -> Result<(), Error> {
-        if call.control.is_cancelled() {
-            return Err(Error::cancelled());
-        }
-        if Instant::now() >= call.deadline {
-            return Err(call.overdue());
-        }
+    /// Begins an attempt that no thread waits for, if there is a connection for it. Else nothing has
+    /// begun, and [`Self::attempt`] has to make it.
+    pub fn take_off(&self, call: &mut Call) -> Option<Airborne> {
+        let api_key = self.api_key_of(&call.request);
+        let begun = Instant::now();
+        let flight = self.as_exchange(
+            &call.request,
+            &api_key,
+            call.tenant.as_deref(),
+            call.deadline.min(begun + self.options.attempt_timeout),
+            call.replaced_connection,
+            |exchange| self.transport.take_off(exchange, &call.control),
+        )?;
+        self.count_attempt(call);
+        self.stats.requests.add(1);
+        Some(Airborne {
+            flight,
+            api_key,
+            begun,
+        })
+    }
+
+    /// Goes on with the attempt as far as it can without a wait; what follows from it, if it has ended.
+    pub fn advance(&self, call: &mut Call, airborne: &mut Airborne) -> Option<Step> {
+        let result = self.transport.advance(&mut airborne.flight)?;
+        let Airborne { api_key, begun, .. } = airborne;
+        let sent = self.sent(&call.request, api_key, call.deadline, *begun, result);
+        Some(self.end_attempt(call, sent))
+    }
+
+    fn count_attempt(&self, call: &mut Call) {
         if call.attempts > 0 {
             self.stats.retries.add(1);
         }
         call.attempts += 1;
-        Ok(())
     }
 
     /// What follows from what came of an attempt.

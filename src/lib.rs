@@ -22,6 +22,7 @@ pub mod engine;
 pub mod calls;
 pub mod lanes;
 pub mod worker;
+pub mod driver;
 pub mod callback;
 pub mod control;
 pub mod queue;

@@ -156,22 +156,61 @@ mod unix {
         usize::try_from(amount).map_err(|_| io::Error::last_os_error())
     }
 
+    /// Sockets to be waited for together.
+    #[derive(Default)]
+    pub struct PollSet(Vec<libc::pollfd>);
+
+    impl PollSet {
+        pub fn clear(&mut self) {
+            self.0.clear();
+        }
+
+        /// Adds a socket to be waited for, until it has room to write in or something to read. The
+        /// socket must stay open until after [`Self::wait`].
+        pub fn add(&mut self, socket: &impl AsFd, to_write: bool) {
+            self.0.push(libc::pollfd {
+                fd: socket.as_fd().as_raw_fd(),
+                events: if to_write {
+                    libc::POLLOUT
+                } else {
+                    libc::POLLIN
+                },
+                revents: 0,
+            });
+        }
+
+        /// Waits until one of them is ready, or until `timeout` (`None`: for ever) has passed, or less.
+        pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+            // Rounded up: a moment early would be one more look at them all.
+            let milliseconds = timeout.map_or(-1, |timeout| {
+                timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32
+            });
+            // SAFETY: so many valid pollfds, borrowed for the call.
+            let polled = unsafe {
+                let many = self.0.len() as libc::nfds_t;
+                libc::poll(self.0.as_mut_ptr(), many, milliseconds)
+            };
+            match polled {
+                -1 => match io::Error::last_os_error() {
+                    error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+                    error => Err(error),
+                },
+                _ => Ok(()),
+            }
+        }
+
+        /// Whether the socket added as this one is ready, or has failed.
+        pub fn is_ready(&self, index: usize) -> bool {
+            self.0.get(index).is_some_and(|it| it.revents != 0)
+        }
+    }
+
     /// Waits until a non-blocking connect has ended, well or badly; false if `timeout` passed first.
     pub fn poll_writable(socket: &impl AsFd, timeout: Duration) -> io::Result<bool> {
-        let mut poll = libc::pollfd {
-            fd: socket.as_fd().as_raw_fd(),
-            events: libc::POLLOUT,
-            revents: 0,
-        };
-        let milliseconds = timeout.as_millis().min(i32::MAX as u128) as i32;
-        // SAFETY: one valid pollfd, borrowed for the call.
-        match unsafe { libc::poll(&mut poll, 1, milliseconds) } {
-            -1 => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-                error => Err(error),
-            },
-            ready => Ok(ready > 0),
-        }
+        let mut set = PollSet::default();
+        set.add(socket, true);
+        set.wait(Some(timeout))?;
+        Ok(set.is_ready(0))
     }
 }
 

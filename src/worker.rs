@@ -5,7 +5,8 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, Inside};
-use crate::calls::{AnyCallback, Finished, Phase, Resting, Running, State, Task};
+use crate::calls::{Air, AnyCallback, Finished, Phase, Resting, State, Task, Watch};
+use crate::driver::{Flying, NO_MORE, PATIENCE, TICK};
 use crate::engine::{Call, Engine, Step};
 use crate::error::{Error, Status};
 use crate::options::Callbacks;
@@ -23,8 +24,22 @@ const GRACE: Duration = Duration::from_millis(40);
 
 /// What a worker found to do.
 enum Job {
+    /// A call that was ready.
     Call(Task),
+    /// One under way that has to wait for the network.
+    Grounded(Task),
     Callback(Finished),
+    /// The replies to be awaited.
+    Flights(Vec<Flying>),
+}
+
+/// A thread that looks now and then whether the driver stays away for too long.
+struct Watching {
+    /// When it looks again.
+    until: Instant,
+    /// The parkings it has seen, and when it saw the last.
+    parkings: u64,
+    seen: Instant,
 }
 
 impl Engine {
@@ -49,143 +64,199 @@ impl Engine {
     /// Sees to it that there are threads for the work, and lets go of the lock: a thread that is woken
     /// would only wait for it.
     pub(crate) fn staff(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let callbacks = match self.calls.mode {
-            Callbacks::Worker => state.finished.len(),
-            Callbacks::Dispatch => 0,
+        let callbacks = match (self.calls.mode, &state.air) {
+            (Callbacks::Dispatch, _) | (_, Air::Parked { .. }) => 0,
+            (Callbacks::Worker, _) => state.finished.len(),
         };
+        let ready = match state.air {
+            Air::Empty if self.has_worker_free(&state) => state.ready.len(),
+            _ => 0,
+        };
+        // At the end, flights that are parked are for anybody.
+        let is_watch_wanted = state.watch == Watch::Wanted && state.phase != Phase::Closed;
+        let watch = usize::from(is_watch_wanted);
+        let jobs = callbacks + ready + state.grounded.len() + watch;
         let is_unwatched = state.is_unwatched();
         // One more for callbacks and for the time, so that calls that are cancelled or overdue wait for
         // no network.
-        let most = self.calls.workers + usize::from(callbacks > 0 || is_unwatched);
-        let is_short = state.ready.len() + callbacks > state.threads.idle || is_unwatched;
-        if is_short && state.threads.alive < most {
+        let is_extra = callbacks > 0 || watch > 0 || is_unwatched;
+        let most = self.calls.workers + usize::from(is_extra);
+        if (jobs > state.threads.idle || is_unwatched) && state.threads.alive < most {
             // Fewer threads than wished are no error: those there are do the work.
             let _ = self.start_worker(&mut state);
         }
-        let has_work = callbacks > 0 || !state.ready.is_empty() && self.has_worker_free(&state);
-        let wakes = (has_work || state.is_sooner) && state.threads.idle > 0;
-        if wakes {
+        let has_driver = matches!(state.air, Air::Driven { .. });
+        let rouses = matches!(state.air, Air::Driven { asleep: true })
+            && (state.is_sooner || !state.ready.is_empty() && self.has_worker_free(&state));
+        let wakes = (jobs > 0 || state.is_sooner && !has_driver) && state.threads.idle > 0;
+        if rouses {
+            state.air = Air::Driven { asleep: false };
+        }
+        if rouses || wakes && !has_driver {
             state.is_sooner = false;
         }
         drop(state);
+        if rouses {
+            self.calls.waker.ring();
+        }
         if wakes {
             self.calls.work.notify_one();
         }
     }
 
     /// Whether one more call may be under way.
-    fn has_worker_free(&self, state: &State) -> bool {
+    pub(crate) fn has_worker_free(&self, state: &State) -> bool {
         state.running.len() < self.calls.workers
     }
 
-    fn start_worker(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+    pub(crate) fn start_worker(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
         state.threads.handles.retain(|handle| !handle.is_finished());
         let engine = Arc::clone(self);
-        // The lowest that is free, so that its connections are used again.
-        let number = state.threads.numbers.pop_first();
-        let number = number.unwrap_or(state.threads.alive);
-        let handle = sys::spawn("trophy-worker", move || engine.work(number))?;
+        let handle = sys::spawn("trophy-worker", move || engine.work())?;
         state.threads.handles.push(handle);
         state.threads.alive += 1;
         Ok(())
     }
 
-    fn work(self: &Arc<Self>, number: usize) {
+    fn work(self: &Arc<Self>) {
+        // The flights that this thread has parked, and whether it watches those of another.
+        let mut parked = None;
+        let mut watching = None;
         let mut state = self.calls.lock();
         loop {
-            let Some(job) = self.next_job(&mut state) else {
+            let Some(job) = self.next_job(&mut state, parked) else {
                 if state.phase == Phase::Closed {
                     break;
                 }
                 let idle_until = Instant::now() + IDLE;
-                let rested_until = state.resting.peek().map(|resting| resting.until);
-                let due = [rested_until, state.next_overdue];
-                let until = due.into_iter().flatten().fold(idle_until, Instant::min);
+                let until = self.look_after(&mut state, &mut watching);
+                let due = state.next_due().into_iter().chain(until);
+                let until = due.fold(idle_until, Instant::min);
                 state.threads.idle += 1;
                 state = wait_until(&self.calls.work, state, Some(until));
                 state.threads.idle -= 1;
                 // Those who wait for their lane are woken for by nobody else.
-                let is_needed = state.pending > 0 && state.threads.idle == 0;
+                let is_needed = state.pending > 0 && state.threads.idle == 0 || watching.is_some();
                 if Instant::now() >= idle_until && !is_needed {
                     break;
                 }
                 continue;
             };
-            if let Job::Call(task) = &job {
-                state.pending -= 1;
-                let attempt_ends = Instant::now() + self.options.attempt_timeout;
-                let running = Running {
-                    tag: task.callback.tag(),
-                    control: task.call.control.clone(),
-                    until: task.call.deadline.min(attempt_ends),
+            if watching.take().is_some() {
+                // Somebody else has to, where there is something to be watched.
+                state.watch = match state.air {
+                    Air::Parked { .. } => Watch::Wanted,
+                    _ => Watch::None,
                 };
-                state.running.insert(task.id, running);
             }
-            // There may be more than this thread can do.
-            self.staff(state);
             match job {
-                Job::Call(task) => self.advance(task),
-                Job::Callback(finished) => self.call_back(finished),
+                Job::Call(task) => {
+                    state.begin(&task, Instant::now() + self.options.attempt_timeout);
+                    state.air = Air::Driven { asleep: false };
+                    // There may be more than this thread can do.
+                    self.staff(state);
+                    parked = self.fly(task);
+                }
+                Job::Grounded(task) => {
+                    self.staff(state);
+                    self.make_attempt(task);
+                }
+                Job::Callback(finished) => {
+                    self.staff(state);
+                    self.call_back(finished);
+                }
+                Job::Flights(flights) => {
+                    self.staff(state);
+                    parked = self.drive(flights, Vec::new());
+                }
             }
             state = self.calls.lock();
         }
         // Nothing that came in the meantime is left without a thread, nor another asleep for too long.
         state.threads.alive -= 1;
         state.is_sooner = true;
-        state.threads.numbers.insert(number);
         self.calls.tell(&state);
         self.staff(state);
     }
 
-    fn next_job(&self, state: &mut State) -> Option<Job> {
+    /// `parked`: the flights that this thread has parked.
+    fn next_job(&self, state: &mut State, parked: Option<u64>) -> Option<Job> {
         let now = Instant::now();
         if state.end_overdue(now, &self.stats) {
             self.calls.tell(state);
         }
+        state.end_rests(now);
+        let mut is_for_another = false;
+        if let Air::Parked { since, number, .. } = state.air {
+            let is_mine = parked == Some(number);
+            let is_late = now.duration_since(since) >= PATIENCE || state.phase == Phase::Closed;
+            is_for_another = !is_mine && !is_late;
+            let goes_on = if is_mine {
+                state.finished.is_empty()
+            } else {
+                is_late
+            };
+            if goes_on {
+                return Some(Job::Flights(state.take_flights()));
+            }
+        }
         if self.calls.mode == Callbacks::Worker
+            && !is_for_another
             && let Some(finished) = state.finished.pop_front()
         {
             state.calling += 1;
             return Some(Job::Callback(finished));
         }
-        while state.resting.peek().is_some_and(|next| next.until <= now) {
-            if let Some(resting) = state.resting.pop() {
-                state.ready.push_back(resting.task);
-            }
+        if let Some(task) = state.grounded.pop_front() {
+            return Some(Job::Grounded(task));
         }
-        if !self.has_worker_free(state) {
+        if !matches!(state.air, Air::Empty) || !self.has_worker_free(state) {
             return None;
         }
         state.ready.pop_front().map(Job::Call)
     }
 
-    /// Makes one attempt of a call; between two attempts it has no thread.
-    fn advance(self: &Arc<Self>, mut task: Task) {
+    /// Keeps the watch, where one is wanted, for as long as the driver comes and goes. Returns when to look
+    /// again.
+    fn look_after(&self, state: &mut State, watching: &mut Option<Watching>) -> Option<Instant> {
+        let now = Instant::now();
+        match watching {
+            None if state.watch == Watch::Wanted => {
+                state.watch = Watch::Kept;
+                *watching = Some(Watching {
+                    until: now + TICK,
+                    parkings: state.parkings,
+                    seen: now,
+                });
+            }
+            Some(watch) if watch.until <= now => {
+                watch.until = now + TICK;
+                if watch.parkings != state.parkings {
+                    watch.parkings = state.parkings;
+                    watch.seen = now;
+                } else if now.duration_since(watch.seen) >= NO_MORE {
+                    state.watch = Watch::None;
+                    *watching = None;
+                }
+            }
+            _ => {}
+        }
+        let until = watching.as_ref()?.until;
+        match state.air {
+            Air::Parked { since, .. } => Some(until.min(since + PATIENCE)),
+            _ => Some(until),
+        }
+    }
+
+    /// Makes one attempt of a call, and waits for it; between two attempts it has no thread.
+    pub(crate) fn make_attempt(self: &Arc<Self>, mut task: Task) {
         let step = panics::catch(|| self.attempt(&mut task.call))
             .unwrap_or_else(|error| Step::Done(Err(error)));
         let mut state = self.calls.lock();
-        state.running.remove(&task.id);
-        let result = match step {
-            Step::Again(until) if state.phase != Phase::Closed => {
-                if task.call.control.is_cancelled() {
-                    Err(Error::cancelled())
-                } else {
-                    state.wait(task.call.deadline);
-                    state.resting.push(Resting { until, task });
-                    // Somebody must wake up for it: an idle worker sleeps longer perhaps.
-                    state.is_sooner = true;
-                    self.staff(state);
-                    return;
-                }
-            }
-            Step::Again(_) => Err(Error::cancelled()),
-            Step::Done(result) => result,
+        let Some(finished) = self.settle(&mut state, task, step) else {
+            self.staff(state);
+            return;
         };
-        if let Some(lane) = task.call.lane {
-            state.leave_lane(lane);
-        }
-        let finished = Finished::of(task.callback, result);
-        self.stats.finished(finished.status);
         match self.calls.mode {
             Callbacks::Worker => {
                 state.calling += 1;
@@ -200,10 +271,37 @@ impl Engine {
         }
     }
 
+    /// What follows from an attempt: another, or the callback.
+    pub(crate) fn settle(&self, state: &mut State, task: Task, step: Step) -> Option<Finished> {
+        state.running.remove(&task.id);
+        let result = match step {
+            Step::Again(until) if state.phase != Phase::Closed => {
+                if task.call.control.is_cancelled() {
+                    Err(Error::cancelled())
+                } else {
+                    state.wait(task.call.deadline);
+                    state.resting.push(Resting { until, task });
+                    // Somebody must wake up for it: an idle worker sleeps longer perhaps.
+                    state.is_sooner = true;
+                    return None;
+                }
+            }
+            Step::Again(_) => Err(Error::cancelled()),
+            Step::Done(result) => result,
+        };
+        if let Some(lane) = task.call.lane {
+            state.leave_lane(lane);
+        }
+        let finished = Finished::of(task.callback, result);
+        self.stats.finished(finished.status);
+        Some(finished)
+    }
+
     /// Runs a callback that is counted in `calling`.
     fn call_back(&self, finished: Finished) {
+        let begun = Instant::now();
         run_callback(finished);
-        self.calls.called();
+        self.calls.called(Some(begun.elapsed()));
     }
 
     /// Runs the callbacks that are due on this thread; waits for the first at most `timeout_ms`

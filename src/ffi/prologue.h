@@ -85,7 +85,8 @@
  * max_response_bytes          16777216    a longer reply is TROPHY_STATUS_INVALID_RESPONSE
  * callbacks                   "worker"    where callbacks run: "worker", on threads of the library; "dispatch",
  *                                         only inside trophy_client_dispatch()
- * workers                     4           threads for asynchronous calls, started when needed; at most 1024
+ * workers                     4           asynchronous calls under way at once, and threads for them, started when
+ *                                         needed; at most 1024
  * max_pending_calls           10000       asynchronous calls that wait; beyond it TROPHY_STATUS_QUEUE_FULL
  * user_agent                  "libtrophy/@VERSION@"  the User-Agent header
  * queue                       {}          options of the queue:

@@ -884,7 +884,7 @@ impl Sender {
                 self.away(engine, has_more, || {
                     while let Some(finished) = engine.calls.calling(next) {
                         run_callback(finished);
-                        engine.calls.called();
+                        engine.calls.called(None);
                         lock(&self.notices).under_way -= 1;
                     }
                 });

@@ -72,6 +72,10 @@ impl Flight {
                 Err(fault) => return Err(fault),
             }
             current.phase.set(Phase::Receive);
+            // The reply cannot be there yet.
+            if !current.waits {
+                return Ok(false);
+            }
         }
         while !self.reader.is_whole() {
             let read = connection.wire.read(connection.input.room(), current);

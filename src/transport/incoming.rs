@@ -113,7 +113,7 @@ impl Reader {
                 }
                 return Ok(());
             }
-            State::Head => "the connection was closed before a reply came",
+            State::Head if self.looked_at == 0 => "the connection was closed before a reply came",
             _ => "the connection was closed before the reply was complete",
         };
         Err(Fault::new(Kind::Network, reason))

@@ -84,8 +84,9 @@ impl Socket {
     pub fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<Option<usize>, Fault> {
         let mut expired = false;
         loop {
-            let left = current.left()?;
+            // What has come is read, however late it is.
             let read = if current.waits {
+                let left = current.left()?;
                 if let Some(timeout) = new_timeout(self.read_timeout, left, expired) {
                     set(self.stream.set_read_timeout(Some(timeout)), current)?;
                     self.read_timeout = Some(timeout);
@@ -101,7 +102,9 @@ impl Socket {
                     return Ok(Some(0));
                 }
                 Ok(amount) => return Ok(Some(amount)),
-                Err(error) if is_timeout(&error) && !current.waits => return Ok(None),
+                Err(error) if is_timeout(&error) && !current.waits => {
+                    return current.left().map(|_| None);
+                }
                 Err(error) if is_timeout(&error) => expired = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(current.socket_failed(&error)),
@@ -234,9 +237,7 @@ fn connect_within(
         {
             loop {
                 let left = share.saturating_sub(started.elapsed());
-                // poll() counts milliseconds: a rest of less than one would not wait at all.
-                let slice = left.min(SLICE).max(Duration::from_millis(1));
-                if sys::poll_writable(&socket, slice)? {
+                if sys::poll_writable(&socket, left.min(SLICE))? {
                     break;
                 }
                 current.check_cancelled()?;

@@ -145,14 +145,6 @@ impl Wire {
         }
     }
 
-    /// Whether something that was taken is not written.
-    pub fn holds_output(&self) -> bool {
-        match self {
-            Wire::Plain(_) => false,
-            Wire::Tls(stream) => !stream.outgoing.is_empty() || stream.wire.holds_output(),
-        }
-    }
-
     /// False if TLS holds the peer's farewell, or bytes that nobody asked for.
     pub fn is_clean(&mut self) -> bool {
         match self {

@@ -1,0 +1,277 @@
+//! The driver: one thread that waits for the replies of all asynchronous calls that are under way on kept
+//! connections, so that an event costs no switch of threads. It runs callbacks, too, while another thread
+//! watches whether it stays away for too long. Any worker may become the driver.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::calls::{Air, State, Task, Watch};
+use crate::engine::{Airborne, Engine, Step};
+use crate::options::Callbacks;
+use crate::panics;
+
+/// For so long, the replies may wait for a driver that runs callbacks.
+pub const PATIENCE: Duration = Duration::from_millis(10);
+/// How often a driver that comes and goes is looked after.
+pub const TICK: Duration = Duration::from_millis(20);
+/// A driver that has not gone away for so long needs no looking after.
+pub const NO_MORE: Duration = Duration::from_millis(100);
+/// Callbacks that take longer than this are for other threads.
+const SLOW: Duration = Duration::from_micros(500);
+
+/// A call whose reply is awaited.
+pub(crate) struct Flying {
+    task: Task,
+    airborne: Airborne,
+}
+
+impl Engine {
+    /// Makes an attempt of a call that has begun, the driver's place being taken for this thread: without
+    /// a wait, if there is a connection for it. Returns as [`Self::drive`].
+    pub(crate) fn fly(self: &Arc<Self>, mut task: Task) -> Option<u64> {
+        match self.try_to_take_off(&mut task) {
+            Some(airborne) => {
+                let mut flying = vec![Flying { task, airborne }];
+                let mut landed = Vec::new();
+                self.send_off(&mut flying, &mut landed);
+                self.drive(flying, landed)
+            }
+            None => {
+                let mut state = self.calls.lock();
+                state.air = Air::Empty;
+                self.staff(state);
+                self.make_attempt(task);
+                None
+            }
+        }
+    }
+
+    fn try_to_take_off(&self, task: &mut Task) -> Option<Airborne> {
+        // Without poll(), every call has a thread.
+        if cfg!(not(unix)) {
+            return None;
+        }
+        panics::catch(|| self.take_off(&mut task.call))
+            .ok()
+            .flatten()
+    }
+
+    /// Waits for replies, and begins the calls that become ready, until there is none left. Or until there
+    /// are callbacks that this thread may run: then the flights have been parked, under the number that
+    /// is returned.
+    pub(crate) fn drive(
+        self: &Arc<Self>,
+        mut flying: Vec<Flying>,
+        mut landed: Vec<(Task, Step)>,
+    ) -> Option<u64> {
+        let mut grounded = Vec::new();
+        let mut starting = Vec::new();
+        loop {
+            let mut state = self.calls.lock();
+            let now = Instant::now();
+            state.air = Air::Driven { asleep: false };
+            state.grounded.extend(grounded.drain(..));
+            self.take_in(&mut state, &mut landed, now);
+
+            while self.has_worker_free(&state)
+                && let Some(task) = state.ready.pop_front()
+            {
+                state.begin(&task, now + self.options.attempt_timeout);
+                starting.push(task);
+            }
+            if !starting.is_empty() {
+                self.staff(state);
+                for mut task in starting.drain(..) {
+                    match self.try_to_take_off(&mut task) {
+                        Some(airborne) => flying.push(Flying { task, airborne }),
+                        None => grounded.push(task),
+                    }
+                }
+                self.send_off(&mut flying, &mut landed);
+                continue;
+            }
+            if flying.is_empty() {
+                // What there is to do now, this thread sees as it looks for its next job.
+                state.air = Air::Empty;
+                return None;
+            }
+            if self.may_run_callbacks(&mut state) {
+                state.parkings += 1;
+                let number = state.parkings;
+                state.air = Air::Parked {
+                    flights: flying,
+                    since: now,
+                    number,
+                };
+                return Some(number);
+            }
+            let due = state.next_due();
+            state.is_sooner = false;
+            state.air = Air::Driven { asleep: true };
+            self.staff(state);
+            self.await_replies(&mut flying, &mut landed, due);
+        }
+    }
+
+    /// What came of attempts, and of time.
+    fn take_in(self: &Arc<Self>, state: &mut State, landed: &mut Vec<(Task, Step)>, now: Instant) {
+        let before = state.finished.len();
+        for (task, step) in landed.drain(..) {
+            if let Some(finished) = self.settle(state, task, step) {
+                state.finished.push_back(finished);
+            }
+        }
+        let has_ended = state.end_overdue(now, &self.stats) || state.finished.len() > before;
+        state.end_rests(now);
+        if has_ended {
+            self.calls.tell(state);
+        }
+    }
+
+    /// Whether this thread may leave the flights for callbacks: they are short by experience, and should
+    /// one not be, then another thread takes over.
+    fn may_run_callbacks(self: &Arc<Self>, state: &mut State) -> bool {
+        if self.calls.mode == Callbacks::Dispatch
+            || state.finished.is_empty()
+            || state.callback_time >= SLOW
+        {
+            return false;
+        }
+        if state.watch == Watch::None {
+            let is_there = state.threads.idle > 0
+                || state.threads.alive <= self.calls.workers && self.start_worker(state).is_ok();
+            if !is_there {
+                return false;
+            }
+            state.watch = Watch::Wanted;
+        }
+        true
+    }
+
+    /// Sleeps until a reply comes, an attempt is over, `due` has come, or the waker rouses it.
+    #[cfg(unix)]
+    fn await_replies(
+        &self,
+        flying: &mut Vec<Flying>,
+        landed: &mut Vec<(Task, Step)>,
+        due: Option<Instant>,
+    ) {
+        let mut sockets = crate::sys::PollSet::default();
+        let mut until = due;
+        for flying in &*flying {
+            let flight = &flying.airborne.flight;
+            if let Some(socket) = flight.socket() {
+                sockets.add(&socket, flight.is_writing());
+            }
+            let deadline = flight.deadline();
+            until = Some(until.map_or(deadline, |until| until.min(deadline)));
+        }
+        let waker = self.calls.waker.socket();
+        if let Some(waker) = waker {
+            sockets.add(waker, false);
+        }
+        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = match waker {
+            Some(_) => timeout,
+            None => Some(timeout.unwrap_or(PATIENCE).min(PATIENCE)),
+        };
+        let has_failed = sockets.wait(timeout).is_err();
+        if has_failed {
+            // No memory, perhaps. A look at them all is as good, only slower.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if sockets.is_ready(flying.len()) {
+            self.calls.waker.drain();
+        }
+        let now = Instant::now();
+        self.advance_all(flying, landed, |flying, index| {
+            has_failed || sockets.is_ready(index) || flying.airborne.flight.deadline() <= now
+        });
+    }
+
+    #[cfg(not(unix))]
+    fn await_replies(&self, _: &mut Vec<Flying>, _: &mut Vec<(Task, Step)>, _: Option<Instant>) {}
+
+    /// Writes the requests that are new.
+    fn send_off(&self, flying: &mut Vec<Flying>, landed: &mut Vec<(Task, Step)>) {
+        self.advance_all(flying, landed, |flying, _| {
+            flying.airborne.flight.is_writing()
+        });
+    }
+
+    /// Goes on with those that `can` picks, by themselves and their place, and takes out what has ended.
+    fn advance_all(
+        &self,
+        flying: &mut Vec<Flying>,
+        landed: &mut Vec<(Task, Step)>,
+        can: impl Fn(&Flying, usize) -> bool,
+    ) {
+        // From the end, where taking one out moves only one that has been looked at.
+        for index in (0..flying.len()).rev() {
+            let flight = &mut flying[index];
+            if !can(flight, index) {
+                continue;
+            }
+            let step = panics::catch(|| self.advance(&mut flight.task.call, &mut flight.airborne))
+                .unwrap_or_else(|error| Some(Step::Done(Err(error))));
+            if let Some(step) = step {
+                landed.push((flying.swap_remove(index).task, step));
+            }
+        }
+    }
+}
+
+pub use waker::Waker;
+
+#[cfg(unix)]
+mod waker {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::OnceLock;
+
+    /// Ends the sleep of the driver, from any thread.
+    #[derive(Debug, Default)]
+    pub struct Waker(OnceLock<Option<(UnixStream, UnixStream)>>);
+
+    impl Waker {
+        /// What to wait for. None where the process has no file descriptors left.
+        pub fn socket(&self) -> Option<&UnixStream> {
+            self.pair().map(|(_, near)| near)
+        }
+
+        pub fn ring(&self) {
+            if let Some((mut far, _)) = self.pair() {
+                // Full: it has been rung often enough.
+                let _ = far.write(&[0]);
+            }
+        }
+
+        /// It has been heard.
+        pub fn drain(&self) {
+            if let Some((_, mut near)) = self.pair() {
+                let _ = near.read(&mut [0; 64]);
+            }
+        }
+
+        fn pair(&self) -> Option<(&UnixStream, &UnixStream)> {
+            let made = self.0.get_or_init(|| {
+                let (far, near) = UnixStream::pair().ok()?;
+                far.set_nonblocking(true).ok()?;
+                near.set_nonblocking(true).ok()?;
+                Some((far, near))
+            });
+            made.as_ref().map(|(far, near)| (far, near))
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod waker {
+    /// There is no driver that sleeps.
+    #[derive(Debug, Default)]
+    pub struct Waker;
+
+    impl Waker {
+        pub fn ring(&self) {}
+    }
+}
