@@ -107,7 +107,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                // What a vector would begin with, but in one step.
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(4);
                 while let Some(Name(name)) = map.next_key()? {
                     members.push((name, map.next_value()?));
                 }
@@ -165,6 +166,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
 
 /// Reads a string value; `None` if it is none.
 pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    // It is JSON, so what begins with a quote ends with one.
+    let inner = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.as_bytes().contains(&b'\\') {
+        return Some(Cow::Borrowed(inner));
+    }
     serde_json::from_str::<Name<'_>>(value.get())
         .ok()
         .map(|Name(text)| text)
@@ -189,14 +195,16 @@ pub fn write_string(out: &mut String, text: &str) {
         out.push_str(text);
         out.push('"');
     } else {
-        out.push_str(&quote(text));
+        // A string has no way to fail to become JSON.
+        out.push_str(&serde_json::to_string(text).unwrap_or_default());
     }
 }
 
 /// `text` as a JSON string, with its quotes.
 pub fn quote(text: &str) -> String {
-    // A string has no way to fail to become JSON.
-    serde_json::to_string(text).unwrap_or_default()
+    let mut quoted = String::with_capacity(text.len() + 2);
+    write_string(&mut quoted, text);
+    quoted
 }
 
 /// The value at an RFC 6901 pointer ("" is the whole, "/points/total", "/achievements/0/name").

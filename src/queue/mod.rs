@@ -19,7 +19,6 @@ use crate::callback::DeliveryCallback;
 use crate::engine::Engine;
 use crate::error::{Error, Status};
 use crate::event::EventArgs;
-use crate::json;
 use crate::options::{ClientOptions, Durability, QueueOptions};
 use crate::request::MakeKey;
 use crate::stats::Now;
@@ -76,10 +75,10 @@ impl Queue {
             make_key.idempotency_key()
         })?;
         self.sender(options)?.keep(engine, &record)?;
-        // Room for what C wants behind it.
-        let mut answer = String::with_capacity(key.len() + 24);
+        // Room for what C wants behind it, and no more.
+        let mut answer = String::with_capacity(20 + key.len());
         answer.push_str("{\"idempotencyKey\":");
-        json::write_string(&mut answer, &key);
+        answer.push_str(&key);
         answer.push('}');
         Ok(answer)
     }

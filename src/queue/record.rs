@@ -63,7 +63,7 @@ fn in_order(mut members: Members<'_>) -> String {
     out
 }
 
-/// An event that is to be kept, and its idempotency key.
+/// An event that is to be kept, and its idempotency key as a JSON string.
 pub fn write(
     args: &EventArgs<'_>,
     tenant: Option<&str>,
@@ -115,32 +115,42 @@ pub fn write(
         request::event_path(event.key, &additional_query_parameters)?;
     }
     let idempotency_key = match event.idempotency_key {
-        Some(key) => key.to_owned(),
-        None => make_key()?,
+        Some(key) => json::quote(key),
+        // A UUID holds nothing to be escaped.
+        None => ["\"", &*make_key()?, "\""].concat(),
     };
-    let item = event.batch_item(&idempotency_key, &additional_body_parameters);
     let plain = tenant_id.is_none()
         && tenant.is_none()
         && additional_headers.is_empty()
         && additional_query_parameters.is_empty();
-    let record = if plain {
+    let mut record = String::new();
+    if plain {
         // The common case, without taking the event apart again.
         let own = if event.idempotency_key.is_some() {
             "\"own_key\":true,"
         } else {
             ""
         };
-        ["{", own, "\"event\":", &item, "}"].concat()
+        // Room for the rest, too.
+        record.reserve(288 + event.user.len());
+        record.push('{');
+        record.push_str(own);
+        record.push_str("\"event\":");
+        event.write_batch_item(&mut record, &idempotency_key, &additional_body_parameters);
+        record.push('}');
     } else {
-        let record = Record {
+        let mut item = String::new();
+        event.write_batch_item(&mut item, &idempotency_key, &additional_body_parameters);
+        let whole = Record {
             tenant: tenant_id.map(Cow::Owned).or(tenant.map(Cow::Borrowed)),
             headers: additional_headers,
             query: additional_query_parameters,
             own_key: event.idempotency_key.is_some(),
             event: raw(&item)?,
         };
-        serde_json::to_string(&record).map_err(|error| Error::invalid(error.to_string()))?
-    };
+        record =
+            serde_json::to_string(&whole).map_err(|error| Error::invalid(error.to_string()))?;
+    }
     Ok((record, idempotency_key))
 }
 

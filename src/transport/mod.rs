@@ -114,7 +114,7 @@ impl Transport {
     pub fn new(settings: &Settings) -> Result<Self, String> {
         sys::watch_forks();
         if !outgoing::is_header_value(&settings.user_agent) {
-            return Err("`user_agent`: must be visible ASCII, with no line breaks".to_owned());
+            return Err("`user_agent`: holds a line break or another control character".to_owned());
         }
         Ok(Self {
             dial: Dial {
