@@ -48,9 +48,11 @@ pub(crate) struct State {
     pub lanes: Lanes<Waiter>,
     /// Asynchronous calls that a worker may take, in order.
     pub ready: VecDeque<Task>,
+    /// Those of them that found no kept connection: a worker takes each, and waits for the network.
+    pub grounded: VecDeque<Task>,
     /// Asynchronous calls between two attempts. They keep their lane.
     pub resting: BinaryHeap<Resting>,
-    /// Asynchronous calls that are ready, resting, or in a lane's queue.
+    /// Asynchronous calls that are ready, grounded, resting, or in a lane's queue.
     pub pending: usize,
     /// None of those has to end before this for lack of time.
     pub next_overdue: Option<Instant>,
@@ -58,9 +60,7 @@ pub(crate) struct State {
     pub is_sooner: bool,
     /// Asynchronous calls under way.
     pub running: IdMap<Running>,
-    /// Those of them that found no kept connection: a worker makes each, and waits for the network.
-    pub grounded: VecDeque<Task>,
-    /// Those whose replies one thread awaits for all.
+    /// The replies that one thread awaits for all.
     pub air: Air,
     pub watch: Watch,
     /// How often flights were parked.
@@ -83,6 +83,15 @@ pub(crate) struct Threads {
     pub handles: Vec<JoinHandle<()>>,
     pub alive: usize,
     pub idle: usize,
+    /// Started, and not yet looking for work.
+    pub starting: usize,
+}
+
+impl Threads {
+    /// Those that will take the next job.
+    pub fn free(&self) -> usize {
+        self.idle + self.starting
+    }
 }
 
 /// Who has the flights.
@@ -464,21 +473,29 @@ impl State {
         });
         self.next_overdue = in_lanes
             .chain(&self.ready)
+            .chain(&self.grounded)
             .chain(self.resting.iter().map(|resting| &resting.task))
             .map(|task| task.call.deadline)
             .min();
         ended
     }
 
-    /// Whether a waiting call's time could be over before any thread notices. A driver would, and one that
-    /// runs a callback is soon back.
+    /// Whether time could give a waiting call something to do before any thread notices. A driver would;
+    /// one that runs a callback may take for ever.
     pub fn is_unwatched(&self) -> bool {
         matches!(self.air, Air::Empty)
             && self.pending > 0
-            && self.threads.alive <= self.running.len()
+            && self.threads.alive <= self.running.len() + self.calling
             && self
-                .next_overdue
-                .is_some_and(|first| self.running.values().all(|running| running.until > first))
+                .next_due()
+                .is_some_and(|due| self.running.values().all(|running| running.until > due))
+    }
+
+    /// An asynchronous call that was begun has to wait for a worker after all.
+    pub fn ground(&mut self, task: Task) {
+        self.running.remove(&task.id);
+        self.wait(task.call.deadline);
+        self.grounded.push_back(task);
     }
 
     /// An asynchronous call that was ready is under way from now on.
@@ -548,6 +565,7 @@ impl State {
         let is_task = |waiter: &Waiter| matches!(waiter, Waiter::Task(task) if matches(task));
         let in_lanes = self.lanes.withdraw(is_task);
         let mut withdrawn = extract(&mut self.ready, &matches);
+        withdrawn.extend(extract(&mut self.grounded, &matches));
         if self.resting.iter().any(|resting| matches(&resting.task)) {
             let (resting, kept) = std::mem::take(&mut self.resting)
                 .into_iter()

@@ -70,10 +70,12 @@ impl Engine {
             let mut state = self.calls.lock();
             let now = Instant::now();
             state.air = Air::Driven { asleep: false };
-            state.grounded.extend(grounded.drain(..));
+            for task in grounded.drain(..) {
+                state.ground(task);
+            }
             self.take_in(&mut state, &mut landed, now);
 
-            while self.has_worker_free(&state)
+            while self.has_place(&state)
                 && let Some(task) = state.ready.pop_front()
             {
                 state.begin(&task, now + self.options.attempt_timeout);
@@ -91,8 +93,10 @@ impl Engine {
                 continue;
             }
             if flying.is_empty() {
-                // What there is to do now, this thread sees as it looks for its next job.
+                // What there is to do now, this thread sees as it looks for its next job. What is due
+                // later, the others do not know.
                 state.air = Air::Empty;
+                state.is_sooner |= state.pending > 0;
                 return None;
             }
             if self.may_run_callbacks(&mut state) {
@@ -131,21 +135,27 @@ impl Engine {
     /// Whether this thread may leave the flights for callbacks: they are short by experience, and should
     /// one not be, then another thread takes over.
     fn may_run_callbacks(self: &Arc<Self>, state: &mut State) -> bool {
-        if self.calls.mode == Callbacks::Dispatch
-            || state.finished.is_empty()
-            || state.callback_time >= SLOW
-        {
+        if self.calls.mode == Callbacks::Dispatch || state.finished.is_empty() {
             return false;
         }
-        if state.watch == Watch::None {
-            let is_there = state.threads.idle > 0
-                || state.threads.alive <= self.calls.workers && self.start_worker(state).is_ok();
-            if !is_there {
-                return false;
-            }
+        let is_slow = state.callback_time >= SLOW;
+        if state.watch == Watch::Kept && !is_slow {
+            return true;
+        }
+        let is_alone = state.threads.alive == 1;
+        if is_slow && !is_alone {
+            return false;
+        }
+        let has_other = state.threads.free() > state.grounded.len()
+            || state.threads.alive <= self.calls.workers && self.start_worker(state).is_ok();
+        if !has_other {
+            // Where no thread can be had, this one does it all.
+            return is_alone;
+        }
+        if !is_slow {
             state.watch = Watch::Wanted;
         }
-        true
+        !is_slow
     }
 
     /// Sleeps until a reply comes, an attempt is over, `due` has come, or the waker rouses it.
@@ -231,16 +241,25 @@ mod waker {
 
     /// Ends the sleep of the driver, from any thread.
     #[derive(Debug, Default)]
-    pub struct Waker(OnceLock<Option<(UnixStream, UnixStream)>>);
+    pub struct Waker(OnceLock<(UnixStream, UnixStream)>);
 
     impl Waker {
-        /// What to wait for. None where the process has no file descriptors left.
+        /// What to wait for. None while the process has no file descriptors left.
         pub fn socket(&self) -> Option<&UnixStream> {
-            self.pair().map(|(_, near)| near)
+            if self.0.get().is_none() {
+                let (far, near) = UnixStream::pair().ok()?;
+                far.set_nonblocking(true).ok()?;
+                near.set_nonblocking(true).ok()?;
+                // Only the driver gets here, so nobody else has set it.
+                let _ = self.0.set((far, near));
+            }
+            self.0.get().map(|(_, near)| near)
         }
 
+        /// Without a socket to wait for, the driver looks for itself.
         pub fn ring(&self) {
-            if let Some((mut far, _)) = self.pair() {
+            if let Some((far, _)) = self.0.get() {
+                let mut far = far;
                 // Full: it has been rung often enough.
                 let _ = far.write(&[0]);
             }
@@ -248,19 +267,10 @@ mod waker {
 
         /// It has been heard.
         pub fn drain(&self) {
-            if let Some((_, mut near)) = self.pair() {
+            if let Some((_, near)) = self.0.get() {
+                let mut near = near;
                 let _ = near.read(&mut [0; 64]);
             }
-        }
-
-        fn pair(&self) -> Option<(&UnixStream, &UnixStream)> {
-            let made = self.0.get_or_init(|| {
-                let (far, near) = UnixStream::pair().ok()?;
-                far.set_nonblocking(true).ok()?;
-                near.set_nonblocking(true).ok()?;
-                Some((far, near))
-            });
-            made.as_ref().map(|(far, near)| (far, near))
         }
     }
 }

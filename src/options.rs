@@ -414,6 +414,9 @@ impl BaseUrl {
         if let Err(why) = transport::port(&uri) {
             return Err(wrong(why));
         }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(wrong("holds what has to be percent-encoded"));
+        }
         if uri.query().is_some() || text.contains('#') {
             return Err(wrong("has a query or a fragment"));
         }
@@ -714,6 +717,10 @@ mod tests {
             (
                 r#"{"base_url":"api"}"#,
                 r#"options_json: "base_url": is not an absolute URL"#,
+            ),
+            (
+                r#"{"base_url":"https://x/ü"}"#,
+                r#"options_json: "base_url": holds what has to be percent-encoded"#,
             ),
             (r#"[]"#, "options_json: must be a JSON object, not an array"),
             (r#"{"#, "options_json: is not JSON"),

@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_millis(40);
 enum Job {
     /// A call that was ready.
     Call(Task),
-    /// One under way that has to wait for the network.
+    /// The same, but it has to wait for the network.
     Grounded(Task),
     Callback(Finished),
     /// The replies to be awaited.
@@ -69,25 +69,30 @@ impl Engine {
             (Callbacks::Worker, _) => state.finished.len(),
         };
         let ready = match state.air {
-            Air::Empty if self.has_worker_free(&state) => state.ready.len(),
+            Air::Empty if self.has_place(&state) => state.ready.len(),
             _ => 0,
+        };
+        let grounded = match self.has_worker_free(&state) {
+            true => state.grounded.len(),
+            false => 0,
         };
         // At the end, flights that are parked are for anybody.
         let is_watch_wanted = state.watch == Watch::Wanted && state.phase != Phase::Closed;
         let watch = usize::from(is_watch_wanted);
-        let jobs = callbacks + ready + state.grounded.len() + watch;
+        let jobs = callbacks + ready + grounded + watch;
         let is_unwatched = state.is_unwatched();
-        // One more for callbacks and for the time, so that calls that are cancelled or overdue wait for
+        // One more for replies, callbacks and the time, so that calls that are cancelled or overdue wait for
         // no network.
-        let is_extra = callbacks > 0 || watch > 0 || is_unwatched;
+        let is_in_the_air = !matches!(state.air, Air::Empty);
+        let is_extra = callbacks > 0 || watch > 0 || is_unwatched || is_in_the_air;
         let most = self.calls.workers + usize::from(is_extra);
-        if (jobs > state.threads.idle || is_unwatched) && state.threads.alive < most {
+        if (jobs > state.threads.free() || is_unwatched) && state.threads.alive < most {
             // Fewer threads than wished are no error: those there are do the work.
             let _ = self.start_worker(&mut state);
         }
         let has_driver = matches!(state.air, Air::Driven { .. });
         let rouses = matches!(state.air, Air::Driven { asleep: true })
-            && (state.is_sooner || !state.ready.is_empty() && self.has_worker_free(&state));
+            && (state.is_sooner || !state.ready.is_empty() && self.has_place(&state));
         let wakes = (jobs > 0 || state.is_sooner && !has_driver) && state.threads.idle > 0;
         if rouses {
             state.air = Air::Driven { asleep: false };
@@ -109,12 +114,18 @@ impl Engine {
         state.running.len() < self.calls.workers
     }
 
+    /// Whether that may be one that is ready: those that are grounded were first.
+    pub(crate) fn has_place(&self, state: &State) -> bool {
+        state.running.len() + state.grounded.len() < self.calls.workers
+    }
+
     pub(crate) fn start_worker(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
         state.threads.handles.retain(|handle| !handle.is_finished());
         let engine = Arc::clone(self);
         let handle = sys::spawn("trophy-worker", move || engine.work())?;
         state.threads.handles.push(handle);
         state.threads.alive += 1;
+        state.threads.starting += 1;
         Ok(())
     }
 
@@ -123,8 +134,10 @@ impl Engine {
         let mut parked = None;
         let mut watching = None;
         let mut state = self.calls.lock();
+        state.threads.starting -= 1;
         loop {
-            let Some(job) = self.next_job(&mut state, parked) else {
+            let job = self.next_job(&mut state, parked, watching.is_some());
+            let Some(job) = job else {
                 if state.phase == Phase::Closed {
                     break;
                 }
@@ -158,6 +171,7 @@ impl Engine {
                     parked = self.fly(task);
                 }
                 Job::Grounded(task) => {
+                    state.begin(&task, Instant::now() + self.options.attempt_timeout);
                     self.staff(state);
                     self.make_attempt(task);
                 }
@@ -174,13 +188,13 @@ impl Engine {
         }
         // Nothing that came in the meantime is left without a thread, nor another asleep for too long.
         state.threads.alive -= 1;
-        state.is_sooner = true;
+        state.is_sooner |= state.next_due().is_some();
         self.calls.tell(&state);
         self.staff(state);
     }
 
-    /// `parked`: the flights that this thread has parked.
-    fn next_job(&self, state: &mut State, parked: Option<u64>) -> Option<Job> {
+    /// `parked`: the flights that this thread has parked; `watches`: it watches those of another.
+    fn next_job(&self, state: &mut State, parked: Option<u64>, watches: bool) -> Option<Job> {
         let now = Instant::now();
         if state.end_overdue(now, &self.stats) {
             self.calls.tell(state);
@@ -200,6 +214,9 @@ impl Engine {
                 return Some(Job::Flights(state.take_flights()));
             }
         }
+        if is_for_another && (watches || state.watch == Watch::Wanted) {
+            return None;
+        }
         if self.calls.mode == Callbacks::Worker
             && !is_for_another
             && let Some(finished) = state.finished.pop_front()
@@ -207,10 +224,12 @@ impl Engine {
             state.calling += 1;
             return Some(Job::Callback(finished));
         }
-        if let Some(task) = state.grounded.pop_front() {
+        if self.has_worker_free(state)
+            && let Some(task) = state.grounded.pop_front()
+        {
             return Some(Job::Grounded(task));
         }
-        if !matches!(state.air, Air::Empty) || !self.has_worker_free(state) {
+        if !matches!(state.air, Air::Empty) || !self.has_place(state) {
             return None;
         }
         state.ready.pop_front().map(Job::Call)

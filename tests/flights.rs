@@ -41,7 +41,9 @@ impl Server {
 
     fn client(&self, mut options: Value) -> Client {
         options["base_url"] = self.url.as_str().into();
-        options["max_retries"] = 0.into();
+        if options["max_retries"].is_null() {
+            options["max_retries"] = 0.into();
+        }
         Client::new(Some(KEY), Some(&options.to_string())).unwrap()
     }
 
@@ -98,6 +100,9 @@ fn serve(mut stream: TcpStream, ask: &Sender<Asked>) {
 }
 
 const OK: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 14\r\n\r\n{\"eventId\":\"\"}";
+
+const CLOSING: &[u8] =
+    b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 14\r\n\r\n{\"eventId\":\"\"}";
 
 impl Asked {
     fn answer(&mut self) {
@@ -198,6 +203,86 @@ fn calls_keep_their_time_while_every_thread_is_in_a_callback() {
         assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
     }
     assert_eq!(ear.next().0, Status::Timeout);
+}
+
+#[test]
+fn a_call_without_a_thread_can_be_cancelled_and_keeps_its_time() {
+    let server = Server::start();
+    let client = server.client_with_connections(2, json!({"workers": 2}));
+    let ear = Ear::new();
+    send(&client, "awaited", ear.callback(0));
+    let mut awaited = server.next_of("awaited");
+    let mut held = Vec::new();
+    for number in 0..2 {
+        let (callback, begun, lets_go) = stuck();
+        send(&client, number, callback);
+        let mut asked = server.next_of(&number.to_string());
+        asked.say(CLOSING);
+        assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+        held.push(lets_go);
+    }
+    // The third thread awaits a reply, so that nobody is left to connect.
+    send(&client, "cancelled", ear.callback(1));
+    wait_until("it waits for a thread", || {
+        stats(&client)["callsWaiting"] == 1
+    });
+    assert_eq!(client.cancel(1), 1);
+    let options = json!({"timeout_in_seconds": 0.2}).to_string();
+    let late = trophy::event::EventArgs {
+        options_json: Some(&options),
+        ..event("{\"id\":\"late\"}")
+    };
+    client.event_async(&late, ear.callback(2)).unwrap();
+    wait_until("its time is over", || stats(&client)["callsWaiting"] == 0);
+    awaited.answer();
+    held.iter().for_each(|lets_go| lets_go.send(()).unwrap());
+    let mut statuses: Vec<Status> = ear.take(3).into_iter().map(|it| it.0).collect();
+    statuses.sort_by_key(|status| *status as i32);
+    assert_eq!(statuses, [Status::Ok, Status::Cancelled, Status::Timeout]);
+}
+
+#[test]
+fn a_call_is_tried_again_in_time_while_a_callback_takes_for_ever() {
+    let server = Server::start();
+    let client = server.client_with_connections(2, json!({"max_retries": 1}));
+    let ear = Ear::new();
+    let (callback, begun, lets_go) = stuck();
+    send(&client, "again", ear.callback(0));
+    let mut again = server.next_of("again");
+    send(&client, "stuck", callback);
+    let mut stuck = server.next_of("stuck");
+    again.say(b"HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
+    wait_until("it rests", || stats(&client)["callsWaiting"] == 1);
+    stuck.answer();
+    assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+
+    server.next_of("again").answer();
+    assert_eq!(ear.next().0, Status::Ok);
+    lets_go.send(()).unwrap();
+}
+
+#[test]
+fn a_reply_without_an_end_holds_up_no_other_call() {
+    let server = Server::start();
+    let options = json!({"attempt_timeout_in_seconds": 1, "max_response_bytes": 1_u64 << 40});
+    let client = server.client_with_connections(2, options);
+    let ear = Ear::new();
+    send(&client, "endless", ear.callback(0));
+    let mut endless = server.next_of("endless");
+    let streamed = std::thread::spawn(move || {
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        endless.stream.write_all(head).unwrap();
+        // Much to read, little to keep.
+        let chunk = "1;extens\r\nx\r\n".repeat(1000);
+        while endless.stream.write_all(chunk.as_bytes()).is_ok() {}
+    });
+    for number in 0..20 {
+        send(&client, number, ear.callback(1));
+        server.next_of(&number.to_string()).answer();
+        assert_eq!(ear.next().0, Status::Ok);
+    }
+    assert_eq!(ear.next().0, Status::Timeout);
+    streamed.join().unwrap();
 }
 
 #[test]

@@ -577,6 +577,10 @@ fn hostile_replies_are_refused_without_a_panic() {
             Kind::InvalidResponse,
         ),
         (format!("{ok}no colon\r\n\r\n"), Kind::InvalidResponse),
+        (
+            format!("HTTP/1.1 100 Continue\r\n\r\n{ok}no colon\r\n\r\n"),
+            Kind::InvalidResponse,
+        ),
         (format!("{ok}\0: x\r\n\r\n"), Kind::InvalidResponse),
         (format!("{ok}{many_headers}\r\n"), Kind::InvalidResponse),
         (format!("{ok}{long_header}\r\n"), Kind::InvalidResponse),
@@ -817,6 +821,29 @@ fn bytes_that_nobody_asked_for_are_not_taken_for_the_next_reply() {
         let reply = send(&transport, &get(&url)).unwrap();
         assert_eq!(reply.body, number.as_bytes());
         sends.recv().unwrap();
+    }
+}
+
+#[test]
+fn what_follows_a_reply_that_fills_the_buffer_is_not_the_next_reply() {
+    let address = listen(|number, mut stream| {
+        while read_request(&mut stream).is_some() {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 8100\r\nX: ";
+            let filler = "x".repeat(8192 - 8100 - head.len() - 4);
+            let body = format!("{number}").repeat(8100);
+            let reply = format!("{head}{filler}\r\n\r\n{body}");
+            assert_eq!(reply.len(), 8192);
+            stream.write_all(&[reply.as_bytes(), OK].concat()).unwrap();
+        }
+    });
+    let (transport, url) = (plain(), url(address));
+    for number in [b'0', b'1', b'2'] {
+        let exchange = Exchange {
+            probe: false,
+            ..get(&url)
+        };
+        let reply = send(&transport, &exchange).unwrap();
+        assert_eq!((reply.body.len(), reply.body[0]), (8100, number));
     }
 }
 

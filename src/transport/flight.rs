@@ -3,9 +3,12 @@
 use std::time::Instant;
 
 use super::current::{Current, Fault, Phase};
-use super::incoming::{Head, Reader, final_status};
+use super::incoming::{Head, Reader};
 use super::pool::{Connection, Pool};
 use super::{Failure, Kind, Reply};
+
+/// So often, an exchange that must not wait reads at a time: others have their turn.
+const MOST_READS: usize = 32;
 
 pub struct Flight {
     current: Current,
@@ -77,8 +80,15 @@ impl Flight {
                 return Ok(false);
             }
         }
+        let mut reads = 0;
         while !self.reader.is_whole() {
-            let read = connection.wire.read(connection.input.room(), current);
+            if !current.waits && reads == MOST_READS {
+                return current.left().map(|_| false);
+            }
+            reads += 1;
+            let room = connection.input.room();
+            let most = room.len();
+            let read = connection.wire.read(room, current);
             let amount = match (read, &mut self.refused) {
                 (Ok(None), _) => return Ok(false),
                 (Ok(Some(0)) | Err(_), refused @ Some(_)) if !current.answering.get() => {
@@ -92,6 +102,7 @@ impl Flight {
             }
             current.answering.set(true);
             connection.input.fill(amount);
+            connection.may_hold_more = amount == most;
             let used = self.reader.read(connection.input.bytes())?;
             connection.input.consume(used);
         }
@@ -139,8 +150,7 @@ impl Flight {
 
     fn failure(&self, fault: Fault, connection: &Connection) -> Failure {
         let head = self.reader.head().cloned();
-        let status = head.as_ref().map(|head| head.status);
-        let answered = status.or_else(|| final_status(connection.input.bytes()));
+        let answered = self.reader.status();
         let kind = match fault.kind {
             Kind::Network | Kind::Tls if answered.is_some() => Kind::InvalidResponse,
             kind => kind,

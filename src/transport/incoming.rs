@@ -13,6 +13,8 @@ const MOST_HEAD_BYTES: usize = 64 * 1024;
 const MOST_HEADERS: usize = 128;
 /// Of a chunk's size with its extensions.
 const MOST_SIZE_BYTES: usize = 4 * 1024;
+/// For a byte of the body, beyond [`MOST_HEAD_BYTES`] for all.
+const MOST_FRAMING: usize = 16;
 /// A server may announce what it never sends: beyond this, memory follows what came.
 const MOST_TRUSTED: u64 = 1 << 20;
 
@@ -34,6 +36,10 @@ pub struct Reader {
     head_bytes: usize,
     /// So many bytes of a head that is not whole have been looked at.
     looked_at: usize,
+    /// The status of a head that is not whole or not sound.
+    status: Option<u16>,
+    /// Of chunk sizes.
+    framing_bytes: usize,
     head: Option<Head>,
     state: State,
     body: Vec<u8>,
@@ -58,6 +64,8 @@ impl Reader {
             max_bytes,
             head_bytes: 0,
             looked_at: 0,
+            status: None,
+            framing_bytes: 0,
             head: None,
             state: State::Head,
             body: Vec::new(),
@@ -67,6 +75,12 @@ impl Reader {
     /// None until the head is whole.
     pub fn head(&self) -> Option<&Head> {
         self.head.as_ref()
+    }
+
+    /// The status, as soon as its line is whole.
+    pub fn status(&self) -> Option<u16> {
+        let head = self.head.as_ref().map(|head| head.status);
+        head.or(self.status)
     }
 
     pub fn is_whole(&self) -> bool {
@@ -150,6 +164,7 @@ impl Reader {
         // A head that comes in pieces is not parsed again for every one of them.
         let new = input.get(self.looked_at.saturating_sub(3)..);
         if self.looked_at == 0 || new.is_some_and(has_end) {
+            self.status = final_status(input);
             let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
             let mut response = Response::new(&mut []);
             let parsed = ParserConfig::default()
@@ -168,6 +183,7 @@ impl Reader {
             }
         }
         self.looked_at = input.len();
+        self.status = self.status.or_else(|| final_status(input));
         self.count_head(input.len())?;
         self.head_bytes -= input.len();
         Ok(0)
@@ -238,9 +254,14 @@ impl Reader {
             // Somebody on the way may have seen another end: this connection is not trusted with more.
             head.keep_alive = false;
         }
+        let has_no_body = matches!(status, 204 | 304);
+        if has_no_body && (is_chunked || length.is_some_and(|length| length > 0)) {
+            // Should a body come all the same, it is not the next reply.
+            head.keep_alive = false;
+        }
         self.head = Some(head);
         self.state = match length {
-            _ if matches!(status, 204 | 304) => State::Whole,
+            _ if has_no_body => State::Whole,
             _ if is_chunked => State::ChunkSize,
             Some(0) => State::Whole,
             Some(length) => {
@@ -271,6 +292,10 @@ impl Reader {
     fn read_chunk_size(&mut self, input: &[u8]) -> Result<usize, Fault> {
         match httparse::parse_chunk_size(input) {
             Ok(Status::Complete((length, size))) => {
+                self.framing_bytes += length + 2;
+                if self.framing_bytes > MOST_HEAD_BYTES + MOST_FRAMING * self.body.len() {
+                    return Err(malformed("its chunks are next to empty"));
+                }
                 self.make_room(size)?;
                 self.state = match size {
                     0 => State::Trailers,
@@ -401,6 +426,12 @@ mod tests {
                 "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n",
                 false,
                 "",
+                false,
+            ),
+            (
+                "HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n",
+                false,
+                "",
                 true,
             ),
             ("HTTP/1.1 304 No\r\n\r\n", false, "", true),
@@ -478,13 +509,17 @@ mod tests {
             "A: b\r\n".repeat(MOST_HEADERS + 1)
         );
         let body = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat((1 << 20) + 1));
+        let framing = format!(
+            "{chunked}{}",
+            "1;extension=0123456789\r\nx\r\n".repeat(20_000)
+        );
         let chunks = format!(
             "{chunked}{}",
             "8000\r\n".to_owned() + &"x".repeat(0x8000) + "\r\n"
         )
         .repeat(40);
         for reply in [
-            interim, header, extension, trailer, trailers, many, body, chunks,
+            interim, header, extension, trailer, trailers, many, body, chunks, framing,
         ] {
             for piece in [100, 1 << 14] {
                 assert!(read(&reply, piece, false).is_err(), "{:?}", &reply[..80]);

@@ -20,6 +20,8 @@ pub struct Connection {
     pub wire: Wire,
     /// What has been read and not used.
     pub input: Input,
+    /// The last read filled its buffer, so that there may be more to read.
+    pub may_hold_more: bool,
     /// It carried an exchange before.
     pub reused: bool,
     /// When the last one ended.
@@ -39,6 +41,7 @@ impl Connection {
             origin,
             wire,
             input: Input::default(),
+            may_hold_more: false,
             reused: false,
             used: Instant::now(),
         }
@@ -47,7 +50,7 @@ impl Connection {
     /// False if the server has closed it or said what nobody asked for, or may have forgotten it.
     fn is_open(&self, probe: bool) -> bool {
         match self.used.elapsed() {
-            age if age < FRESH && !probe => true,
+            age if age < FRESH && !probe && !self.may_hold_more => true,
             age => age < KEPT_IDLE && self.wire.socket().is_quiet(),
         }
     }
@@ -70,11 +73,16 @@ impl Pool {
         current: &Current,
     ) -> Result<Option<Connection>, Fault> {
         while let Some(mut connection) = self.pop(origin) {
-            if connection.is_open(probe) {
-                connection.wire.socket().attach(current)?;
-                connection.reused = true;
-                return Ok(Some(connection));
+            if !connection.is_open(probe) {
+                continue;
             }
+            if let Err(cancelled) = connection.wire.socket().attach(current) {
+                // Nothing is wrong with the connection.
+                lock(&self.idle).push(connection);
+                return Err(cancelled);
+            }
+            connection.reused = true;
+            return Ok(Some(connection));
         }
         Ok(None)
     }
