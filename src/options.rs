@@ -277,6 +277,9 @@ impl RequestOptions {
         allow_insecure_http: bool,
     ) -> Result<Self, Error> {
         let mut options = Self::default();
+        if text.is_none() {
+            return Ok(options);
+        }
         for option in given(parameter, text)? {
             match &*option.name {
                 "api_key" => {

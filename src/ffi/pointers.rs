@@ -59,11 +59,18 @@ pub fn owned(text: String) -> *mut c_char {
 /// The same text with its NUL at the end. JSON and log lines hold none before; should one do so all the
 /// same, it is written as JSON writes it.
 pub fn terminated(text: String) -> CString {
-    CString::new(text).unwrap_or_else(|error| {
-        let bytes = error.into_vec();
-        let text = String::from_utf8_lossy(&bytes).replace('\0', "\\u0000");
-        CString::new(text).unwrap_or_default()
-    })
+    if has_nul(text.as_bytes()) {
+        return CString::new(text.replace('\0', "\\u0000")).unwrap_or_default();
+    }
+    // SAFETY: there is no NUL in it.
+    unsafe { CString::from_vec_unchecked(text.into_bytes()) }
+}
+
+/// By the C library, which is several times as fast as Rust's own search.
+fn has_nul(bytes: &[u8]) -> bool {
+    // SAFETY: so many bytes, borrowed for the call.
+    let found = unsafe { libc::memchr(bytes.as_ptr().cast(), 0, bytes.len()) };
+    !found.is_null()
 }
 
 /// `out_client`: NULL until the client is made.

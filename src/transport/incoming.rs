@@ -36,7 +36,7 @@ pub struct Reader {
     head_bytes: usize,
     /// So many bytes of a head that is not whole have been looked at.
     looked_at: usize,
-    /// The status of a head that is not whole or not sound.
+    /// Of the reply, as soon as its line is whole, also in a head that is not sound.
     status: Option<u16>,
     /// Of chunk sizes.
     framing_bytes: usize,
@@ -79,8 +79,7 @@ impl Reader {
 
     /// The status, as soon as its line is whole.
     pub fn status(&self) -> Option<u16> {
-        let head = self.head.as_ref().map(|head| head.status);
-        head.or(self.status)
+        self.status
     }
 
     pub fn is_whole(&self) -> bool {
@@ -164,18 +163,21 @@ impl Reader {
         // A head that comes in pieces is not parsed again for every one of them.
         let new = input.get(self.looked_at.saturating_sub(3)..);
         if self.looked_at == 0 || new.is_some_and(has_end) {
-            self.status = final_status(input);
             let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
             let mut response = Response::new(&mut []);
             let parsed = ParserConfig::default()
                 .parse_response_with_uninit_headers(&mut response, input, &mut headers)
-                .map_err(|error| match error {
-                    httparse::Error::TooManyHeaders => {
-                        malformed(&format!("its head has more than {MOST_HEADERS} headers"))
+                .map_err(|error| {
+                    self.status = final_status(input);
+                    match error {
+                        httparse::Error::TooManyHeaders => {
+                            malformed(&format!("its head has more than {MOST_HEADERS} headers"))
+                        }
+                        error => malformed(&error.to_string()),
                     }
-                    error => malformed(&error.to_string()),
                 })?;
             if let Status::Complete(length) = parsed {
+                self.status = response.code.filter(|code| *code >= 200);
                 self.count_head(length)?;
                 self.looked_at = 0;
                 self.begin_body(&response)?;
