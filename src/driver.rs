@@ -15,7 +15,7 @@ pub const PATIENCE: Duration = Duration::from_millis(10);
 /// How often a driver that comes and goes is looked after.
 pub const TICK: Duration = Duration::from_millis(20);
 /// A driver that has not gone away for so long needs no looking after.
-pub const NO_MORE: Duration = Duration::from_millis(100);
+pub const QUIET: Duration = Duration::from_millis(100);
 /// Callbacks that take longer than this are for other threads.
 const SLOW: Duration = Duration::from_micros(500);
 

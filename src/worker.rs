@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::callback::{Callback, Inside};
 use crate::calls::{Air, AnyCallback, Finished, Phase, Resting, State, Task, Watch};
-use crate::driver::{Flying, NO_MORE, PATIENCE, TICK};
+use crate::driver::{Flying, PATIENCE, QUIET, TICK};
 use crate::engine::{Call, Engine, Step};
 use crate::error::{Error, Status};
 use crate::options::Callbacks;
@@ -253,7 +253,7 @@ impl Engine {
                 if watch.parkings != state.parkings {
                     watch.parkings = state.parkings;
                     watch.seen = now;
-                } else if now.duration_since(watch.seen) >= NO_MORE {
+                } else if now.duration_since(watch.seen) >= QUIET {
                     state.watch = Watch::None;
                     *watching = None;
                 }

@@ -372,6 +372,7 @@ fn malformed(why: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// Feeds a reply in pieces of so many bytes, and closes where that is asked for.
     fn read(reply: &str, piece: usize, closes: bool) -> Result<(Head, String, bool), Fault> {
@@ -567,6 +568,27 @@ mod tests {
             b"",
         ] {
             assert_eq!(final_status(none), None, "{none:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn pieces_make_no_difference_to_what_looks_like_a_reply(
+            reply in "(HTTP/1[.][019] (100|101|200|204|429|99|1000)( OK)?\r?\n|Content-Length: ?[0-9x]{1,2}\r\n|\
+                      Transfer-Encoding: chunked\r\n|Connection: (close|keep-alive)\r\n|[A-Z]:? ?[a-z]*\r?\n|\
+                      \r\n|[0-9a-f]{1,2}(;x)?\r\n|[a-z]{0,5}|0\r\n|HTTP){0,14}",
+            piece in 1_usize..20,
+            closes in any::<bool>(),
+        ) {
+            let whole = read(&reply, usize::MAX, closes);
+            let pieces = read(&reply, piece, closes);
+            match (whole, pieces) {
+                (Ok(whole), Ok(pieces)) => prop_assert_eq!(whole, pieces),
+                (Err(_), Err(_)) => {}
+                (whole, pieces) => prop_assert!(false, "{:?}, {:?}", whole, pieces),
+            }
         }
     }
 }
