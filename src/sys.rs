@@ -143,7 +143,7 @@ mod unix {
     /// Writes to a socket what it has room for, and waits for nothing ([`io::ErrorKind::WouldBlock`]).
     pub fn write_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         /// A peer that is gone is an error, not a signal. Apple's sockets have an option for that, which
-        /// std sets.
+        /// socket2 sets.
         #[cfg(not(target_vendor = "apple"))]
         const FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         #[cfg(target_vendor = "apple")]
