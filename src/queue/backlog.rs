@@ -377,7 +377,7 @@ mod tests {
             idempotency_key: None,
             options_json: None,
         };
-        let (payload, _) = record::write(&args, None, false, || Ok("k".to_owned())).unwrap();
+        let (payload, _) = record::write(&args, None, false, &crate::request::Made).unwrap();
         let number = backlog.number();
         Item {
             number,

@@ -71,9 +71,7 @@ impl Queue {
         make_key: &dyn MakeKey,
     ) -> Result<String, Error> {
         let options = &engine.options;
-        let (record, key) = record::write(args, tenant, options.allow_insecure_http, || {
-            make_key.idempotency_key()
-        })?;
+        let (record, key) = record::write(args, tenant, options.allow_insecure_http, make_key)?;
         self.sender(options)?.keep(engine, &record)?;
         // Room for what C wants behind it, and no more.
         let mut answer = String::with_capacity(20 + key.len());

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::event::{self, Event, EventArgs};
 use crate::json::{self, Members};
 use crate::options::RequestOptions;
-use crate::request;
+use crate::request::{self, MakeKey};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record<'a> {
@@ -63,43 +63,27 @@ fn in_order(mut members: Members<'_>) -> String {
     out
 }
 
-/// An event that is to be kept, and its idempotency key as a JSON string.
-pub fn write(
-    args: &EventArgs<'_>,
-    tenant: Option<&str>,
-    allow_insecure_http: bool,
-    make_key: impl FnOnce() -> Result<String, Error>,
-) -> Result<(String, String), Error> {
-    let event = Event::check(args, &event::PARAMETERS)?;
-    let options = RequestOptions::parse("options_json", args.options_json, allow_insecure_http)?;
-    let RequestOptions {
-        api_key,
-        tenant_id,
-        base_url,
-        timeout,
-        max_retries,
-        additional_headers,
-        additional_query_parameters,
-        additional_body_parameters,
-    } = options;
+/// The options of an event that is to be kept.
+fn options(text: &str, allow_insecure_http: bool) -> Result<RequestOptions, Error> {
+    let options = RequestOptions::parse("options_json", Some(text), allow_insecure_http)?;
     for (given, option, why) in [
         (
-            api_key.is_some(),
+            options.api_key.is_some(),
             "api_key",
             "a key is never written to the disk",
         ),
         (
-            base_url.is_some(),
+            options.base_url.is_some(),
             "base_url",
             "the queue has one destination, the client's",
         ),
         (
-            timeout.is_some(),
+            options.timeout.is_some(),
             "timeout_in_seconds",
             "the queue keeps an event until it is delivered; see \"max_age_in_seconds\"",
         ),
         (
-            max_retries.is_some(),
+            options.max_retries.is_some(),
             "max_retries",
             "the queue tries until an event is delivered; see \"max_age_in_seconds\"",
         ),
@@ -110,47 +94,66 @@ pub fn write(
             )));
         }
     }
+    Ok(options)
+}
+
+/// An event that is to be kept, and its idempotency key as a JSON string.
+pub fn write(
+    args: &EventArgs<'_>,
+    tenant: Option<&str>,
+    allow_insecure_http: bool,
+    make_key: &dyn MakeKey,
+) -> Result<(String, String), Error> {
+    let event = Event::check(args, &event::PARAMETERS)?;
+    let options = match args.options_json {
+        None => None,
+        Some(text) => Some(options(text, allow_insecure_http)?),
+    };
+    let (query, additional) = options.as_ref().map_or((&[][..], &[][..]), |it| {
+        (
+            &*it.additional_query_parameters,
+            &*it.additional_body_parameters,
+        )
+    });
     // What can never be sent is not kept. A short path fits.
-    if event.key.len() > 1_000 || !additional_query_parameters.is_empty() {
-        request::event_path(event.key, &additional_query_parameters)?;
+    if event.key.len() > 1_000 || !query.is_empty() {
+        request::event_path(event.key, query)?;
     }
     let idempotency_key = match event.idempotency_key {
         Some(key) => json::quote(key),
-        // A UUID holds nothing to be escaped.
-        None => ["\"", &*make_key()?, "\""].concat(),
+        None => make_key.quoted_key()?,
     };
-    let plain = tenant_id.is_none()
-        && tenant.is_none()
-        && additional_headers.is_empty()
-        && additional_query_parameters.is_empty();
-    let mut record = String::new();
-    if plain {
-        // The common case, without taking the event apart again.
-        let own = if event.idempotency_key.is_some() {
-            "\"own_key\":true,"
-        } else {
-            ""
-        };
-        // Room for the rest, too.
-        record.reserve(288 + event.user.len());
+    let own_key = event.idempotency_key.is_some();
+    let has_around = options.as_ref().is_some_and(|it| {
+        it.tenant_id.is_some() || !it.additional_headers.is_empty() || !query.is_empty()
+    });
+    if tenant.is_none() && !has_around {
+        // The common case, without taking the event apart again. Room for the rest, too.
+        let mut record = String::with_capacity(288 + event.user.len());
         record.push('{');
-        record.push_str(own);
+        if own_key {
+            record.push_str("\"own_key\":true,");
+        }
         record.push_str("\"event\":");
-        event.write_batch_item(&mut record, &idempotency_key, &additional_body_parameters);
+        event.write_batch_item(&mut record, &idempotency_key, additional);
         record.push('}');
-    } else {
-        let mut item = String::new();
-        event.write_batch_item(&mut item, &idempotency_key, &additional_body_parameters);
-        let whole = Record {
-            tenant: tenant_id.map(Cow::Owned).or(tenant.map(Cow::Borrowed)),
-            headers: additional_headers,
-            query: additional_query_parameters,
-            own_key: event.idempotency_key.is_some(),
-            event: raw(&item)?,
-        };
-        record =
-            serde_json::to_string(&whole).map_err(|error| Error::invalid(error.to_string()))?;
+        return Ok((record, idempotency_key));
     }
+    let mut item = String::new();
+    event.write_batch_item(&mut item, &idempotency_key, additional);
+    let options = options.unwrap_or_default();
+    let record = Record {
+        tenant: options
+            .tenant_id
+            .map(Cow::Owned)
+            .or(tenant.map(Cow::Borrowed)),
+        headers: options.additional_headers,
+        query: options.additional_query_parameters,
+        own_key,
+        event: raw(&item)?,
+    };
+    let record =
+        serde_json::to_string(&record).map_err(|error| Error::invalid(error.to_string()))?;
     Ok((record, idempotency_key))
 }
 
@@ -271,7 +274,7 @@ mod tests {
     }
 
     fn make(args: &EventArgs<'_>, tenant: Option<&str>) -> Result<String, Error> {
-        write(args, tenant, false, || Ok("made".to_owned())).map(|(record, _)| record)
+        write(args, tenant, false, &request::Made).map(|(record, _)| record)
     }
 
     #[test]
