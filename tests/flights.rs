@@ -264,10 +264,14 @@ fn a_call_is_tried_again_in_time_while_a_callback_takes_for_ever() {
 #[test]
 fn a_reply_without_an_end_holds_up_no_other_call() {
     let server = Server::start();
-    let options = json!({"attempt_timeout_in_seconds": 1, "max_response_bytes": 1_u64 << 40});
-    let client = server.client_with_connections(2, options);
-    let ear = Ear::new();
-    send(&client, "endless", ear.callback(0));
+    let client = server.client_with_connections(2, json!({"max_response_bytes": 1_u64 << 40}));
+    let (ended, ear) = (Ear::new(), Ear::new());
+    let options = json!({"timeout_in_seconds": 1}).to_string();
+    let call = trophy::event::EventArgs {
+        options_json: Some(&options),
+        ..event("{\"id\":\"endless\"}")
+    };
+    client.event_async(&call, ended.callback(0)).unwrap();
     let mut endless = server.next_of("endless");
     let streamed = std::thread::spawn(move || {
         let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -281,7 +285,7 @@ fn a_reply_without_an_end_holds_up_no_other_call() {
         server.next_of(&number.to_string()).answer();
         assert_eq!(ear.next().0, Status::Ok);
     }
-    assert_eq!(ear.next().0, Status::Timeout);
+    assert_eq!(ended.next().0, Status::Timeout);
     streamed.join().unwrap();
 }
 
