@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::calls::{Air, State, Task, Watch};
 use crate::engine::{Airborne, Engine, Step};
+use crate::error::Error;
 use crate::options::Callbacks;
 use crate::panics;
 
@@ -64,14 +65,19 @@ impl Engine {
         mut flying: Vec<Flying>,
         mut landed: Vec<(Task, Step)>,
     ) -> Option<u64> {
-        let mut grounded = Vec::new();
+        let mut grounded: Vec<Task> = Vec::new();
         let mut starting = Vec::new();
         loop {
             let mut state = self.calls.lock();
             let now = Instant::now();
             state.air = Air::Driven { asleep: false };
             for task in grounded.drain(..) {
-                state.ground(task);
+                // A cancel in the meantime took it for one under way, and left the rest to us.
+                if task.call.control.is_cancelled() {
+                    landed.push((task, Step::Done(Err(Error::cancelled()))));
+                } else {
+                    state.ground(task);
+                }
             }
             self.take_in(&mut state, &mut landed, now);
 

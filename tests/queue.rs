@@ -366,10 +366,15 @@ fn a_full_queue_refuses_or_drops_the_oldest() {
     assert_eq!(error.status, Status::QueueFull);
     assert!(error.message.contains("max_events"), "{error}");
 
+    // A queue that is paused has nothing in flight, which could not be dropped.
+    let service = Service::start();
+    service.fault(json!({"fault": "status_before", "status": 401}));
     let client = service.client(fast(json!({"max_events": 10, "overflow": "drop_oldest"})));
     let ear = Ear::new();
     client.on_delivery(Some(Arc::new(ear.mouth(0))));
-    for number in 0..25 {
+    enqueue(&client, 0);
+    wait_until("it is paused", || stats(&client)["paused"] == true);
+    for number in 1..25 {
         enqueue(&client, number);
     }
     let heard = ear.take(15);
