@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use service::*;
 use trophy::client::{Callback, Client};
 use trophy::error::Status;
+use trophy::event::EventArgs;
 
 /// A server that answers when it is told to.
 struct Server {
@@ -122,6 +123,17 @@ fn send(client: &Client, id: impl std::fmt::Display, callback: Box<dyn Callback>
     client.event_async(&event(&user(id)), callback).unwrap();
 }
 
+/// The same, with a timeout of so many seconds.
+fn send_within(seconds: f64, client: &Client, id: &str, callback: Box<dyn Callback>) {
+    let options = json!({"timeout_in_seconds": seconds}).to_string();
+    let user = user(id);
+    let call = EventArgs {
+        options_json: Some(&options),
+        ..event(&user)
+    };
+    client.event_async(&call, callback).unwrap();
+}
+
 /// A callback that says it has begun, and does not return before it is let go.
 struct Stuck {
     begun: Sender<Status>,
@@ -181,12 +193,7 @@ fn calls_keep_their_time_while_every_thread_is_in_a_callback() {
     let server = Server::start();
     let client = server.client_with_connections(2, json!({"workers": 2}));
     let ear = Ear::new();
-    let options = json!({"timeout_in_seconds": 1}).to_string();
-    let late = trophy::event::EventArgs {
-        options_json: Some(&options),
-        ..event("{\"id\":\"late\"}")
-    };
-    client.event_async(&late, ear.callback(0)).unwrap();
+    send_within(1.0, &client, "late", ear.callback(0));
     let _never_answered = server.next_of("late");
     let mut held = Vec::new();
     for number in 0..3 {
@@ -227,12 +234,7 @@ fn a_call_without_a_thread_can_be_cancelled_and_keeps_its_time() {
         stats(&client)["callsWaiting"] == 1
     });
     assert_eq!(client.cancel(1), 1);
-    let options = json!({"timeout_in_seconds": 0.2}).to_string();
-    let late = trophy::event::EventArgs {
-        options_json: Some(&options),
-        ..event("{\"id\":\"late\"}")
-    };
-    client.event_async(&late, ear.callback(2)).unwrap();
+    send_within(0.2, &client, "late", ear.callback(2));
     wait_until("its time is over", || stats(&client)["callsWaiting"] == 0);
     awaited.answer();
     held.iter().for_each(|lets_go| lets_go.send(()).unwrap());
@@ -266,12 +268,7 @@ fn a_reply_without_an_end_holds_up_no_other_call() {
     let server = Server::start();
     let client = server.client_with_connections(2, json!({"max_response_bytes": 1_u64 << 40}));
     let (ended, ear) = (Ear::new(), Ear::new());
-    let options = json!({"timeout_in_seconds": 1}).to_string();
-    let call = trophy::event::EventArgs {
-        options_json: Some(&options),
-        ..event("{\"id\":\"endless\"}")
-    };
-    client.event_async(&call, ended.callback(0)).unwrap();
+    send_within(1.0, &client, "endless", ended.callback(0));
     let mut endless = server.next_of("endless");
     let streamed = std::thread::spawn(move || {
         let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -138,6 +138,24 @@ fn reply_to(reply: impl Into<Vec<u8>>) -> Result<Reply, Failure> {
     send(&plain(), &get(&url(answer_and_close(reply))))
 }
 
+/// Answers every request with the connection's number.
+fn tell_number(number: usize, mut stream: TcpStream) {
+    while read_request(&mut stream).is_some() {
+        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
+        stream.write_all(reply.as_bytes()).unwrap();
+    }
+}
+
+/// Answers every request with its body.
+fn echo(mut stream: impl Read + Write) {
+    while let Some((_, body)) = read_request(&mut stream) {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream
+            .write_all(&[head.as_bytes(), &body].concat())
+            .unwrap();
+    }
+}
+
 // ---- on the wire
 
 #[test]
@@ -237,12 +255,7 @@ fn the_host_header_has_the_port_only_where_it_is_not_the_default() {
 
 #[test]
 fn exchanges_one_after_the_other_share_a_connection() {
-    let address = listen(|number, mut stream| {
-        while read_request(&mut stream).is_some() {
-            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
-            stream.write_all(reply.as_bytes()).unwrap();
-        }
-    });
+    let address = listen(tell_number);
     let (transport, url) = (plain(), url(address));
     for probe in [true, false, true, false] {
         let reply = send(
@@ -787,15 +800,9 @@ fn a_connection_that_the_server_will_close_is_not_kept() {
 
 #[test]
 fn connections_are_kept_for_each_server_and_not_too_many() {
-    let serve = |number, mut stream: TcpStream| {
-        while read_request(&mut stream).is_some() {
-            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
-            stream.write_all(reply.as_bytes()).unwrap();
-        }
-    };
     for (max_idle, numbers) in [(2, "00000"), (1, "00112")] {
         let transport = transport(|settings| settings.max_idle = max_idle);
-        let [one, other] = [url(listen(serve)), url(listen(serve))];
+        let [one, other] = [url(listen(tell_number)), url(listen(tell_number))];
         let mut bodies = String::new();
         for url in [&one, &other, &one, &other, &one] {
             let body = send(&transport, &get(url)).unwrap().body;
@@ -851,14 +858,9 @@ fn what_follows_a_reply_that_fills_the_buffer_is_not_the_next_reply() {
 fn threads_share_a_transport() {
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
-    let address = listen(move |_, mut stream| {
+    let address = listen(move |_, stream| {
         counted.fetch_add(1, Ordering::SeqCst);
-        while let Some((_, body)) = read_request(&mut stream) {
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-            stream
-                .write_all(&[head.as_bytes(), &body].concat())
-                .unwrap();
-        }
+        echo(stream);
     });
     let (transport, url) = (plain(), url(address));
     std::thread::scope(|scope| {
@@ -880,11 +882,8 @@ fn threads_share_a_transport() {
 #[test]
 fn a_forked_child_leaves_the_parents_connections_alone() {
     let (ended, ends) = channel();
-    let address = listen(move |number, mut stream| {
-        while read_request(&mut stream).is_some() {
-            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
-            stream.write_all(reply.as_bytes()).unwrap();
-        }
+    let address = listen(move |number, stream| {
+        tell_number(number, stream);
         ended.send(()).unwrap();
     });
     let (transport, url) = (plain(), url(address));
@@ -946,13 +945,6 @@ fn without_a_kept_connection_nothing_takes_off() {
 
 #[test]
 fn large_requests_and_replies_fly_as_well_in_the_clear_as_in_tls() {
-    fn echo(mut stream: impl Read + Write) {
-        while let Some((_, body)) = read_request(&mut stream) {
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-            let reply = [head.as_bytes(), &body].concat();
-            stream.write_all(&reply).unwrap();
-        }
-    }
     let authority = Authority::new();
     let tls = listen_tls(&authority, "localhost", echo).port();
     let transport = trusting(&authority, |_| {});
@@ -1381,14 +1373,9 @@ fn https_works_with_an_authority_of_ones_own_and_keeps_its_connection() {
     let authority = Authority::new();
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
-    let address = listen_tls(&authority, "localhost", move |mut stream| {
+    let address = listen_tls(&authority, "localhost", move |stream| {
         counted.fetch_add(1, Ordering::SeqCst);
-        while let Some((_, body)) = read_request(&mut stream) {
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-            stream
-                .write_all(&[head.as_bytes(), &body].concat())
-                .unwrap();
-        }
+        echo(stream);
     });
     let transport = trusting(&authority, |_| {});
     let url = format!("https://localhost:{}/", address.port());
