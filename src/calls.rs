@@ -63,7 +63,7 @@ pub(crate) struct State {
     /// The replies that one thread awaits for all.
     pub air: Air,
     pub watch: Watch,
-    /// How often flights were parked.
+    /// How often flights were parked: it numbers those that are.
     pub parkings: u64,
     /// How long callbacks take, by a moving average.
     pub callback_time: Duration,
@@ -108,8 +108,6 @@ pub(crate) enum Air {
     Parked {
         flights: Vec<Flying>,
         since: Instant,
-        /// One of [`State::parkings`].
-        number: u64,
     },
 }
 

@@ -84,7 +84,7 @@ impl Engine {
             while self.has_place(&state)
                 && let Some(task) = state.ready.pop_front()
             {
-                state.begin(&task, now + self.options.attempt_timeout);
+                self.begin_task(&mut state, &task, now);
                 starting.push(task);
             }
             if !starting.is_empty() {
@@ -107,13 +107,11 @@ impl Engine {
             }
             if self.may_run_callbacks(&mut state) {
                 state.parkings += 1;
-                let number = state.parkings;
                 state.air = Air::Parked {
                     flights: flying,
                     since: now,
-                    number,
                 };
-                return Some(number);
+                return Some(state.parkings);
             }
             let due = state.next_due();
             state.is_sooner = false;
@@ -125,17 +123,16 @@ impl Engine {
 
     /// What came of attempts, and of time.
     fn take_in(self: &Arc<Self>, state: &mut State, landed: &mut Vec<(Task, Step)>, now: Instant) {
-        let before = state.finished.len();
+        let has_landed = !landed.is_empty();
         for (task, step) in landed.drain(..) {
             if let Some(finished) = self.settle(state, task, step) {
                 state.finished.push_back(finished);
             }
         }
-        let has_ended = state.end_overdue(now, &self.stats) || state.finished.len() > before;
-        state.end_rests(now);
-        if has_ended {
+        if has_landed {
             self.calls.tell(state);
         }
+        self.pass_time(state, now);
     }
 
     /// Whether this thread may leave the flights for callbacks: they are short by experience, and should

@@ -245,7 +245,7 @@ impl Engine {
             &call.request,
             &api_key,
             call.tenant.as_deref(),
-            call.deadline.min(begun + self.options.attempt_timeout),
+            (begun, call.deadline),
             call.replaced_connection,
             |exchange| self.transport.take_off(exchange, &call.control),
         )?;
@@ -327,18 +327,10 @@ impl Engine {
     ) -> Sent {
         let api_key = self.api_key_of(request);
         let begun = Instant::now();
-        let deadline_of_attempt = deadline.min(begun + self.options.attempt_timeout);
-        let result = self.as_exchange(
-            request,
-            &api_key,
-            tenant,
-            deadline_of_attempt,
-            probe,
-            |it| {
-                self.stats.requests.add(1);
-                self.transport.exchange(it, control)
-            },
-        );
+        let result = self.as_exchange(request, &api_key, tenant, (begun, deadline), probe, |it| {
+            self.stats.requests.add(1);
+            self.transport.exchange(it, control)
+        });
         self.sent(request, &api_key, deadline, begun, result)
     }
 
@@ -349,13 +341,13 @@ impl Engine {
         }
     }
 
-    /// The request as it goes out.
+    /// The request as it goes out, in an attempt that begins then, of a call that ends then.
     fn as_exchange<T>(
         &self,
         request: &Request,
         api_key: &ApiKey,
         tenant: Option<&str>,
-        deadline: Instant,
+        (begun, deadline): (Instant, Instant),
         probe: bool,
         then: impl FnOnce(&Exchange<'_>) -> T,
     ) -> T {
@@ -396,7 +388,7 @@ impl Engine {
             url: &url,
             headers: &headers,
             body: request.body.as_deref().map(str::as_bytes),
-            deadline,
+            deadline: deadline.min(begun + self.options.attempt_timeout),
             connect_timeout: self.options.connect_timeout,
             max_response_bytes: self.options.max_response_bytes,
             probe: probe || !request.repeatable,

@@ -277,9 +277,6 @@ impl RequestOptions {
         allow_insecure_http: bool,
     ) -> Result<Self, Error> {
         let mut options = Self::default();
-        if text.is_none() {
-            return Ok(options);
-        }
         for option in given(parameter, text)? {
             match &*option.name {
                 "api_key" => {
@@ -580,7 +577,7 @@ impl<'a> Given<'a> {
         }
         for header in members {
             let lower = header.name.to_ascii_lowercase();
-            if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
+            if !transport::is_header_name(&lower) {
                 return Err(Error::invalid(format!(
                     "{} is not the name of a header",
                     header.label()

@@ -161,10 +161,6 @@ mod unix {
     pub struct PollSet(Vec<libc::pollfd>);
 
     impl PollSet {
-        pub fn clear(&mut self) {
-            self.0.clear();
-        }
-
         /// Adds a socket to be waited for, until it has room to write in or something to read. The
         /// socket must stay open until after [`Self::wait`].
         pub fn add(&mut self, socket: &impl AsFd, to_write: bool) {

@@ -164,14 +164,14 @@ impl Engine {
             }
             match job {
                 Job::Call(task) => {
-                    state.begin(&task, Instant::now() + self.options.attempt_timeout);
+                    self.begin_task(&mut state, &task, Instant::now());
                     state.air = Air::Driven { asleep: false };
                     // There may be more than this thread can do.
                     self.staff(state);
                     parked = self.fly(task);
                 }
                 Job::Grounded(task) => {
-                    state.begin(&task, Instant::now() + self.options.attempt_timeout);
+                    self.begin_task(&mut state, &task, Instant::now());
                     self.staff(state);
                     self.make_attempt(task);
                 }
@@ -193,16 +193,26 @@ impl Engine {
         self.staff(state);
     }
 
-    /// `parked`: the flights that this thread has parked; `watches`: it watches those of another.
-    fn next_job(&self, state: &mut State, parked: Option<u64>, watches: bool) -> Option<Job> {
-        let now = Instant::now();
+    /// A call that was ready is under way from now on.
+    pub(crate) fn begin_task(&self, state: &mut State, task: &Task, now: Instant) {
+        state.begin(task, now + self.options.attempt_timeout);
+    }
+
+    /// Ends the waiting calls whose time is over, and the rests.
+    pub(crate) fn pass_time(&self, state: &mut State, now: Instant) {
         if state.end_overdue(now, &self.stats) {
             self.calls.tell(state);
         }
         state.end_rests(now);
+    }
+
+    /// `parked`: the flights that this thread has parked; `watches`: it watches those of another.
+    fn next_job(&self, state: &mut State, parked: Option<u64>, watches: bool) -> Option<Job> {
+        let now = Instant::now();
+        self.pass_time(state, now);
         let mut is_for_another = false;
-        if let Air::Parked { since, number, .. } = state.air {
-            let is_mine = parked == Some(number);
+        if let Air::Parked { since, .. } = state.air {
+            let is_mine = parked == Some(state.parkings);
             let is_late = now.duration_since(since) >= PATIENCE || state.phase == Phase::Closed;
             is_for_another = !is_mine && !is_late;
             let goes_on = if is_mine {

@@ -30,6 +30,7 @@ use dial::Dial;
 pub use flight::Flight;
 use origin::Origin;
 pub use origin::port;
+pub use outgoing::is_header_name;
 use pool::{Connection, Pool};
 
 #[derive(Clone, Default)]
@@ -116,34 +117,33 @@ impl Transport {
         if !outgoing::is_header_value(&settings.user_agent) {
             return Err("`user_agent`: holds a line break or another control character".to_owned());
         }
-        Ok(Self {
-            dial: Dial {
-                resolver: resolver::Resolver::default(),
-                routes: proxy::Routes::new(settings.proxy.as_deref(), |name| {
-                    std::env::var(name).ok()
-                })?,
-                tls: tls::Tls::new(settings.ca_file.as_deref())?,
-            },
+        let dial = Dial {
+            resolver: resolver::Resolver::default(),
+            routes: proxy::Routes::new(settings.proxy.as_deref(), |name| std::env::var(name).ok())?,
+            tls: tls::Tls::new(settings.ca_file.as_deref())?,
+        };
+        Ok(Self::over(dial, settings))
+    }
+
+    fn over(dial: Dial, settings: &Settings) -> Self {
+        Self {
+            dial,
             pool: Pool::new(settings.max_idle),
             origin: ArcSwapOption::empty(),
             settings: settings.clone(),
-        })
+        }
     }
 
     /// Sends the request and reads the reply, whatever its status; redirects are replies too.
     pub fn exchange(&self, exchange: &Exchange<'_>, control: &Control) -> Result<Reply, Failure> {
         let current = Current::new(exchange, control, true);
-        let (origin, request) = match self.request(exchange) {
-            Ok(request) => request,
-            Err((fault, server)) => return Err(Failure::unsent(fault, &server)),
-        };
-        let connection = match self.connection(&origin, exchange.probe, &current) {
-            Ok(connection) => connection,
-            Err(fault) => {
+        let (origin, request) = self.request(exchange)?;
+        let connection = self
+            .connection(&origin, exchange.probe, &current)
+            .map_err(|fault| {
                 control.detach();
-                return Err(Failure::unsent(fault, &origin.name()));
-            }
-        };
+                Failure::unsent(fault, &origin.name())
+            })?;
         let mut flight = Flight::new(connection, request, exchange.max_response_bytes, current);
         loop {
             // It waits, so it comes back with a result.
@@ -177,22 +177,17 @@ impl Transport {
 
     /// The same for a forked child, of which only what never changes is read.
     pub fn for_child(&self) -> Self {
-        Self {
-            dial: self.dial.for_child(),
-            pool: Pool::new(self.settings.max_idle),
-            origin: ArcSwapOption::empty(),
-            settings: self.settings.clone(),
-        }
+        Self::over(self.dial.for_child(), &self.settings)
     }
 
-    /// The request's bytes and where they go; or why they cannot be sent, and where they would have gone.
-    fn request(&self, exchange: &Exchange<'_>) -> Result<(Arc<Origin>, Vec<u8>), (Fault, String)> {
+    /// Where the request goes, and its bytes.
+    fn request(&self, exchange: &Exchange<'_>) -> Result<(Arc<Origin>, Vec<u8>), Failure> {
         let (origin, target) = self
             .origin(exchange.url)
-            .map_err(|fault| (fault, "the URL".to_owned()))?;
+            .map_err(|fault| Failure::unsent(fault, "the URL"))?;
         match outgoing::request(exchange, &origin, target, &self.settings.user_agent) {
             Ok(request) => Ok((origin, request)),
-            Err(fault) => Err((fault, origin.name())),
+            Err(fault) => Err(Failure::unsent(fault, &origin.name())),
         }
     }
 

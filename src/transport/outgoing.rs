@@ -79,7 +79,7 @@ fn check_header(name: &str, value: &str) -> Result<(), Fault> {
             "the header `{name}` is the library's own"
         )));
     }
-    if name.is_empty() || !name.bytes().all(is_token) {
+    if !is_header_name(name) {
         return Err(refused("a header's name is none"));
     }
     if !is_header_value(value) {
@@ -88,6 +88,11 @@ fn check_header(name: &str, value: &str) -> Result<(), Fault> {
         )));
     }
     Ok(())
+}
+
+/// A token, of a length that servers could take.
+pub fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= usize::from(u16::MAX) && name.bytes().all(is_token)
 }
 
 pub fn is_header_value(value: &str) -> bool {
@@ -124,6 +129,16 @@ fn refused(reason: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_what_the_http_crate_takes_for_one() {
+        let long = |length| "x".repeat(length);
+        let names = (0..=0xff_u8).map(|byte| format!("a{}b", char::from(byte)));
+        for name in names.chain([0, 1, 65_535, 65_536].map(long)) {
+            let says_http = http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+            assert_eq!(is_header_name(&name), says_http, "{:.20}", name);
+        }
+    }
 
     #[test]
     fn a_control_character_is_found_wherever_it_stands() {

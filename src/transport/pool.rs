@@ -29,7 +29,6 @@ pub struct Connection {
 }
 
 /// The one used last is taken first, so that those not needed grow old.
-#[derive(Default)]
 pub struct Pool {
     idle: Mutex<Vec<Connection>>,
     most: usize,
