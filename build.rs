@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use cbindgen::{Builder, Config, ItemType};
 
 #[allow(dead_code)]
-#[path = "src/operations.rs"]
+#[path = "src/api/operations.rs"]
 mod operations;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -43,8 +43,8 @@ fn main() -> Result<()> {
         "include/trophy.h",
         "src/error.rs",
         "src/ffi",
-        "src/log.rs",
-        "src/operations.rs",
+        "src/host/log.rs",
+        "src/api/operations.rs",
     ] {
         println!("cargo:rerun-if-changed={path}");
     }
@@ -85,7 +85,12 @@ fn header(root: &Path) -> Result<String> {
 
     out.push_str("\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
     banner(&mut out, "Types");
-    let files = ["error.rs", "log.rs", "ffi/pointers.rs", "ffi/callback.rs"];
+    let files = [
+        "error.rs",
+        "host/log.rs",
+        "ffi/pointers.rs",
+        "ffi/callback.rs",
+    ];
     let types = [ItemType::Enums, ItemType::OpaqueItems, ItemType::Typedefs];
     out.push_str(&c_of(root, &files, &types)?);
     for (title, file) in SECTIONS {

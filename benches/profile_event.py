@@ -19,7 +19,7 @@ HOST = "the bench program"
 
 # A source file's part, by the first that fits; none: part of whoever called.
 SOURCES = [
-    (r"/(serde_json|serde_core|serde|itoa|ryu|zmij)-\d|trophy/src/json/", JSON),
+    (r"/(serde_json|serde_core|serde|itoa|ryu|zmij)-\d|trophy/src/api/json/", JSON),
     (r"/(http|httparse|bytes|percent-encoding)-\d|trophy/src/transport/(incoming|outgoing|origin)\.rs", HTTP),
     (r"trophy/src/transport/|/socket2-\d", TRANSPORT),
     (r"malloc\.c$|malloc/arena\.c$", HEAP),
@@ -135,7 +135,7 @@ def by_part(out: Path) -> dict[str, float]:
 
 
 def short(function: str) -> str:
-    """`<trophy::control::Control as core::default::Default>::default` as `Control::default`."""
+    """`<trophy::delivery::control::Control as core::default::Default>::default` as `Control::default`."""
     function = re.sub(r"::h[0-9a-f]{16}$", "", function)
     method = re.fullmatch(r"<(.+?) as .+>::(\w+)", function)
     if method:

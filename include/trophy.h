@@ -1,6 +1,6 @@
 /*
  * trophy.h: the C API of libtrophy 1.0.0, for Trophy, the hosted gamification service.
- * Generated: edit src/ffi/ and src/operations.rs, then build.
+ * Generated: edit src/ffi/ and src/api/operations.rs, then build.
  *
  * THE RULES
  *
@@ -583,21 +583,18 @@ trophy_status trophy_client_stats(const trophy_client *client,
  * Ends the client in an orderly way: takes no more work, delivers what is queued, waits for the calls under
  * way, then cancels those that are left.
  *
- * Blocks at most `timeout_ms`, and 50 ms. Calls in other threads return TROPHY_STATUS_CANCELLED (a flush,
- * TROPHY_STATUS_TIMEOUT), later calls TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next client on that path. Callbacks not
- * yet dispatched run here. The handles have still to be freed.
+ * Blocks at most `timeout_ms`, and 50 ms. Calls in other threads, a flush among them, return
+ * TROPHY_STATUS_CANCELLED, later calls TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next
+ * client on that path. Callbacks not yet dispatched run here. The handles have still to be freed.
  *
  * @param client     Borrowed; safe from any thread, but not inside a callback.
  * @param timeout_ms 0 cancels at once; a negative number waits for ever.
- * @param out_json   Set to `{"undelivered": n}`, or to error JSON. Owned: free with trophy_string_free(). May
- *                   be NULL.
- * @return TROPHY_STATUS_OK if nothing is left to deliver; TROPHY_STATUS_TIMEOUT if something is;
- *         TROPHY_STATUS_INVALID_ARGUMENT inside a callback.
+ * @param out_json   Set to `{"undelivered": n, "cancelled": m}`: events left in the queue, calls that had to be
+ *                   cancelled; or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+ * @return TROPHY_STATUS_OK if both are 0; TROPHY_STATUS_TIMEOUT if not; TROPHY_STATUS_INVALID_ARGUMENT inside a
+ *         callback.
  */
-TROPHY_API
-trophy_status trophy_client_close(const trophy_client *client,
-                                  int64_t timeout_ms,
-                                  char **out_json);
+TROPHY_API trophy_status trophy_client_close(const trophy_client *client, int64_t timeout_ms, char **out_json);
 
 /**
  * Frees a handle. With its last handle the client ends, as by trophy_client_close() with no wait.
@@ -734,10 +731,10 @@ trophy_status trophy_metrics_event_enqueue(const trophy_client *client,
  *
  * @param client     Borrowed; safe from any thread.
  * @param timeout_ms 0 only asks; a negative number waits for ever.
- * @param out_json   Set to `{"undelivered": n}`, or to error JSON. Owned: free with trophy_string_free(). May
- *                   be NULL.
- * @return TROPHY_STATUS_OK if nothing is left to deliver; TROPHY_STATUS_TIMEOUT if something is; or another
- *         status.
+ * @param out_json   Set to `{"undelivered": n, "cancelled": 0}`: events left in the queue; or to error JSON.
+ *                   Owned: free with trophy_string_free(). May be NULL.
+ * @return TROPHY_STATUS_OK if nothing is left to deliver; TROPHY_STATUS_TIMEOUT if something is;
+ *         TROPHY_STATUS_CANCELLED if something is and the client was closed meanwhile; or another status.
  */
 TROPHY_API trophy_status trophy_client_flush(const trophy_client *client, int64_t timeout_ms, char **out_json);
 

@@ -610,10 +610,12 @@ class Event {
 
 /** What a flush or a close left. */
 struct Ending {
-  /** Nothing is left to deliver. */
+  /** Both numbers are 0. */
   bool done;
-  /** How many events and calls are. */
+  /** Events that are left in the queue. */
   std::int64_t undelivered;
+  /** Calls that had to be cancelled; of a flush: 0. */
+  std::int64_t cancelled;
 };
 
 /** How a queued event ended. */
@@ -1357,9 +1359,10 @@ class Client {
   template <typename Function>
   Result<Ending> end(Function function, std::chrono::milliseconds timeout) const {
     const auto reply = ask(function, timeout.count());
-    if (!reply && reply.status() != TROPHY_STATUS_TIMEOUT) return reply.error();
     const Json &left = reply ? *reply : reply.error().json();
-    return Ending{reply.ok(), static_cast<std::int64_t>(left.number("/undelivered"))};
+    if (!reply && left.length("/error") >= 0) return reply.error();
+    return Ending{reply.ok(), static_cast<std::int64_t>(left.number("/undelivered")),
+                  static_cast<std::int64_t>(left.number("/cancelled"))};
   }
 
   template <typename F, typename Begin>

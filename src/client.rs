@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-use crate::callback::{self, refuse_inside};
-pub use crate::callback::{Callback, DeliveryCallback};
-use crate::engine::{ApiKey, Engine};
+use crate::api::event::EventArgs;
+use crate::api::operations;
+use crate::api::request::{self, Context, Request};
+use crate::calls::worker;
+use crate::delivery::callback::{self, refuse_inside};
+pub use crate::delivery::callback::{Callback, DeliveryCallback};
+use crate::delivery::engine::{ApiKey, Engine};
+use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
-use crate::event::EventArgs;
-use crate::log;
-use crate::operations;
+use crate::host::log;
+use crate::host::per_process::PerProcess;
+use crate::host::sys;
 use crate::options::{ClientOptions, check_api_key, check_header_value};
-use crate::per_process::PerProcess;
-use crate::request::{self, Context, Request};
-use crate::stats::Now;
-use crate::sys;
 use crate::transport::{Settings, Transport};
-use crate::worker;
 
 /// One handle. Dropping the last one ends the client, as [`Client::close`] with no wait.
 pub struct Client {
@@ -38,18 +39,31 @@ struct Shared {
 /// What was left when a flush or a close ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
-    /// Events still in the queue, and calls that had to be cancelled.
+    /// Events still in the queue.
     pub undelivered: u64,
-    /// Nothing was left.
-    pub done: bool,
+    /// Calls that had to be cancelled.
+    pub cancelled: u64,
+    /// [`Status::Ok`] if nothing was left.
+    pub status: Status,
 }
 
 impl Ending {
-    fn of(undelivered: u64) -> Self {
+    /// `unfinished`: the status if something is left.
+    fn new(undelivered: u64, cancelled: u64, unfinished: Status) -> Self {
+        let status = match undelivered + cancelled {
+            0 => Status::Ok,
+            _ => unfinished,
+        };
         Self {
             undelivered,
-            done: undelivered == 0,
+            cancelled,
+            status,
         }
+    }
+
+    /// Nothing was left.
+    pub fn is_done(&self) -> bool {
+        self.status == Status::Ok
     }
 }
 
@@ -212,7 +226,13 @@ impl Client {
     pub fn flush(&self, timeout_ms: i64) -> Result<Ending, Error> {
         let engine = self.engine();
         let until = worker::until(timeout_ms);
-        Ok(Ending::of(engine.queue.flush(&engine, until)))
+        let undelivered = engine.queue.flush(&engine, until);
+        let is_over = until.is_some_and(|until| until <= Instant::now());
+        let unfinished = match self.check_open() {
+            Err(_) if !is_over => Status::Cancelled,
+            _ => Status::Timeout,
+        };
+        Ok(Ending::new(undelivered, 0, unfinished))
     }
 
     /// Stops new work, lets what is under way finish, then cancels it.
@@ -314,6 +334,10 @@ impl Shared {
         self.closed.store(true, Ordering::SeqCst);
         let engine = self.engine();
         let cancelled = engine.close(until);
-        Ending::of(cancelled as u64 + engine.queue.undelivered())
+        Ending::new(
+            engine.queue.undelivered(),
+            cancelled as u64,
+            Status::Timeout,
+        )
     }
 }

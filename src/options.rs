@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use crate::api::json::{self, Members};
+use crate::api::operations::Api;
+use crate::api::request::MAX_URL_PART;
 use crate::error::Error;
-use crate::json::{self, Members};
-use crate::operations::Api;
-use crate::request::MAX_URL_PART;
 use crate::transport;
 
 /// What `trophy_client_new` takes as `options_json`.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use service::*;
+use trophy::api::event::EventArgs;
 use trophy::error::Status;
-use trophy::event::EventArgs;
 
 #[test]
 fn an_event_counts_once_when_its_reply_is_lost() {

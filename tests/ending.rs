@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use service::*;
-use trophy::client::{Callback, Client};
+use trophy::api::event::EventArgs;
+use trophy::client::{Callback, Client, Ending};
 use trophy::error::Status;
-use trophy::event::EventArgs;
 
 #[test]
 fn close_keeps_its_deadline_against_a_server_that_never_answers() {
@@ -37,7 +37,7 @@ fn close_keeps_its_deadline_against_a_server_that_never_answers() {
         let late = start.elapsed() - Duration::from_millis(timeout as u64);
 
         assert!(late < Duration::from_millis(50), "{late:?} late");
-        assert_eq!(ending.undelivered, 33);
+        assert_eq!((ending.undelivered, ending.cancelled), (0, 33));
         let error = blocked.join().unwrap().unwrap_err();
         assert_eq!(error.status, Status::Cancelled);
         let heard = ear.take(32);
@@ -52,8 +52,8 @@ fn a_closed_client_says_so() {
     let service = Service::start();
     let client = service.client(json!({}));
     let tenant = client.for_tenant("t").unwrap();
-    assert!(client.close(1000).unwrap().done);
-    assert!(tenant.close(1000).unwrap().done);
+    assert!(client.close(1000).unwrap().is_done());
+    assert!(tenant.close(1000).unwrap().is_done());
     let ear = Ear::new();
     for error in [
         tenant.event(&event(&user(1))).unwrap_err(),
@@ -337,8 +337,8 @@ fn an_asynchronous_call_keeps_its_time_while_it_waits() {
 #[test]
 fn free_runs_the_callbacks_of_calls_that_are_slow_to_end() {
     // Given calls whose thread takes its time to notice that they are cancelled,
-    trophy::log::set(
-        trophy::log::LogLevel::Debug,
+    trophy::host::log::set(
+        trophy::host::log::LogLevel::Debug,
         Some(Box::new(|_, message| {
             if message.contains("users_wrapped") {
                 std::thread::sleep(Duration::from_millis(200));
@@ -360,7 +360,7 @@ fn free_runs_the_callbacks_of_calls_that_are_slow_to_end() {
         drop(client);
         assert_eq!(ear.rest().len(), 4, "{callbacks}");
     }
-    trophy::log::set(trophy::log::LogLevel::Off, None);
+    trophy::host::log::set(trophy::host::log::LogLevel::Off, None);
 }
 
 #[test]
@@ -392,10 +392,11 @@ fn a_host_that_does_not_dispatch_is_refused_in_the_end() {
 fn a_close_ends_what_other_threads_wait_for() {
     let service = Service::start();
     service.fault(json!({"fault": "hang"}));
-    for waits in [
-        |client: &Client| client.flush(-1).unwrap(),
-        |client: &Client| client.close(-1).unwrap(),
-    ] {
+    let waits: [(fn(&Client) -> Ending, Status); 2] = [
+        (|client| client.flush(-1).unwrap(), Status::Cancelled),
+        (|client| client.close(-1).unwrap(), Status::Timeout),
+    ];
+    for (waits, status) in waits {
         let client = Arc::new(service.client(json!({})));
         client.event_enqueue(&event(&user(1))).unwrap();
         wait_until("it is under way", || stats(&client)["inFlight"] == 1);
@@ -404,7 +405,8 @@ fn a_close_ends_what_other_threads_wait_for() {
             std::thread::spawn(move || waits(&client))
         };
         assert_eq!(client.close(0).unwrap().undelivered, 1);
-        assert_eq!(waiting.join().unwrap().undelivered, 1);
+        let ending = waiting.join().unwrap();
+        assert_eq!((ending.undelivered, ending.status), (1, status));
     }
 }
 
@@ -421,7 +423,7 @@ fn what_a_closed_client_left_is_delivered_by_the_next() {
 
     // Though the first is not freed.
     let second = service.client(queue);
-    assert!(second.flush(PATIENCE.as_millis() as i64).unwrap().done);
+    assert!(second.flush(PATIENCE.as_millis() as i64).unwrap().is_done());
     assert_eq!(service.events(), 1);
     assert_eq!(first.flush(-1).unwrap().undelivered, 0);
 }

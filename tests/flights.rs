@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use service::*;
+use trophy::api::event::EventArgs;
 use trophy::client::{Callback, Client};
 use trophy::error::Status;
-use trophy::event::EventArgs;
 
 /// A server that answers when it is told to.
 struct Server {
@@ -357,7 +357,7 @@ fn close_ends_calls_whose_replies_are_awaited_together() {
         send(&client, number, ear.callback(0));
         server.next_of(&number.to_string());
     }
-    assert_eq!(client.close(0).unwrap().undelivered, 3);
+    assert_eq!(client.close(0).unwrap().cancelled, 3);
     for (status, _) in ear.take(3) {
         assert_eq!(status, Status::Cancelled);
     }

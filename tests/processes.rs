@@ -67,7 +67,7 @@ fn what_was_acknowledged_before_kill_9_counts_once() {
     let client = service.client(json!({"queue": {"path": queue, "requests_per_second": 1000}}));
     let ending = client.flush(PATIENCE.as_millis() as i64).unwrap();
 
-    assert!(ending.done, "{ending:?} {}", client.stats().unwrap());
+    assert!(ending.is_done(), "{ending:?} {}", client.stats().unwrap());
     let counted = service.counted();
     assert!(acknowledged.len() > 5_000, "{}", acknowledged.len());
     for number in &acknowledged {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use service::*;
+use trophy::api::event::EventArgs;
 use trophy::client::Client;
 use trophy::error::Status;
-use trophy::event::EventArgs;
 use trophy_sandbox::{Options, Rates};
 
 fn fast(more: Value) -> Value {
@@ -34,7 +34,7 @@ fn limited() -> Service {
 
 fn flush(client: &Client) {
     let ending = client.flush(PATIENCE.as_millis() as i64).unwrap();
-    assert!(ending.done, "{ending:?} {}", client.stats().unwrap());
+    assert!(ending.is_done(), "{ending:?} {}", client.stats().unwrap());
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn a_revoked_key_pauses_the_queue_until_there_is_another() {
     }
     wait_until("the queue is paused", || stats(&client)["paused"] == true);
     let ending = client.flush(100).unwrap();
-    assert_eq!((ending.undelivered, ending.done), (5, false));
+    assert_eq!((ending.undelivered, ending.is_done()), (5, false));
     client.set_api_key(KEY).unwrap();
     flush(&client);
     assert_eq!(service.events(), 5);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use trophy::control::Control;
+use trophy::delivery::control::Control;
 use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, Transport};
 
 const LONG: Duration = Duration::from_secs(30);

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use support::Echo;
+use trophy::api::operations::OPERATIONS;
 use trophy::client::Client;
-use trophy::operations::OPERATIONS;
 
 /// Operation, arguments; method, target and body as they must be sent. From the service's OpenAPI files.
 #[rustfmt::skip]

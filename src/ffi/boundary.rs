@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use super::pointers::owned;
 use crate::client::Ending;
 use crate::error::{Error, Status};
-use crate::panics;
+use crate::host::panics;
 
 /// What a call answers with.
 pub struct Answer {
@@ -33,12 +33,11 @@ impl From<()> for Answer {
 impl From<Ending> for Answer {
     fn from(ending: Ending) -> Self {
         Self {
-            status: if ending.done {
-                Status::Ok
-            } else {
-                Status::Timeout
-            },
-            json: format!("{{\"undelivered\":{}}}", ending.undelivered),
+            status: ending.status,
+            json: format!(
+                "{{\"undelivered\":{},\"cancelled\":{}}}",
+                ending.undelivered, ending.cancelled
+            ),
         }
     }
 }
@@ -104,13 +103,13 @@ mod tests {
 
     #[test]
     fn a_timeout_tells_what_is_left_and_not_an_error() {
-        let ending = |done| Ending {
+        let ending = Ending {
             undelivered: 3,
-            done,
+            cancelled: 2,
+            status: Status::Timeout,
         };
-        let json = r#"{"undelivered":3}"#.to_owned();
-        assert_eq!(run(|| Ok(ending(false))), (Status::Timeout, json.clone()));
-        assert_eq!(run(|| Ok(ending(true))), (Status::Ok, json));
+        let json = r#"{"undelivered":3,"cancelled":2}"#.to_owned();
+        assert_eq!(run(|| Ok(ending)), (Status::Timeout, json));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use super::pointers::terminated;
 use crate::client::{Callback, DeliveryCallback};
 use crate::error::{Error, Status};
-use crate::log::{LogLevel, Sink};
+use crate::host::log::{LogLevel, Sink};
 
 /// Called with the outcome of an asynchronous call, or of a queued event.
 ///

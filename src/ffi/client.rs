@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use super::boundary::{boundary, guard};
 use super::pointers::{ClientHandle, OutClient, client, optional, required};
 use crate::error::Status;
-use crate::log;
+use crate::host::log;
 
 /// Makes a client: its connections, its threads, its queue. One for a process is enough.
 ///
@@ -126,16 +126,16 @@ pub unsafe extern "C" fn trophy_client_stats(
 /// Ends the client in an orderly way: takes no more work, delivers what is queued, waits for the calls under
 /// way, then cancels those that are left.
 ///
-/// Blocks at most `timeout_ms`, and 50 ms. Calls in other threads return TROPHY_STATUS_CANCELLED (a flush,
-/// TROPHY_STATUS_TIMEOUT), later calls TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next client on that path. Callbacks not
-/// yet dispatched run here. The handles have still to be freed.
+/// Blocks at most `timeout_ms`, and 50 ms. Calls in other threads, a flush among them, return
+/// TROPHY_STATUS_CANCELLED, later calls TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next
+/// client on that path. Callbacks not yet dispatched run here. The handles have still to be freed.
 ///
 /// @param client     Borrowed; safe from any thread, but not inside a callback.
 /// @param timeout_ms 0 cancels at once; a negative number waits for ever.
-/// @param out_json   Set to `{"undelivered": n}`, or to error JSON. Owned: free with trophy_string_free(). May
-///                   be NULL.
-/// @return TROPHY_STATUS_OK if nothing is left to deliver; TROPHY_STATUS_TIMEOUT if something is;
-///         TROPHY_STATUS_INVALID_ARGUMENT inside a callback.
+/// @param out_json   Set to `{"undelivered": n, "cancelled": m}`: events left in the queue, calls that had to be
+///                   cancelled; or to error JSON. Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK if both are 0; TROPHY_STATUS_TIMEOUT if not; TROPHY_STATUS_INVALID_ARGUMENT inside a
+///         callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trophy_client_close(
     client: *const ClientHandle,

@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_void};
 use super::boundary::boundary;
 use super::callback::{CallbackFunction, HostCallback};
 use super::pointers::{ClientHandle, client, optional, required};
+use crate::api::event::EventArgs;
 use crate::error::{Error, Status};
-use crate::event::EventArgs;
 
 /// Sends a metric event: adds `value` to a user's metric, and tells what that changed.
 ///

@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::boundary::guard;
 use super::pointers::{owned, required};
-use crate::json;
+use crate::api::json;
 
 /// Reads a number.
 ///

@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char, c_void};
 use super::boundary::guard;
 use super::callback::{LogFunction, log_sink};
 use crate::error::Status;
-use crate::log::{self, LogLevel};
+use crate::host::log::{self, LogLevel};
 
 /// A status as C passes it: any integer.
 type StatusNumber = i32;

@@ -1,6 +1,6 @@
 /*
  * trophy.h: the C API of libtrophy @VERSION@, for Trophy, the hosted gamification service.
- * Generated: edit src/ffi/ and src/operations.rs, then build.
+ * Generated: edit src/ffi/ and src/api/operations.rs, then build.
  *
  * THE RULES
  *

@@ -16,10 +16,10 @@ use crate::error::Status;
 ///
 /// @param client     Borrowed; safe from any thread.
 /// @param timeout_ms 0 only asks; a negative number waits for ever.
-/// @param out_json   Set to `{"undelivered": n}`, or to error JSON. Owned: free with trophy_string_free(). May
-///                   be NULL.
-/// @return TROPHY_STATUS_OK if nothing is left to deliver; TROPHY_STATUS_TIMEOUT if something is; or another
-///         status.
+/// @param out_json   Set to `{"undelivered": n, "cancelled": 0}`: events left in the queue; or to error JSON.
+///                   Owned: free with trophy_string_free(). May be NULL.
+/// @return TROPHY_STATUS_OK if nothing is left to deliver; TROPHY_STATUS_TIMEOUT if something is;
+///         TROPHY_STATUS_CANCELLED if something is and the client was closed meanwhile; or another status.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trophy_client_flush(
     client: *const ClientHandle,

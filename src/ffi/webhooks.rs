@@ -4,8 +4,8 @@ use std::ffi::c_char;
 
 use super::boundary::boundary;
 use super::pointers::required;
+use crate::api::{json, webhook};
 use crate::error::{Error, Status};
-use crate::{json, webhook};
 
 /// Checks that a webhook was signed with your secret, so that it comes from Trophy and is unchanged.
 ///

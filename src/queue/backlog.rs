@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::lanes::LaneId;
+use crate::delivery::lanes::LaneId;
 use crate::queue::record::{Likeness, exact_sum};
 use crate::queue::store::Place;
 
@@ -369,7 +369,7 @@ mod tests {
     };
 
     fn item(backlog: &mut Backlog, lane: LaneId) -> Item {
-        let args = crate::event::EventArgs {
+        let args = crate::api::event::EventArgs {
             key: "words",
             user_json: r#"{"id":"18"}"#,
             value: 2.0,
@@ -377,7 +377,7 @@ mod tests {
             idempotency_key: None,
             options_json: None,
         };
-        let (payload, _) = record::write(&args, None, false, &crate::request::Made).unwrap();
+        let (payload, _) = record::write(&args, None, false, &crate::api::request::Made).unwrap();
         let number = backlog.number();
         Item {
             number,

@@ -4,8 +4,8 @@
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
-use crate::lanes::LaneId;
-use crate::sync::{lock, wait_until};
+use crate::delivery::lanes::LaneId;
+use crate::host::locks::{lock, wait_until};
 
 #[derive(Debug, Default)]
 pub struct Bell {

@@ -15,14 +15,14 @@ pub use bell::Bell;
 use sender::Sender;
 use store::{MemoryFolder, OsFolder, Store};
 
-use crate::callback::DeliveryCallback;
-use crate::engine::Engine;
+use crate::api::event::EventArgs;
+use crate::api::request::MakeKey;
+use crate::delivery::callback::DeliveryCallback;
+use crate::delivery::engine::Engine;
+use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
-use crate::event::EventArgs;
+use crate::host::locks::lock;
 use crate::options::{ClientOptions, Durability, QueueOptions};
-use crate::request::MakeKey;
-use crate::stats::Now;
-use crate::sync::lock;
 
 /// One process's end of a queue. It comes to life with the first event.
 #[derive(Default)]

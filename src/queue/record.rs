@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::api::event::{self, Event, EventArgs};
+use crate::api::json::{self, Members};
+use crate::api::request::{self, MakeKey};
 use crate::error::Error;
-use crate::event::{self, Event, EventArgs};
-use crate::json::{self, Members};
 use crate::options::RequestOptions;
-use crate::request::{self, MakeKey};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record<'a> {

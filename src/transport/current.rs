@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Exchange, Kind};
-use crate::control::Control;
+use crate::delivery::control::Control;
 
 pub struct Current {
     pub control: Control,

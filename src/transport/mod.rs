@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use crate::control::Control;
-pub use crate::operations::Method;
-use crate::sys;
+pub use crate::api::operations::Method;
+use crate::delivery::control::Control;
+use crate::host::sys;
 use current::{Current, Fault};
 use dial::Dial;
 pub use flight::Flight;

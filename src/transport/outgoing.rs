@@ -4,7 +4,7 @@ use super::Exchange;
 use super::Kind;
 use super::current::Fault;
 use super::origin::Origin;
-use crate::operations::Method;
+use crate::api::operations::Method;
 
 /// They say where a message ends; a second opinion on that is how requests are smuggled.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "expect"];

@@ -7,7 +7,7 @@ use super::current::{Current, Fault};
 use super::input::Input;
 use super::origin::Origin;
 use super::tls::Wire;
-use crate::sync::lock;
+use crate::host::locks::lock;
 
 /// How long an unused connection is kept.
 const KEPT_IDLE: Duration = Duration::from_secs(60);

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::Kind;
 use super::current::{Current, Fault};
-use crate::sync::{lock, wait_until};
-use crate::sys;
+use crate::host::locks::{lock, wait_until};
+use crate::host::sys;
 
 const KEPT: Duration = Duration::from_secs(60);
 const MOST_NAMES: usize = 64;
@@ -227,7 +227,7 @@ impl fmt::Debug for Resolver {
 mod tests {
     use super::super::{Exchange, Method};
     use super::*;
-    use crate::control::Control;
+    use crate::delivery::control::Control;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 

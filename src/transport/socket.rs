@@ -9,11 +9,11 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::Kind;
 use super::current::{Current, Fault, Phase};
-use crate::sys;
+use crate::host::sys;
 
 #[derive(Debug)]
 pub struct Socket {
-    /// Shared with the [`crate::control::Control`] of the call that uses it.
+    /// Shared with the [`crate::delivery::control::Control`] of the call that uses it.
     stream: Arc<TcpStream>,
     generation: u32,
     /// The timeouts that the socket has; none are set at first.

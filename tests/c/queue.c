@@ -45,7 +45,7 @@ static void every_event_has_one_end_and_it_is_heard(void) {
     CHECK_STATUS(trophy_metrics_event_enqueue(client, "words", "{\"id\":\"42\"}", 1, NULL, NULL, NULL, NULL),
                  TROPHY_STATUS_OK);
     CHECK_STATUS(trophy_client_flush(client, -1, &json), TROPHY_STATUS_OK);
-    CHECK_JSON(json, "", "{\"undelivered\":0}");
+    CHECK_JSON(json, "", "{\"undelivered\":0,\"cancelled\":0}");
     trophy_string_free(json);
     CHECK_STATUS(trophy_client_stats(client, &json), TROPHY_STATUS_OK);
     CHECK_JSON(json, "/delivered", "2");
@@ -67,10 +67,10 @@ static void flush_tells_how_much_is_left(void) {
     CHECK_STATUS(trophy_metrics_event_enqueue(client, "words", "{\"id\":\"42\"}", 1, NULL, NULL, NULL, NULL),
                  TROPHY_STATUS_OK);
     CHECK_STATUS(trophy_client_flush(client, 0, &json), TROPHY_STATUS_TIMEOUT);
-    CHECK_JSON(json, "", "{\"undelivered\":1}");
+    CHECK_JSON(json, "", "{\"undelivered\":1,\"cancelled\":0}");
     trophy_string_free(json);
     CHECK_STATUS(trophy_client_close(client, 0, &json), TROPHY_STATUS_TIMEOUT);
-    CHECK_JSON(json, "", "{\"undelivered\":1}");
+    CHECK_JSON(json, "", "{\"undelivered\":1,\"cancelled\":0}");
     trophy_string_free(json);
     trophy_client_free(client);
 }

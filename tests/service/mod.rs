@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use trophy::api::event::EventArgs;
 use trophy::client::{Callback, Client, DeliveryCallback};
 use trophy::error::Status;
-use trophy::event::EventArgs;
 use trophy_sandbox::{Options, Sandbox};
 
 pub const KEY: &str = "sandbox_admin.open-sesame";

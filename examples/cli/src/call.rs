@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use serde_json::json;
-use trophy::operations::{Api, Body, OPERATIONS, Operation};
+use trophy::api::operations::{Api, Body, OPERATIONS, Operation};
 
 use crate::failure::Failure;
 use crate::flags::Flags;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use trophy::callback::DeliveryCallback;
 use trophy::client::Client;
+use trophy::delivery::callback::DeliveryCallback;
 use trophy::error::{Error, Status};
 
 use crate::failure::Failure;
@@ -39,12 +39,12 @@ pub fn deliver(client: &Client, watch: &Watch, timeout_ms: i64) -> Result<Outcom
         let step = remaining.min(Duration::from_millis(100));
         let ending = client.flush(step.as_millis() as i64)?;
         let paused = stats(client)?["paused"] == true;
-        if ending.done || paused || remaining.is_zero() {
-            break (ending, paused && !ending.done);
+        if ending.is_done() || paused || remaining.is_zero() {
+            break (ending, paused && !ending.is_done());
         }
     };
     // With nothing left it waits only for the callbacks.
-    client.close(if ending.done { 5_000 } else { 0 })?;
+    client.close(if ending.is_done() { 5_000 } else { 0 })?;
     Ok(Outcome {
         stats: stats(client)?,
         undelivered: ending.undelivered,

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use trophy::event::EventArgs;
+use trophy::api::event::EventArgs;
 
 use crate::delivery::{self, Watch};
 use crate::failure::Failure;

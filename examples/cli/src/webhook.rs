@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use trophy::{json, webhook};
+use trophy::api::{json, webhook};
 
 use crate::failure::Failure;
 use crate::flags::Flags;

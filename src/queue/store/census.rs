@@ -4,7 +4,7 @@ use super::folder::{Folder, read_full};
 use super::format::{self, Kind};
 use super::scan::{Found, Scanner};
 use super::{Usage, acks};
-use crate::sync::lock;
+use crate::host::locks::lock;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;

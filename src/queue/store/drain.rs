@@ -57,7 +57,7 @@ impl Drain {
             folder: Arc::clone(folder),
             census: Arc::clone(census),
             durability,
-            generation: crate::sys::generation(),
+            generation: crate::host::sys::generation(),
             _lock: lock,
             numbers: HashMap::new(),
             segments: BTreeMap::new(),
@@ -495,7 +495,7 @@ impl Drain {
 impl Drop for Drain {
     fn drop(&mut self) {
         // In a forked child the files are the parent's.
-        if self.generation == crate::sys::generation() {
+        if self.generation == crate::host::sys::generation() {
             let readers = self
                 .segments
                 .values_mut()

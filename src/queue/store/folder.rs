@@ -86,7 +86,7 @@ impl OsFolder {
     pub fn new(path: impl Into<PathBuf>) -> io::Result<OsFolder> {
         let folder = OsFolder { path: path.into() };
         folder.make()?;
-        crate::sys::watch_forks();
+        crate::host::sys::watch_forks();
         Ok(folder)
     }
 
@@ -101,7 +101,7 @@ impl OsFolder {
         Ok(Box::new(OsFile {
             file: Some(file),
             registered: false,
-            generation: crate::sys::generation(),
+            generation: crate::host::sys::generation(),
         }))
     }
 }
@@ -222,7 +222,7 @@ impl File for OsFile {
     fn close_in_child(&mut self) {
         use std::os::fd::AsRawFd;
         if let Some(file) = &self.file {
-            self.registered = crate::sys::close_in_child(file.as_raw_fd());
+            self.registered = crate::host::sys::close_in_child(file.as_raw_fd());
         }
     }
 }
@@ -232,11 +232,11 @@ impl Drop for OsFile {
         #[cfg(unix)]
         if self.registered {
             use std::os::fd::{AsRawFd, IntoRawFd};
-            if self.generation != crate::sys::generation() {
+            if self.generation != crate::host::sys::generation() {
                 // Closed at the fork; the number may be another file's by now.
                 let _ = self.file.take().map(IntoRawFd::into_raw_fd);
             } else if let Some(file) = &self.file {
-                crate::sys::forget_close_in_child(file.as_raw_fd());
+                crate::host::sys::forget_close_in_child(file.as_raw_fd());
             }
         }
     }

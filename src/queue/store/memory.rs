@@ -1,7 +1,7 @@
 //! The queue without a path: the same folder in memory, freed as its segments go.
 
 use super::folder::{File, Folder};
-use crate::sync::lock;
+use crate::host::locks::lock;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;

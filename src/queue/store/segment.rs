@@ -4,7 +4,7 @@ use super::census::Census;
 use super::folder::{File, Folder, write_all};
 use super::format;
 use super::{Durability, Options, StoreError};
-use crate::sync::lock;
+use crate::host::locks::lock;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -64,7 +64,7 @@ impl Writer {
             durability: options.durability,
             // Offsets have 32 bits.
             segment_bytes: options.segment_bytes.min(1 << 30),
-            generation: crate::sys::generation(),
+            generation: crate::host::sys::generation(),
             state: Mutex::new(State {
                 live: None,
                 newest_ms,
@@ -82,7 +82,7 @@ impl Writer {
             let words = io::Error::new(io::ErrorKind::FileTooLarge, "an event has at most 16 MiB");
             return Err(self.error("write to", "", &words));
         }
-        if self.generation != crate::sys::generation() {
+        if self.generation != crate::host::sys::generation() {
             let words = io::Error::other("opened before a fork; a child opens a store of its own");
             return Err(self.error("write to", "", &words));
         }
@@ -192,7 +192,7 @@ impl Writer {
 
     /// Nothing more is written to the live segment, so that the drain can remove it.
     pub fn end_live(&self) {
-        if self.generation == crate::sys::generation() {
+        if self.generation == crate::host::sys::generation() {
             self.end(&mut lock(&self.state));
         }
     }

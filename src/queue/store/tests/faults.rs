@@ -1,7 +1,7 @@
 //! Each system call of the store failing, alone and with those after it.
 
 use super::*;
-use crate::sync::lock;
+use crate::host::locks::lock;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::sys;
+use crate::host::sys;
 
 pub struct PerProcess<T>(ArcSwap<Owned<T>>);
 

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
 
+use crate::api::event::{self, Event, EventArgs};
+use crate::api::json::{self, Members};
+use crate::api::operations::{self, Body, Kind, Operation, Query};
 use crate::error::Error;
-use crate::event::{self, Event, EventArgs};
-use crate::json::{self, Members};
-use crate::operations::{self, Body, Kind, Operation, Query};
 use crate::options::RequestOptions;
 
 /// What is sent, apart from what the client adds: the base URL and the API key.

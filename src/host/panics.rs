@@ -7,7 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use crate::error::{Error, Status};
-use crate::log;
+use crate::host::log;
 
 thread_local! {
     /// How many [`catch`] this thread is inside.

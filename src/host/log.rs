@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use arc_swap::ArcSwapOption;
 
-use crate::sys;
+use crate::host::sys;
 
 /// How much is logged. A level includes those above it.
 #[repr(i32)]

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::sync::Mutex;
 
+use crate::api::request::MakeKey;
 use crate::error::{Error, Status};
-use crate::request::MakeKey;
-use crate::sync::lock;
+use crate::host::locks::lock;
 
 /// Belongs to one process: a forked child must make its own, or both would make the same keys.
 #[derive(Debug)]

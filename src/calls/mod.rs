@@ -1,22 +1,25 @@
 //! The calls of a client, under one lock: those under way, those that wait for their lane, a worker
 //! or their next attempt, and the callbacks still to run. `worker.rs` has the threads.
 
+pub mod driver;
+pub mod worker;
+
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::callback::{Callback, DeliveryCallback};
-use crate::control::Control;
-use crate::driver::{Flying, Waker};
-use crate::engine::{Call, Engine};
+use crate::calls::driver::{Flying, Waker};
+use crate::delivery::callback::{Callback, DeliveryCallback};
+use crate::delivery::control::Control;
+use crate::delivery::engine::{Call, Engine};
+use crate::delivery::lanes::{IdMap, LaneId, Lanes, extract};
+use crate::delivery::stats::Stats;
 use crate::error::{Error, Status};
-use crate::lanes::{IdMap, LaneId, Lanes, extract};
+use crate::host::locks::{lock, wait_until};
 use crate::options::{Callbacks, ClientOptions};
 use crate::queue::Bell;
-use crate::stats::Stats;
-use crate::sync::{lock, wait_until};
 
 pub struct Calls {
     pub(crate) state: Mutex<State>,
@@ -104,7 +107,7 @@ pub(crate) enum Air {
     /// comes or it is roused.
     Driven { asleep: bool },
     /// The driver is away, for callbacks that take a moment. Until it is back, others leave flights,
-    /// callbacks and ready calls to it, but not for longer than [`crate::driver::PATIENCE`].
+    /// callbacks and ready calls to it, but not for longer than [`crate::calls::driver::PATIENCE`].
     Parked {
         flights: Vec<Flying>,
         since: Instant,

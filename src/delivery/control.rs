@@ -4,7 +4,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::sync::{deadline, lock, wait_until};
+use crate::host::locks::{deadline, lock, wait_until};
 
 /// Shared by the thread that makes a call and those that may cancel it: clones are the same switch.
 #[derive(Debug, Clone, Default)]

@@ -4,15 +4,15 @@
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::callback::{Callback, Inside};
+use crate::calls::driver::{Flying, PATIENCE, QUIET, TICK};
 use crate::calls::{Air, AnyCallback, Finished, Phase, Resting, State, Task, Watch};
-use crate::driver::{Flying, PATIENCE, QUIET, TICK};
-use crate::engine::{Call, Engine, Step};
+use crate::delivery::callback::{Callback, Inside};
+use crate::delivery::engine::{Call, Engine, Step};
 use crate::error::{Error, Status};
+use crate::host::locks::{deadline, wait_until};
+use crate::host::panics;
+use crate::host::sys;
 use crate::options::Callbacks;
-use crate::panics;
-use crate::sync::{deadline, wait_until};
-use crate::sys;
 
 /// How long a worker without work stays.
 const IDLE: Duration = match cfg!(test) {
@@ -467,8 +467,8 @@ pub(crate) fn run_callback(finished: Finished) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::event::EventArgs;
     use crate::client::Client;
-    use crate::event::EventArgs;
     use std::sync::mpsc::{Sender, channel};
 
     struct Tell(Sender<Status>);

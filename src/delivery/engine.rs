@@ -7,18 +7,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
+use crate::api::json;
+use crate::api::request::Request;
+use crate::api::retry::{self, Failure};
 use crate::calls::Calls;
-use crate::control::{Cancelled, Control};
+use crate::delivery::control::{Cancelled, Control};
+use crate::delivery::lanes::LaneId;
+use crate::delivery::stats::Stats;
 use crate::error::{Error, Status};
-use crate::json;
-use crate::lanes::LaneId;
-use crate::log;
+use crate::host::log;
+use crate::host::random::Random;
 use crate::options::ClientOptions;
 use crate::queue::Queue;
-use crate::random::Random;
-use crate::request::Request;
-use crate::retry::{self, Failure};
-use crate::stats::Stats;
 use crate::transport::{self, Exchange, Flight, Kind, Transport};
 
 pub struct Engine {

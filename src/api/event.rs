@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::api::json::{self, Members};
 use crate::error::Error;
-use crate::json::{self, Members};
 use crate::options::check_header_value;
 
 /// What a caller gives, in the words of the C API.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::calls::{Air, State, Task, Watch};
-use crate::engine::{Airborne, Engine, Step};
+use crate::delivery::engine::{Airborne, Engine, Step};
 use crate::error::Error;
+use crate::host::panics;
 use crate::options::Callbacks;
-use crate::panics;
 
 /// For so long, the replies may wait for a driver that runs callbacks.
 pub const PATIENCE: Duration = Duration::from_millis(10);
@@ -169,7 +169,7 @@ impl Engine {
         landed: &mut Vec<(Task, Step)>,
         due: Option<Instant>,
     ) {
-        let mut sockets = crate::sys::PollSet::default();
+        let mut sockets = crate::host::sys::PollSet::default();
         let mut until = due;
         for flying in &*flying {
             let flight = &flying.airborne.flight;

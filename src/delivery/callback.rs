@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::error::{Error, Status};
-use crate::log;
+use crate::host::log;
 
 /// The end of one asynchronous call.
 pub trait Callback: Send {
