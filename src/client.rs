@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
 use crate::api::event::EventArgs;
 use crate::api::operations;
 use crate::api::request::{self, Context, Request};
-use crate::calls::worker;
-use crate::delivery::callback::{self, refuse_inside};
-pub use crate::delivery::callback::{Callback, DeliveryCallback};
-use crate::delivery::engine::{ApiKey, Engine};
+use crate::calls::Calls;
+use crate::delivery::Delivery;
+use crate::delivery::api_key::ApiKey;
+use crate::delivery::callbacks::{self, refuse_inside};
+pub use crate::delivery::callbacks::{Callback, DeliveryCallback, ReadyCallback};
 use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
+use crate::host::locks::until;
 use crate::host::log;
 use crate::host::per_process::PerProcess;
 use crate::host::sys;
 use crate::options::{ClientOptions, check_api_key, check_header_value};
+use crate::queue::Queue;
 use crate::transport::{Settings, Transport};
 
 /// One handle. Dropping the last one ends the client, as [`Client::close`] with no wait.
@@ -31,9 +34,16 @@ pub struct Client {
 struct Shared {
     options: Arc<ClientOptions>,
     api_key: Arc<ArcSwap<ApiKey>>,
-    engine: PerProcess<Engine>,
+    process: PerProcess<Process>,
     handles: AtomicUsize,
     closed: AtomicBool,
+}
+
+/// What one process has of a client: a forked child makes its own.
+struct Process {
+    delivery: Arc<Delivery>,
+    calls: Calls,
+    queue: Queue,
 }
 
 /// What was left when a flush or a close ended.
@@ -90,11 +100,15 @@ impl Client {
             }
         };
         let api_key = Arc::new(ArcSwap::from_pointee(api_key));
-        let engine = Shared::make_engine(&options, &api_key)?;
+        let delivery = Delivery::new(
+            Arc::clone(&options),
+            Arc::clone(&api_key),
+            transport(&options)?,
+        );
         let shared = Arc::new(Shared {
             options,
             api_key,
-            engine: PerProcess::new(engine),
+            process: PerProcess::new(Process::new(delivery)),
             handles: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
         });
@@ -102,8 +116,7 @@ impl Client {
             tenant: shared.options.tenant_id.as_deref().map(Arc::from),
             shared,
         };
-        let engine = client.engine();
-        engine.queue.open_at_start(&engine)?;
+        client.process().queue.open_at_start()?;
         log::info(|| {
             format!(
                 "client made, with key {:?}",
@@ -129,16 +142,15 @@ impl Client {
         check_api_key("api_key", api_key)?;
         self.check_open()?;
         self.shared.api_key.store(Arc::new(ApiKey::new(api_key)));
-        let engine = self.engine();
-        engine.queue.resume(&engine);
+        self.process().queue.resume();
         Ok(())
     }
 
     pub fn stats(&self) -> Result<String, Error> {
-        let engine = self.engine();
-        let (calls_under_way, calls_waiting) = engine.calls.counts();
-        let queue = engine.queue.now();
-        Ok(engine.stats.to_json(Now {
+        let process = self.process();
+        let (calls_under_way, calls_waiting) = process.calls.counts();
+        let queue = process.queue.now();
+        Ok(process.delivery.stats.to_json(Now {
             calls_under_way,
             calls_waiting,
             ..queue
@@ -147,9 +159,9 @@ impl Client {
 
     /// Sends an event and waits for the reply.
     pub fn event(&self, args: &EventArgs<'_>) -> Result<String, Error> {
-        let engine = self.engine();
-        let request = request::from_event(args, self.context(&engine))?;
-        self.blocking(&engine, request)
+        let process = self.process();
+        let request = request::from_event(args, process.context())?;
+        self.run(&process, request)
     }
 
     pub fn event_async(
@@ -157,25 +169,22 @@ impl Client {
         args: &EventArgs<'_>,
         callback: Box<dyn Callback>,
     ) -> Result<(), Error> {
-        let engine = self.engine();
-        let request = request::from_event(args, self.context(&engine))?;
-        self.submit(&engine, request, callback)
+        let process = self.process();
+        let request = request::from_event(args, process.context())?;
+        self.submit(&process, request, callback)
     }
 
     /// Puts an event into the queue. The reply is `{"idempotencyKey":"…"}`.
     pub fn event_enqueue(&self, args: &EventArgs<'_>) -> Result<String, Error> {
-        let engine = self.engine();
         self.check_open()?;
-        engine
-            .queue
-            .enqueue(&engine, args, self.tenant.as_deref(), &engine.random)
+        self.process().queue.enqueue(args, self.tenant.as_deref())
     }
 
     /// Any operation, by name.
     pub fn call(&self, operation: &str, args_json: Option<&str>) -> Result<String, Error> {
-        let engine = self.engine();
-        let request = request::from_args(operation, args_json, self.context(&engine))?;
-        self.blocking(&engine, request)
+        let process = self.process();
+        let request = request::from_args(operation, args_json, process.context())?;
+        self.run(&process, request)
     }
 
     pub fn call_async(
@@ -184,9 +193,9 @@ impl Client {
         args_json: Option<&str>,
         callback: Box<dyn Callback>,
     ) -> Result<(), Error> {
-        let engine = self.engine();
-        let request = request::from_args(operation, args_json, self.context(&engine))?;
-        self.submit(&engine, request, callback)
+        let process = self.process();
+        let request = request::from_args(operation, args_json, process.context())?;
+        self.submit(&process, request, callback)
     }
 
     /// An operation whose path parameters and body are parameters of their own. `body` comes with
@@ -198,35 +207,45 @@ impl Client {
         body: Option<(&str, &str)>,
         args_json: Option<&str>,
     ) -> Result<String, Error> {
-        let engine = self.engine();
+        let process = self.process();
         let operation = operations::find(operation).ok_or_else(|| {
             Error::invalid(format!("operation: \"{operation}\" is not in the table"))
         })?;
-        let request = request::from_parts(operation, path, body, args_json, self.context(&engine))?;
-        self.blocking(&engine, request)
+        let request = request::from_parts(operation, path, body, args_json, process.context())?;
+        self.run(&process, request)
     }
 
-    /// See [`Engine::dispatch`].
+    /// Runs the callbacks that are due on this thread; waits for the first at most `timeout_ms` (negative: for
+    /// ever). Returns how many ran.
     pub fn dispatch(&self, timeout_ms: i64) -> usize {
-        self.engine().dispatch(timeout_ms)
+        let process = self.process();
+        let ran = process.delivery.callbacks.dispatch(until(timeout_ms));
+        if ran > 0 {
+            // It may wait for room among the callbacks that are due.
+            process.queue.look_again();
+        }
+        ran
+    }
+
+    /// Who wakes the host's event loop when callbacks become due.
+    pub fn on_ready(&self, callback: Option<Arc<dyn ReadyCallback>>) {
+        self.process().delivery.callbacks.set_ready(callback);
     }
 
     /// Ends the asynchronous calls that were given this `user_data`.
     pub fn cancel(&self, tag: usize) -> usize {
-        self.engine().cancel(tag)
+        self.process().calls.cancel(tag)
     }
 
     /// Who hears what became of queued events.
     pub fn on_delivery(&self, callback: Option<Arc<dyn DeliveryCallback>>) {
-        let engine = self.engine();
-        engine.queue.on_delivery(&engine, callback);
+        self.process().delivery.callbacks.set_delivery(callback);
     }
 
     /// Waits until the queue is empty.
     pub fn flush(&self, timeout_ms: i64) -> Result<Ending, Error> {
-        let engine = self.engine();
-        let until = worker::until(timeout_ms);
-        let undelivered = engine.queue.flush(&engine, until);
+        let until = until(timeout_ms);
+        let undelivered = self.process().queue.flush(until)?;
         let is_over = until.is_some_and(|until| until <= Instant::now());
         let unfinished = match self.check_open() {
             Err(_) if !is_over => Status::Cancelled,
@@ -246,29 +265,21 @@ impl Client {
         refuse_inside("trophy_client_free")
     }
 
-    fn blocking(&self, engine: &Arc<Engine>, request: Request) -> Result<String, Error> {
+    fn run(&self, process: &Process, request: Request) -> Result<String, Error> {
         self.check_open()?;
-        let mut call = engine.call(request, self.tenant());
-        let result = engine.begin(&call).and_then(|_turn| engine.run(&mut call));
-        engine.stats.finished(match &result {
-            Ok(_) => Status::Ok,
-            Err(error) => error.status,
-        });
-        result
+        process.calls.run(request, self.tenant.as_ref())
     }
 
     fn submit(
         &self,
-        engine: &Arc<Engine>,
+        process: &Process,
         request: Request,
         callback: Box<dyn Callback>,
     ) -> Result<(), Error> {
         self.check_open()?;
-        engine.submit(engine.call(request, self.tenant()), callback)
-    }
-
-    fn tenant(&self) -> Option<&Arc<str>> {
-        self.tenant.as_ref()
+        process
+            .calls
+            .submit(request, self.tenant.as_ref(), callback)
     }
 
     fn check_open(&self) -> Result<(), Error> {
@@ -278,15 +289,8 @@ impl Client {
         Ok(())
     }
 
-    pub(crate) fn engine(&self) -> Arc<Engine> {
-        self.shared.engine()
-    }
-
-    fn context<'a>(&'a self, engine: &'a Engine) -> Context<'a> {
-        Context {
-            allow_insecure_http: self.shared.options.allow_insecure_http,
-            make_key: &engine.random,
-        }
+    fn process(&self) -> Arc<Process> {
+        self.shared.process()
     }
 }
 
@@ -296,48 +300,104 @@ impl Drop for Client {
             return;
         }
         // A child that never used the client has nothing to end.
-        if let Some(engine) = self.shared.engine.existing() {
+        if let Some(process) = self.shared.process.existing() {
             self.shared.close(0);
             // A thread of the library cannot wait for itself.
-            if !callback::is_inside() {
-                engine.join();
+            if !callbacks::is_inside() {
+                process.join();
             }
         }
     }
 }
 
-impl Shared {
-    fn make_engine(
-        options: &Arc<ClientOptions>,
-        api_key: &Arc<ArcSwap<ApiKey>>,
-    ) -> Result<Engine, Error> {
-        let transport = Transport::new(&Settings {
-            proxy: options.proxy.clone(),
-            ca_file: options.ca_file.clone(),
-            max_idle: options.workers + 16,
-            user_agent: options.user_agent.clone(),
-        })
-        .map_err(|message| Error::invalid(format!("options_json: {message}")))?;
-        Ok(Engine::new(
-            Arc::clone(options),
-            Arc::clone(api_key),
-            transport,
-        ))
-    }
+fn transport(options: &ClientOptions) -> Result<Transport, Error> {
+    Transport::new(&Settings {
+        proxy: options.proxy.clone(),
+        ca_file: options.ca_file.clone(),
+        max_idle: options.workers + 16,
+        user_agent: options.user_agent.clone(),
+    })
+    .map_err(|message| Error::invalid(format!("options_json: {message}")))
+}
 
-    fn engine(&self) -> Arc<Engine> {
-        self.engine.get(Engine::for_child)
+impl Shared {
+    fn process(&self) -> Arc<Process> {
+        self.process
+            .get(|parents| Process::new(parents.delivery.for_child()))
     }
 
     fn close(&self, timeout_ms: i64) -> Ending {
-        let until = worker::until(timeout_ms);
+        let until = until(timeout_ms);
         self.closed.store(true, Ordering::SeqCst);
-        let engine = self.engine();
-        let cancelled = engine.close(until);
+        let process = self.process();
+        let cancelled = process.close(until);
         Ending::new(
-            engine.queue.undelivered(),
+            process.queue.undelivered(),
             cancelled as u64,
             Status::Timeout,
         )
+    }
+}
+
+/// How long cancelled calls may take to notice, within the 50 ms that `close` promises.
+const GRACE: Duration = Duration::from_millis(40);
+/// The queue of another process makes no noise.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Process {
+    /// Starts nothing.
+    fn new(delivery: Delivery) -> Self {
+        let delivery = Arc::new(delivery);
+        Self {
+            calls: Calls::new(Arc::clone(&delivery)),
+            queue: Queue::new(Arc::clone(&delivery)),
+            delivery,
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            allow_insecure_http: self.delivery.options.allow_insecure_http,
+            make_key: &self.delivery.random,
+        }
+    }
+
+    /// Lets what is under way finish until `until` (`None`: for ever), then cancels it. In dispatch mode the
+    /// callbacks run here. Returns how many calls had to be cancelled.
+    fn close(&self, until: Option<Instant>) -> usize {
+        self.calls.stop_accepting();
+        // Another thread may close it sooner.
+        self.wait(until, || self.queue.is_drained() || self.queue.is_stopped());
+        let cancelled = self.calls.cancel_all();
+        self.queue.stop();
+        self.wait(Some(Instant::now() + GRACE), || true);
+        self.delivery.callbacks.end();
+        self.delivery.transport.close_idle();
+        cancelled
+    }
+
+    /// Waits until no call is left and no callback of one, and `also`; at most until `until`.
+    fn wait(&self, until: Option<Instant>, also: impl Fn() -> bool) {
+        let delivery = &self.delivery;
+        loop {
+            let seen = delivery.progress.times();
+            delivery.callbacks.run_due();
+            let is_done = self.calls.is_idle() && delivery.callbacks.is_idle() && also();
+            let now = Instant::now();
+            if is_done || until.is_some_and(|until| until <= now) {
+                return;
+            }
+            let look = now + LOOK;
+            let until = until.map_or(look, |until| until.min(look));
+            delivery.progress.wait(seen, Some(until));
+        }
+    }
+
+    /// Waits for the threads to end, after [`Self::close`], and runs the callbacks that they left: of calls that
+    /// took their time to notice that they were cancelled.
+    fn join(&self) {
+        self.calls.join();
+        self.queue.join();
+        while self.delivery.callbacks.run_due() > 0 {}
     }
 }

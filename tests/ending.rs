@@ -392,11 +392,14 @@ fn a_host_that_does_not_dispatch_is_refused_in_the_end() {
 fn a_close_ends_what_other_threads_wait_for() {
     let service = Service::start();
     service.fault(json!({"fault": "hang"}));
-    let waits: [(fn(&Client) -> Ending, Status); 2] = [
-        (|client| client.flush(-1).unwrap(), Status::Cancelled),
+    type Waits = fn(&Client) -> Ending;
+    for (waits, status) in [
+        (
+            (|client| client.flush(-1).unwrap()) as Waits,
+            Status::Cancelled,
+        ),
         (|client| client.close(-1).unwrap(), Status::Timeout),
-    ];
-    for (waits, status) in waits {
+    ] {
         let client = Arc::new(service.client(json!({})));
         client.event_enqueue(&event(&user(1))).unwrap();
         wait_until("it is under way", || stats(&client)["inFlight"] == 1);

@@ -279,7 +279,13 @@ fn refuse_bodies_over(most: usize, knows_key: &Arc<AtomicBool>) -> std::net::Soc
                             (true, true) => "413 Too Large",
                             (true, false) => "202 Accepted",
                         };
-                        let reply = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}");
+                        let body = match status {
+                            "202 Accepted" => "{}",
+                            _ => r#"{"error":"no"}"#,
+                        };
+                        let length = body.len();
+                        let reply =
+                            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
                         (&socket).write_all(reply.as_bytes()).unwrap();
                     }
                 }

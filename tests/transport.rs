@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use trophy::delivery::control::Control;
+use trophy::host::cancel::CancelToken;
 use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, Transport};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ fn post<'a>(url: &'a str, body: &'a [u8]) -> Exchange<'a> {
 }
 
 fn send(transport: &Transport, exchange: &Exchange<'_>) -> Result<Reply, Failure> {
-    transport.exchange(exchange, &Control::new())
+    transport.exchange(exchange, &CancelToken::new())
 }
 
 /// A server that gives each connection, with its number, to `serve` on a thread of its own.
@@ -918,7 +918,7 @@ fn a_forked_child_leaves_the_parents_connections_alone() {
 
 /// Takes off, and goes on until it has landed.
 fn fly(transport: &Transport, exchange: &Exchange<'_>) -> Result<Reply, Failure> {
-    let mut flight = transport.take_off(exchange, &Control::new()).unwrap();
+    let mut flight = transport.take_off(exchange, &CancelToken::new()).unwrap();
     loop {
         if let Some(result) = transport.advance(&mut flight) {
             return result;
@@ -931,14 +931,18 @@ fn fly(transport: &Transport, exchange: &Exchange<'_>) -> Result<Reply, Failure>
 fn without_a_kept_connection_nothing_takes_off() {
     let transport = plain();
     let url = url(answer(OK));
-    assert!(transport.take_off(&get(&url), &Control::new()).is_none());
+    assert!(
+        transport
+            .take_off(&get(&url), &CancelToken::new())
+            .is_none()
+    );
     send(&transport, &get(&url)).unwrap();
-    let control = Control::new();
+    let control = CancelToken::new();
     control.cancel();
     assert!(transport.take_off(&get(&url), &control).is_none());
     assert!(
         transport
-            .take_off(&get("no url"), &Control::new())
+            .take_off(&get("no url"), &CancelToken::new())
             .is_none()
     );
 }
@@ -1014,7 +1018,7 @@ fn a_flight_ends_at_its_deadline_and_when_it_is_cancelled() {
     assert!(failure.sent && failure.message.contains("waiting for the reply"));
 
     send(&transport, &get(&url)).unwrap();
-    let control = Control::new();
+    let control = CancelToken::new();
     let mut flight = transport.take_off(&get(&url), &control).unwrap();
     assert!(transport.advance(&mut flight).is_none());
     assert!(transport.advance(&mut flight).is_none());
@@ -1130,7 +1134,7 @@ fn times_out(transport: &Transport, exchange: Exchange<'_>, doing: &str) -> Fail
 /// Ends when it is cancelled, which happens once `ready` returns.
 #[track_caller]
 fn is_cancelled(transport: &Transport, exchange: &Exchange<'_>, ready: impl FnOnce()) -> Failure {
-    let control = Control::new();
+    let control = CancelToken::new();
     let (failure, took) = std::thread::scope(|scope| {
         let call = scope.spawn(|| transport.exchange(exchange, &control));
         ready();
@@ -1265,7 +1269,7 @@ fn a_cancel_is_not_taken_for_the_end_of_a_reply() {
 #[test]
 fn a_call_that_was_cancelled_before_sends_nothing_also_with_a_kept_connection() {
     let (transport, url) = (plain(), url(answer(OK)));
-    let control = Control::new();
+    let control = CancelToken::new();
     control.cancel();
     for _ in 0..2 {
         let failure = transport.exchange(&get(&url), &control).unwrap_err();
@@ -1279,7 +1283,7 @@ fn a_call_that_was_cancelled_before_sends_nothing_also_with_a_kept_connection() 
 fn a_cancel_after_the_reply_harms_no_later_call() {
     let (transport, url) = (plain(), url(answer(OK)));
     for _ in 0..20 {
-        let control = Control::new();
+        let control = CancelToken::new();
         transport.exchange(&get(&url), &control).unwrap();
         control.cancel();
     }

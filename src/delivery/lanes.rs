@@ -1,144 +1,201 @@
-//! One event of a (tenant, user, metric) at a time, in order: the service takes no parallel events
-//! for one user and metric. Pure data: who waits is the caller's business.
+//! Lanes: one event of a (tenant, user, metric) at a time, in the order they came, since the service takes no
+//! parallel events for one user and metric. Whoever waits is told, with no lock held, when the lane is his.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use crate::host::cancel::{CancelToken, Cancelled};
+use crate::host::locks::lock;
 
 /// A lane by its hash. Two lanes with the same hash only wait for each other needlessly.
 pub type LaneId = u64;
 
-/// A map by numbers that are hashes already, or counted up: nobody else chooses them.
-pub type IdMap<V> = HashMap<u64, V, BuildHasherDefault<IdHasher>>;
+/// Names one place in a lane's queue.
+pub type Ticket = u64;
 
-#[derive(Debug, Default)]
-pub struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
-        }
-    }
-
-    /// Spreads counted numbers over all bits (Knuth's multiplicative hashing, by the golden ratio).
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
+/// Who waits for a lane.
+pub trait LaneWaiter: Send + Sync {
+    /// The lane is yours; give it back with [`Lanes::leave`].
+    fn granted(self: Arc<Self>, lane: LaneId, ticket: Ticket);
 }
 
-/// Lanes in use, each with those that wait for it in the order they came.
-#[derive(Debug)]
-pub struct Lanes<W> {
-    used: IdMap<VecDeque<W>>,
+#[derive(Default)]
+pub struct Lanes {
+    state: Mutex<State>,
+    hasher: RandomState,
 }
 
-impl<W> Default for Lanes<W> {
-    fn default() -> Self {
-        Self {
-            used: IdMap::default(),
-        }
-    }
+#[derive(Default)]
+struct State {
+    last_ticket: Ticket,
+    /// Lanes in use, each with those that wait for it in the order they came.
+    used: HashMap<LaneId, VecDeque<Waiting>>,
 }
 
-impl<W> Lanes<W> {
-    /// All who wait, in no order.
-    pub fn waiting(&self) -> impl Iterator<Item = &W> {
-        self.used.values().flatten()
+type Waiting = (Ticket, Arc<dyn LaneWaiter>);
+
+impl Lanes {
+    pub fn id(&self, tenant: Option<&str>, user: &str, metric: &str) -> LaneId {
+        self.hasher.hash_one((tenant, user, metric))
     }
 
-    /// Takes the lane and gives `waiter` back, or queues it.
-    pub fn enter(&mut self, lane: LaneId, waiter: W) -> Option<W> {
-        match self.used.get_mut(&lane) {
-            Some(waiting) => {
-                waiting.push_back(waiter);
+    /// Takes the lane if it is free. If not, `waiter` hears later, under the ticket that is returned.
+    pub fn enter(&self, lane: LaneId, waiter: &Arc<impl LaneWaiter + 'static>) -> Option<Ticket> {
+        let mut state = lock(&self.state);
+        state.last_ticket += 1;
+        let ticket = state.last_ticket;
+        match state.used.get_mut(&lane) {
+            None => {
+                state.used.insert(lane, VecDeque::new());
                 None
             }
-            None => {
-                self.used.insert(lane, VecDeque::new());
-                Some(waiter)
+            Some(waiting) => {
+                waiting.push_back((ticket, Arc::clone(waiter) as Arc<dyn LaneWaiter>));
+                Some(ticket)
             }
         }
     }
 
-    /// Takes the lane if it is free.
-    pub fn try_enter(&mut self, lane: LaneId) -> bool {
-        if self.used.contains_key(&lane) {
+    /// Stops waiting. False: the lane has been granted, though the waiter may not have heard of it yet; it is
+    /// for the caller to leave it.
+    #[must_use]
+    pub fn withdraw(&self, lane: LaneId, ticket: Ticket) -> bool {
+        let mut state = lock(&self.state);
+        let Some(waiting) = state.used.get_mut(&lane) else {
             return false;
-        }
-        self.used.insert(lane, VecDeque::new());
-        true
+        };
+        let before = waiting.len();
+        waiting.retain(|(other, _)| *other != ticket);
+        waiting.len() < before
     }
 
     /// Gives the lane up; whoever waited longest has it now.
-    pub fn leave(&mut self, lane: LaneId) -> Option<W> {
-        let next = self.used.get_mut(&lane).and_then(VecDeque::pop_front);
-        if next.is_none() {
-            self.used.remove(&lane);
-        }
-        next
-    }
-
-    /// Takes those out of a lane's queue that match.
-    pub fn withdraw_from(&mut self, lane: LaneId, matches: impl FnMut(&W) -> bool) -> Vec<W> {
-        match self.used.get_mut(&lane) {
-            Some(waiting) => extract(waiting, matches),
-            None => Vec::new(),
+    pub fn leave(&self, lane: LaneId) {
+        let next = {
+            let mut state = lock(&self.state);
+            let next = state.used.get_mut(&lane).and_then(VecDeque::pop_front);
+            if next.is_none() {
+                state.used.remove(&lane);
+            }
+            next
+        };
+        if let Some((ticket, waiter)) = next {
+            waiter.granted(lane, ticket);
         }
     }
 
-    /// Takes those out of all queues that match.
-    pub fn withdraw(&mut self, mut matches: impl FnMut(&W) -> bool) -> Vec<W> {
-        self.used
-            .values_mut()
-            .flat_map(|waiting| extract(waiting, &mut matches))
-            .collect()
+    /// Waits on this thread for the lane, which is left when the turn is dropped. `None`: `until` passed first.
+    pub fn wait(
+        &self,
+        lane: LaneId,
+        until: Instant,
+        cancel: &CancelToken,
+    ) -> Result<Option<Turn<'_>>, Cancelled> {
+        let waiter = Arc::new(WaitingThread {
+            granted: AtomicBool::new(false),
+            cancel: cancel.clone(),
+        });
+        let turn = Turn { lanes: self, lane };
+        let Some(ticket) = self.enter(lane, &waiter) else {
+            return Ok(Some(turn));
+        };
+        let is_granted = || waiter.granted.load(Ordering::SeqCst);
+        match cancel.wait(Some(until), is_granted) {
+            Ok(true) => Ok(Some(turn)),
+            missed => {
+                if self.withdraw(lane, ticket) {
+                    std::mem::forget(turn);
+                }
+                missed.map(|_| None)
+            }
+        }
     }
 }
 
-/// Takes the elements out that match, in order.
-pub fn extract<T>(from: &mut VecDeque<T>, mut matches: impl FnMut(&T) -> bool) -> Vec<T> {
-    // Mostly none does, and then nothing need be moved.
-    if !from.iter().any(&mut matches) {
-        return Vec::new();
+/// A thread has the lane until this is dropped.
+pub struct Turn<'a> {
+    lanes: &'a Lanes,
+    lane: LaneId,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.lanes.leave(self.lane);
     }
-    let (taken, kept): (Vec<_>, Vec<_>) = from.drain(..).partition(|element| matches(element));
-    *from = kept.into();
-    taken
+}
+
+struct WaitingThread {
+    granted: AtomicBool,
+    cancel: CancelToken,
+}
+
+impl LaneWaiter for WaitingThread {
+    fn granted(self: Arc<Self>, _: LaneId, _: Ticket) {
+        self.granted.store(true, Ordering::SeqCst);
+        self.cancel.wake();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn a_lane_goes_to_those_who_wait_in_their_order() {
-        let mut lanes = Lanes::default();
-        assert_eq!(lanes.enter(1, 'a'), Some('a'));
-        assert_eq!(lanes.enter(1, 'b'), None);
-        assert_eq!(lanes.enter(1, 'c'), None);
-        assert_eq!(lanes.enter(2, 'd'), Some('d'));
-        assert!(!lanes.try_enter(1));
-        assert_eq!(lanes.leave(1), Some('b'));
-        assert_eq!(lanes.leave(1), Some('c'));
-        assert_eq!(lanes.leave(1), None);
-        assert!(lanes.try_enter(1));
+    #[derive(Default)]
+    struct Granted(Mutex<Vec<Ticket>>);
+
+    impl LaneWaiter for Granted {
+        fn granted(self: Arc<Self>, _: LaneId, ticket: Ticket) {
+            lock(&self.0).push(ticket);
+        }
     }
 
     #[test]
-    fn a_withdrawn_waiter_is_passed_over() {
-        let mut lanes = Lanes::default();
-        lanes.enter(1, 'a');
-        for waiter in ['b', 'c', 'd'] {
-            lanes.enter(1, waiter);
+    fn a_lane_goes_to_those_who_wait_in_their_order() {
+        let (lanes, granted) = (Lanes::default(), Arc::new(Granted::default()));
+        assert_eq!(lanes.enter(1, &granted), None);
+        let second = lanes.enter(1, &granted).unwrap();
+        let third = lanes.enter(1, &granted).unwrap();
+        assert_eq!(lanes.enter(2, &granted), None, "another lane is free");
+
+        for _ in 0..3 {
+            lanes.leave(1);
         }
-        assert_eq!(lanes.withdraw_from(1, |waiter| *waiter == 'b'), ['b']);
-        assert_eq!(lanes.withdraw(|waiter| *waiter == 'd'), ['d']);
-        assert_eq!(lanes.leave(1), Some('c'));
-        assert_eq!(lanes.leave(1), None);
-        assert!(lanes.used.is_empty());
+
+        assert_eq!(*lock(&granted.0), [second, third]);
+        assert_eq!(lanes.enter(1, &granted), None);
+    }
+
+    #[test]
+    fn a_waiter_that_withdrew_is_passed_over_and_one_that_has_the_lane_is_told_so() {
+        let (lanes, granted) = (Lanes::default(), Arc::new(Granted::default()));
+        lanes.enter(1, &granted);
+        let second = lanes.enter(1, &granted).unwrap();
+        let third = lanes.enter(1, &granted).unwrap();
+
+        assert!(lanes.withdraw(1, second));
+        lanes.leave(1);
+
+        assert_eq!(*lock(&granted.0), [third]);
+        assert!(!lanes.withdraw(1, third));
+        lanes.leave(1);
+        assert!(lock(&lanes.state).used.is_empty());
+    }
+
+    #[test]
+    fn a_thread_that_gave_up_waiting_holds_nothing() {
+        let lanes = Lanes::default();
+        let cancel = CancelToken::new();
+        let turn = lanes.wait(1, Instant::now(), &cancel).unwrap();
+        assert!(turn.is_some());
+        let late = Instant::now() + Duration::from_millis(1);
+        assert!(lanes.wait(1, late, &cancel).unwrap().is_none());
+        cancel.cancel();
+        assert!(lanes.wait(1, late, &cancel).is_err());
+        drop(turn);
+        assert!(lock(&lanes.state).used.is_empty());
     }
 }

@@ -28,6 +28,52 @@ pub fn wait_until<'a, T>(
     }
 }
 
+/// Wakes threads that wait for something to change; what did, they look up themselves. A notification between
+/// the look and the wait is not missed, and one that nobody waits for costs no system call.
+#[derive(Debug, Default)]
+pub struct Notify {
+    state: Mutex<Notified>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Notified {
+    times: u64,
+    waiting: usize,
+}
+
+impl Notify {
+    pub fn notify(&self) {
+        let mut state = lock(&self.state);
+        state.times += 1;
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// How often so far: taken before the look, and given to [`Self::wait`].
+    pub fn times(&self) -> u64 {
+        lock(&self.state).times
+    }
+
+    /// Sleeps until there was a notification since `seen`, at most until `until` (for ever if `None`). False if
+    /// there was none.
+    pub fn wait(&self, seen: u64, until: Option<Instant>) -> bool {
+        let mut state = lock(&self.state);
+        state.waiting += 1;
+        while state.times == seen && until.is_none_or(|until| until > Instant::now()) {
+            state = wait_until(&self.changed, state, until);
+        }
+        state.waiting -= 1;
+        state.times != seen
+    }
+}
+
+/// The moment that a timeout of the C API means: milliseconds from now; negative is for ever, `None`.
+pub fn until(timeout_ms: i64) -> Option<Instant> {
+    deadline(Duration::from_millis(u64::try_from(timeout_ms).ok()?))
+}
+
 /// `now + timeout`, or `None` (for ever) where the clock cannot express it.
 pub fn deadline(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)

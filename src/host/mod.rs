@@ -1,6 +1,7 @@
 //! Manners in somebody else's process: fork, panics, log, random numbers, locks, system calls. It knows nothing
 //! of the service, and no other room of the library.
 
+pub mod cancel;
 pub mod locks;
 pub mod log;
 pub mod panics;

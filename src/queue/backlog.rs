@@ -1,12 +1,27 @@
-//! The part of the queue that is in memory: a bounded window of the oldest undelivered events, and
-//! the choice of what the next request carries. Pure: the lanes and the time are arguments.
+//! The part of the queue that is in memory: a bounded window of undelivered events, lane by lane, and the choice of
+//! what the next request carries. Pure: the lanes and the time are arguments.
+//!
+//! An event that failed belongs to a group, with those that were sent with it, and rests by itself; so the trouble
+//! of one is nobody else's. What cannot go does not fill the window: of events that rest, or whose lane is in use,
+//! only the position in the store is kept.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::coalesce::{self, Likeness};
+use super::store::Place;
 use crate::delivery::lanes::LaneId;
-use crate::queue::record::{Likeness, exact_sum};
-use crate::queue::store::Place;
+
+/// Events of which the content is in memory.
+const WINDOW_EVENTS: usize = 4_096;
+const WINDOW_BYTES: usize = 8 << 20;
+/// Of one lane: more would keep others out.
+const LANE_EVENTS: usize = 1_024;
+/// Of events that rest.
+const RESTING_BYTES: usize = 1 << 20;
+/// Events of which at least the position is in memory.
+const MOST_EVENTS: usize = 1 << 18;
 
 /// An undelivered event.
 #[derive(Debug, Clone)]
@@ -14,63 +29,94 @@ pub struct Item {
     /// The order in which the store gave it.
     pub number: u64,
     pub place: Place,
+    /// When it was enqueued, by the clock of its writer, in Unix milliseconds.
     pub at_ms: u64,
+    /// The same in the queue's own time, in milliseconds; the youngest's of what was merged.
+    pub enqueued: i64,
     pub lane: LaneId,
-    pub value: f64,
     pub tenant: Option<Arc<str>>,
     pub fits_a_batch: bool,
     /// An attempt is on record: it may have been counted under its key.
     pub attempted: bool,
-    /// It carries other events, their values summed.
-    pub merged: Option<Merged>,
-    /// Answers of 2xx that could not be read.
-    pub unreadable: u32,
-    pub payload: Vec<u8>,
+    pub value: f64,
+    /// Events that were merged into it, on record; `value` is the sum.
+    pub members: Vec<Place>,
+    pub bytes: usize,
+    /// `None`: only in the store.
+    pub payload: Option<Vec<u8>>,
+    /// Says which others can be merged with it, if any can.
+    pub likeness: Option<Arc<Likeness>>,
+    group: Option<u64>,
 }
 
-#[derive(Debug, Clone)]
-pub struct Merged {
+/// What is known of an event that the store gave.
+#[derive(Debug)]
+pub struct NewItem {
+    pub place: Place,
+    pub at_ms: u64,
+    pub enqueued: i64,
+    pub lane: LaneId,
+    pub tenant: Option<Arc<str>>,
+    pub fits_a_batch: bool,
+    pub attempted: bool,
     pub value: f64,
     pub members: Vec<Place>,
-    /// How many of them the store has on record.
-    pub recorded: usize,
-}
-
-/// What one request carries, in order.
-#[derive(Debug)]
-pub struct Shipment {
-    pub items: Vec<Item>,
-    pub batch: bool,
-    /// With which of the queue's keys it was sent; 0 before that.
-    pub keys: u64,
+    pub payload: Vec<u8>,
+    pub likeness: Option<Arc<Likeness>>,
 }
 
 impl Item {
     /// How many enqueued events it stands for.
     pub fn events(&self) -> u64 {
-        1 + self.members().len() as u64
+        1 + self.members.len() as u64
     }
 
-    /// Of all that it carries.
-    fn sum(&self) -> f64 {
-        self.merged
-            .as_ref()
-            .map_or(self.value, |merged| merged.value)
-    }
-
-    pub fn members(&self) -> &[Place] {
-        self.merged.as_ref().map_or(&[], |merged| &merged.members)
+    /// Its value, if that is another than the one in its payload.
+    pub fn sum(&self) -> Option<f64> {
+        (!self.members.is_empty()).then_some(self.value)
     }
 }
 
-impl Shipment {
-    pub fn bytes(&self) -> usize {
-        self.items.iter().map(|item| item.payload.len()).sum()
-    }
+/// Events that were sent together and came back.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    pub numbers: BTreeSet<u64>,
+    /// It is not sent before this.
+    pub rests_until: Duration,
+    /// Failures in a row.
+    pub failures: u32,
+    /// How many of them came although another request had succeeded since the one before: then it is not the
+    /// service that is in trouble, but the group.
+    pub contradicted: u32,
+    pub last_failed: Duration,
+    /// The service refused it, and it is searched for those that are to blame.
+    pub refused: bool,
+    /// What was thought to be wrong with all of it was not: now it is searched by halves.
+    pub by_halves: bool,
+    /// If its one event is refused alone, so are those of that group: they have in common what is wrong.
+    pub witness_for: Option<u64>,
+}
 
+/// An item of a request, and those that are to be merged into it.
+#[derive(Debug)]
+pub struct Chosen {
+    pub item: Item,
+    pub absorbed: Vec<Item>,
+}
+
+/// What one request carries, in order.
+#[derive(Debug)]
+pub struct Choice {
+    pub items: Vec<Chosen>,
+    pub batch: bool,
+    /// What was known of them as a group.
+    pub group: Group,
+}
+
+impl Choice {
     /// Each of its lanes once.
     pub fn lanes(&self) -> HashSet<LaneId> {
-        self.items.iter().map(|item| item.lane).collect()
+        self.items.iter().map(|chosen| chosen.item.lane).collect()
     }
 }
 
@@ -82,461 +128,541 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// How large a batch may be, in bytes of its events: learnt from the service's answers, of which 413
-/// says "too large" and never how large it may be.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchSize {
-    most: usize,
-    /// The largest that was taken, and the smallest that was too large.
-    taken: usize,
-    refused: usize,
+#[derive(Debug, Default)]
+struct Lane {
+    /// Those that wait; with those in flight before them all.
+    numbers: BTreeSet<u64>,
+    in_flight: bool,
+    /// Somebody else has it: the queue waits for it.
+    busy: bool,
 }
-
-impl BatchSize {
-    pub fn new(most: usize) -> Self {
-        Self {
-            most,
-            taken: 0,
-            refused: usize::MAX,
-        }
-    }
-
-    pub fn bytes(&self) -> usize {
-        match self.refused {
-            usize::MAX => self.most,
-            refused => self.taken.max(refused / 2).min(self.most),
-        }
-    }
-
-    pub fn was_taken(&mut self, bytes: usize) {
-        self.taken = self.taken.max(bytes);
-        if self.refused <= bytes {
-            self.refused = usize::MAX;
-        }
-    }
-
-    pub fn was_refused(&mut self, bytes: usize) {
-        self.refused = self.refused.min(bytes);
-        if self.taken >= self.refused {
-            self.taken = 0;
-        }
-    }
-}
-
-/// The window of events in memory.
-const WINDOW_EVENTS: usize = 4_096;
-const WINDOW_BYTES: usize = 8 << 20;
-/// Of those that were merged, only the place is in memory.
-const WINDOW_MEMBERS: usize = 1 << 16;
 
 #[derive(Debug, Default)]
 pub struct Backlog {
-    waiting: BTreeMap<u64, Item>,
-    /// What new events of a lane may join.
-    leaders: HashMap<LaneId, Leaders>,
-    bytes: usize,
-    /// Events that were merged into others.
-    members: usize,
-    /// Lanes of the requests under way.
-    in_flight: HashSet<LaneId>,
-    /// Parts of a refused batch, each to be tried by itself before anything else.
-    suspects: VecDeque<Vec<u64>>,
-    next_number: u64,
+    items: BTreeMap<u64, Item>,
+    lanes: HashMap<LaneId, Lane>,
+    groups: BTreeMap<u64, Group>,
+    /// The first events of the lanes that can go, but for those in groups.
+    heads: BTreeSet<u64>,
+    /// By when they were enqueued.
+    ages: BTreeSet<(i64, u64)>,
+    loaded: usize,
+    loaded_bytes: usize,
+    resting_bytes: usize,
+    last_number: u64,
+    last_group: u64,
+    /// The last choice was a group: then others have their turn.
+    chose_group: bool,
 }
 
 impl Backlog {
     pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.items.len()
     }
 
-    /// How many events were merged into those.
-    pub fn members(&self) -> usize {
-        self.members
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
     /// No more events are to be read for now.
     pub fn is_full(&self) -> bool {
-        self.waiting.len() >= WINDOW_EVENTS
-            || self.bytes >= WINDOW_BYTES
-            || self.members >= WINDOW_MEMBERS
+        self.loaded >= WINDOW_EVENTS
+            || self.loaded_bytes >= WINDOW_BYTES
+            || self.items.len() >= MOST_EVENTS
     }
 
-    /// A number for an item that is new.
-    pub fn number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
+    /// Takes in an event that the store gave, behind all others.
+    pub fn add(&mut self, new: NewItem) {
+        self.last_number += 1;
+        let item = Item {
+            number: self.last_number,
+            place: new.place,
+            at_ms: new.at_ms,
+            enqueued: new.enqueued,
+            lane: new.lane,
+            tenant: new.tenant,
+            fits_a_batch: new.fits_a_batch,
+            attempted: new.attempted,
+            value: new.value,
+            members: new.members,
+            bytes: new.payload.len(),
+            payload: Some(new.payload),
+            likeness: new.likeness,
+            group: None,
+        };
+        self.insert(item);
     }
 
-    pub fn add(&mut self, item: Item) {
-        self.bytes += item.payload.len();
-        self.members += item.members().len();
-        self.waiting.insert(item.number, item);
+    fn insert(&mut self, mut item: Item) {
+        let lane = self.lanes.entry(item.lane).or_default();
+        lane.numbers.insert(item.number);
+        // Of what cannot go soon, the content is not kept.
+        let has_no_room = match item.group {
+            None => lane.numbers.len() > LANE_EVENTS,
+            Some(_) => self.resting_bytes + item.bytes > RESTING_BYTES,
+        };
+        if lane.busy || has_no_room {
+            item.payload = None;
+            item.likeness = None;
+        }
+        self.count_in(&item);
+        self.ages.insert((item.enqueued, item.number));
+        let lane = item.lane;
+        self.items.insert(item.number, item);
+        self.note_head(lane);
     }
 
-    /// Takes an item out that is not to be sent.
-    fn remove(&mut self, number: u64) -> Option<Item> {
-        let item = self.waiting.remove(&number)?;
-        self.bytes -= item.payload.len();
-        self.members -= item.members().len();
+    /// Takes out what waits under this number.
+    fn take(&mut self, number: u64) -> Option<Item> {
+        let item = self.items.remove(&number)?;
+        self.heads.remove(&number);
+        self.ages.remove(&(item.enqueued, number));
+        self.count_out(&item);
+        if let Some(lane) = self.lanes.get_mut(&item.lane) {
+            lane.numbers.remove(&number);
+            if lane.numbers.is_empty() && !lane.in_flight && !lane.busy {
+                self.lanes.remove(&item.lane);
+            }
+        }
+        self.leave_group(&item);
         Some(item)
     }
 
-    /// Takes out those that were enqueued before `at_ms`.
-    pub fn take_older_than(&mut self, at_ms: u64) -> Vec<Item> {
-        let old: Vec<_> = self
-            .waiting
-            .values()
-            .filter(|item| item.at_ms < at_ms)
-            .map(|item| item.number)
-            .collect();
-        old.into_iter()
-            .filter_map(|number| self.remove(number))
-            .collect()
+    /// Takes out what is not to be sent.
+    fn remove(&mut self, number: u64) -> Option<Item> {
+        let item = self.take(number)?;
+        self.note_head(item.lane);
+        Some(item)
     }
 
-    /// Takes the oldest out, to make room.
+    fn leave_group(&mut self, item: &Item) {
+        if let Some(id) = item.group
+            && let Some(group) = self.groups.get_mut(&id)
+        {
+            group.numbers.remove(&item.number);
+            if group.numbers.is_empty() {
+                self.groups.remove(&id);
+            }
+        }
+    }
+
+    /// Keeps `heads` right after a change of this lane.
+    fn note_head(&mut self, lane: LaneId) {
+        let Some(it) = self.lanes.get(&lane) else {
+            return;
+        };
+        // An earlier one may have come back before the one that was first.
+        for number in it.numbers.iter().take(2) {
+            self.heads.remove(number);
+        }
+        if let Some(first) = it.numbers.first()
+            && !it.in_flight
+            && !it.busy
+            && self.items.get(first).is_some_and(|it| it.group.is_none())
+        {
+            self.heads.insert(*first);
+        }
+    }
+
+    /// Forgets the content of what cannot go while its lane is in use.
+    fn unload_lane(&mut self, lane: LaneId) {
+        let numbers = self.lanes.get(&lane).map(|it| it.numbers.clone());
+        for number in numbers.unwrap_or_default() {
+            self.unload(number);
+        }
+    }
+
+    fn unload(&mut self, number: u64) {
+        if let Some(mut item) = self.items.remove(&number) {
+            self.count_out(&item);
+            item.payload = None;
+            item.likeness = None;
+            self.items.insert(number, item);
+        }
+    }
+
+    fn count_in(&mut self, item: &Item) {
+        match (&item.payload, item.group) {
+            (None, _) => {}
+            (Some(_), None) => {
+                self.loaded += 1;
+                self.loaded_bytes += item.bytes;
+            }
+            (Some(_), Some(_)) => self.resting_bytes += item.bytes,
+        }
+    }
+
+    fn count_out(&mut self, item: &Item) {
+        match (&item.payload, item.group) {
+            (None, _) => {}
+            (Some(_), None) => {
+                self.loaded -= 1;
+                self.loaded_bytes -= item.bytes;
+            }
+            (Some(_), Some(_)) => self.resting_bytes -= item.bytes,
+        }
+    }
+
+    /// Takes out those that were enqueued before `time`.
+    pub fn take_older_than(&mut self, time: i64) -> Vec<Item> {
+        let mut old = Vec::new();
+        while let Some((enqueued, number)) = self.ages.first().copied()
+            && enqueued < time
+        {
+            old.extend(self.remove(number));
+        }
+        old
+    }
+
+    /// When the oldest was enqueued.
+    pub fn oldest(&self) -> Option<i64> {
+        self.ages.first().map(|(enqueued, _)| *enqueued)
+    }
+
+    /// Takes the oldest out, to make room: one that stands for itself, if there is one.
     pub fn take_oldest(&mut self) -> Option<Item> {
-        let number = *self.waiting.keys().next()?;
+        let alone = self.items.values().find(|item| item.members.is_empty());
+        let number = alone.or(self.items.values().next())?.number;
         self.remove(number)
+    }
+
+    /// Somebody else has this lane.
+    pub fn lane_is_busy(&mut self, lane: LaneId) {
+        if let Some(it) = self.lanes.get_mut(&lane) {
+            it.busy = true;
+            self.note_head(lane);
+            self.unload_lane(lane);
+        }
+    }
+
+    /// Whether anything of it waits here.
+    pub fn has_lane(&self, lane: LaneId) -> bool {
+        self.lanes
+            .get(&lane)
+            .is_some_and(|it| !it.numbers.is_empty())
+    }
+
+    /// It may be asked for again.
+    pub fn lane_is_free(&mut self, lane: LaneId) {
+        if let Some(it) = self.lanes.get_mut(&lane) {
+            it.busy = false;
+            if it.numbers.is_empty() && !it.in_flight {
+                self.lanes.remove(&lane);
+            } else {
+                self.note_head(lane);
+            }
+        }
+    }
+
+    /// When a group that rests may be sent again, if any does.
+    pub fn next_rest(&self, now: Duration) -> Option<Duration> {
+        let rests = self.groups.values().map(|group| group.rests_until);
+        rests.filter(|until| *until > now).min()
+    }
+
+    /// The service answers again: those that failed with it need not rest any longer.
+    pub fn end_rests(&mut self, now: Duration) {
+        for group in self.groups.values_mut() {
+            if group.contradicted == 0 {
+                group.rests_until = group.rests_until.min(now);
+            }
+        }
     }
 
     /// Chooses what the next request carries. `may_use` says whether a lane is free, and takes it.
     pub fn choose(
         &mut self,
+        now: Duration,
         limits: Limits,
+        is_outage: bool,
         mut may_use: impl FnMut(LaneId) -> bool,
-    ) -> Option<Shipment> {
-        let candidates: Vec<u64> = match self.next_suspects() {
-            Some(suspects) => suspects,
-            None => self.waiting.keys().copied().collect(),
-        };
-        let mut chosen: Vec<u64> = Vec::new();
-        let mut bytes = 0;
-        let mut ours: HashSet<LaneId> = HashSet::new();
-        let mut blocked: HashSet<LaneId> = HashSet::new();
-        let mut tenant: Option<Option<Arc<str>>> = None;
-        for number in candidates {
-            let Some(item) = self.waiting.get(&number) else {
+    ) -> Option<Choice> {
+        let choice = match self.chose_group {
+            true => self
+                .choose_fresh(limits, &mut may_use)
+                .or_else(|| self.choose_group(now, limits, is_outage, &mut may_use)),
+            false => self
+                .choose_group(now, limits, is_outage, &mut may_use)
+                .or_else(|| self.choose_fresh(limits, &mut may_use)),
+        }?;
+        self.chose_group = choice.group.failures > 0 || choice.group.refused;
+        Some(choice)
+    }
+
+    fn choose_group(
+        &mut self,
+        now: Duration,
+        limits: Limits,
+        is_outage: bool,
+        may_use: &mut impl FnMut(LaneId) -> bool,
+    ) -> Option<Choice> {
+        let due: Vec<u64> = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.rests_until <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let Some(group) = self.groups.get(&id).cloned() else {
                 continue;
             };
-            // An event that cannot come along holds back those behind it in its lane.
-            let can_come = !blocked.contains(&item.lane)
-                && !self.in_flight.contains(&item.lane)
-                && (chosen.is_empty()
-                    || item.fits_a_batch
-                        && tenant.as_ref() == Some(&item.tenant)
-                        && bytes + item.payload.len() <= limits.bytes)
-                && (ours.contains(&item.lane) || may_use(item.lane));
-            if !can_come {
-                blocked.insert(item.lane);
-                continue;
+            let mut limits = limits;
+            let mut numbers: Vec<u64> = group.numbers.iter().copied().collect();
+            if is_outage && group.failures >= super::health::OUTAGE && numbers.len() > 1 {
+                // Does the service answer at all? One event tells; not always the same one.
+                limits.events = 1;
+                let at = group.failures as usize % numbers.len();
+                numbers.rotate_left(at);
             }
-            ours.insert(item.lane);
-            bytes += item.payload.len();
-            tenant = Some(item.tenant.clone());
-            chosen.push(number);
-            if chosen.len() >= limits.events || !item.fits_a_batch {
-                break;
+            let mut picked = Picked::new(limits);
+            for number in numbers {
+                self.pick(number, &mut picked, may_use);
+            }
+            if let Some(choice) = self.take_picked(picked, group) {
+                return Some(choice);
             }
         }
-        let items: Vec<Item> = chosen
-            .into_iter()
-            .filter_map(|number| self.remove(number))
-            .collect();
-        let first = items.first()?;
-        let batch = limits.events > 1 && first.fits_a_batch;
-        self.in_flight.extend(ours);
-        Some(Shipment {
+        None
+    }
+
+    /// In the order of their numbers: what stands first in its lane, and then what stands behind that.
+    fn choose_fresh(
+        &mut self,
+        limits: Limits,
+        may_use: &mut impl FnMut(LaneId) -> bool,
+    ) -> Option<Choice> {
+        let mut picked = Picked::new(limits);
+        let mut followers: BTreeSet<u64> = BTreeSet::new();
+        let mut last_head = 0;
+        while !picked.is_full() {
+            let head = self.heads.range(last_head + 1..).next().copied();
+            let follower = followers.first().copied();
+            let Some(number) = head.into_iter().chain(follower).min() else {
+                break;
+            };
+            if head == Some(number) {
+                last_head = number;
+            }
+            followers.remove(&number);
+            if self.pick(number, &mut picked, may_use) {
+                followers.extend(self.follower(number, &picked));
+            }
+        }
+        self.take_picked(picked, Group::default())
+    }
+
+    /// What stands behind a picked item in its lane, if it may be picked, too.
+    fn follower(&self, number: u64, picked: &Picked) -> Option<u64> {
+        let lane = self.lanes.get(&self.items.get(&number)?.lane)?;
+        let mut behind = lane.numbers.range(number + 1..);
+        let next = *behind.find(|number| !picked.absorbed.contains_key(number))?;
+        self.items.get(&next)?.group.is_none().then_some(next)
+    }
+
+    /// Picks an item, if it can go with those that are picked, and nothing before it in its lane stays behind.
+    fn pick(
+        &mut self,
+        number: u64,
+        picked: &mut Picked,
+        may_use: &mut impl FnMut(LaneId) -> bool,
+    ) -> bool {
+        let Some(item) = self.items.get(&number) else {
+            return false;
+        };
+        let Some(lane) = self.lanes.get(&item.lane) else {
+            return false;
+        };
+        let mut before = lane.numbers.range(..number).rev();
+        let is_next = before
+            .find(|number| !picked.absorbed.contains_key(number))
+            .is_none_or(|number| picked.numbers.contains(number));
+        if picked.is_full() || lane.in_flight || lane.busy || !is_next || !picked.takes(item) {
+            return false;
+        }
+        let lane = item.lane;
+        if !picked.lanes.contains(&lane) && !may_use(lane) {
+            self.lane_is_busy(lane);
+            return false;
+        }
+        picked.add(item);
+        for member in self.joinable(number, picked) {
+            picked.absorbed.insert(member, number);
+        }
+        true
+    }
+
+    /// Those behind an item in its lane that differ from it in value only. Never one that was attempted: its key
+    /// may be used up. Sums do not mind the order; but what comes after a change of the user's fields stays after
+    /// it.
+    fn joinable(&self, number: u64, picked: &Picked) -> Vec<u64> {
+        let mut members = Vec::new();
+        let Some(leader) = self.items.get(&number) else {
+            return members;
+        };
+        let Some(likeness) = &leader.likeness else {
+            return members;
+        };
+        if !likeness.may_join || leader.attempted {
+            return members;
+        }
+        let Some(lane) = self.lanes.get(&leader.lane) else {
+            return members;
+        };
+        let mut sum = leader.value;
+        for number in lane.numbers.range(number + 1..) {
+            let Some(item) = self.items.get(number) else {
+                continue;
+            };
+            let Some(other) = &item.likeness else { break };
+            if other.all_else != likeness.all_else {
+                break;
+            }
+            let alike = other.may_join && other.attributes == likeness.attributes;
+            let is_own = !item.attempted && item.members.is_empty();
+            if !alike || !is_own || picked.absorbed.contains_key(number) {
+                continue;
+            }
+            if !item.place.same_segment(leader.place) {
+                break;
+            }
+            if let Some(more) = coalesce::exact_sum(sum, item.value) {
+                sum = more;
+                members.push(*number);
+            }
+        }
+        members
+    }
+
+    fn take_picked(&mut self, picked: Picked, group: Group) -> Option<Choice> {
+        if picked.numbers.is_empty() {
+            return None;
+        }
+        let mut absorbed: HashMap<u64, Vec<Item>> = HashMap::new();
+        for (member, leader) in &picked.absorbed {
+            absorbed
+                .entry(*leader)
+                .or_default()
+                .extend(self.take(*member));
+        }
+        let mut items = Vec::with_capacity(picked.numbers.len());
+        for number in &picked.numbers {
+            let Some(mut item) = self.take(*number) else {
+                continue;
+            };
+            item.group = None;
+            let mut absorbed = absorbed.remove(number).unwrap_or_default();
+            absorbed.sort_by_key(|item| item.number);
+            items.push(Chosen { item, absorbed });
+        }
+        for lane in picked.lanes {
+            let it = self.lanes.entry(lane).or_default();
+            it.in_flight = true;
+            self.note_head(lane);
+        }
+        Some(Choice {
+            batch: picked.limits.events > 1 && picked.fits_a_batch,
             items,
-            batch,
-            keys: 0,
+            group,
         })
     }
 
-    /// The first group of suspects of which something is left.
-    fn next_suspects(&mut self) -> Option<Vec<u64>> {
-        loop {
-            let group = self.suspects.front()?;
-            if group.iter().any(|number| self.waiting.contains_key(number)) {
-                return Some(group.clone());
-            }
-            self.suspects.pop_front();
-        }
-    }
-
-    /// The request is over; its lanes are free for the next.
-    pub fn landed(&mut self, lanes: &HashSet<LaneId>) {
+    /// The request is over; its lanes are free for the next. After its items were put back.
+    pub fn finished(&mut self, lanes: &HashSet<LaneId>) {
         for lane in lanes {
-            self.in_flight.remove(lane);
+            if let Some(it) = self.lanes.get_mut(lane) {
+                it.in_flight = false;
+                if it.numbers.is_empty() && !it.busy {
+                    self.lanes.remove(lane);
+                } else {
+                    self.note_head(*lane);
+                }
+            }
         }
     }
 
     /// Puts items back to their places.
-    pub fn put_back(&mut self, items: Vec<Item>) {
+    pub fn put_back(&mut self, items: impl IntoIterator<Item = Item>) {
         for item in items {
-            self.add(item);
+            self.insert(item);
         }
     }
 
-    /// Puts a refused batch back, to be tried in these parts, one after another.
-    pub fn put_back_in_parts(&mut self, items: Vec<Item>, parts: Vec<Vec<u64>>) {
-        self.suspects
-            .pop_front_if(|group| items.iter().all(|item| group.contains(&item.number)));
-        for part in parts.into_iter().rev() {
-            self.suspects.push_front(part);
+    /// Puts items back as a group, to be sent again together. Returns its id.
+    pub fn put_back_as(&mut self, items: Vec<Item>, group: Group) -> u64 {
+        if items.is_empty() {
+            return 0;
         }
-        self.put_back(items);
+        self.last_group += 1;
+        let id = self.last_group;
+        let numbers = items.iter().map(|item| item.number).collect();
+        for mut item in items {
+            item.group = Some(id);
+            self.insert(item);
+        }
+        self.groups.insert(id, Group { numbers, ..group });
+        id
     }
 
-    /// Joins a new item to an earlier one of its lane that differs in value only; gives it back if it
-    /// cannot join. Never one that was attempted: its key may be used up. Sums do not mind the order; but
-    /// what comes after a change of the user's fields stays after it.
-    pub fn join(&mut self, item: Item, likeness: Likeness) -> Option<Item> {
-        let Likeness {
-            may_join,
-            attributes,
-            all_else,
-        } = likeness;
-        let leaders = self.leaders.entry(item.lane).or_default();
-        if leaders.all_else != all_else {
-            *leaders = Leaders {
-                all_else,
-                by_attributes: HashMap::new(),
-            };
+    /// A group's witness was not refused: there is more to be found out.
+    pub fn witness_passed(&mut self, id: u64) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.by_halves = true;
+            group.rests_until = Duration::ZERO;
         }
-        if !may_join || item.attempted {
-            return Some(item);
-        }
-        let leader = leaders
-            .by_attributes
-            .get(&attributes)
-            .and_then(|number| self.waiting.get_mut(number))
-            .filter(|leader| !leader.attempted && item.place.same_segment(leader.place));
-        if let Some(leader) = leader
-            && item.merged.is_none()
-            && let Some(sum) = exact_sum(leader.sum(), item.value)
-        {
-            let merged = leader.merged.get_or_insert(Merged {
-                value: sum,
-                members: Vec::new(),
-                recorded: 0,
-            });
-            merged.value = sum;
-            merged.members.push(item.place);
-            self.members += 1;
-            return None;
-        }
-        leaders.by_attributes.insert(attributes, item.number);
-        self.forget_leaders();
-        Some(item)
     }
 
-    /// Lanes whose leaders are gone, once they are many.
-    fn forget_leaders(&mut self) {
-        if self.leaders.len() > 2 * self.waiting.len() + 1024 {
-            let waiting = &self.waiting;
-            self.leaders.retain(|_, leaders| {
-                let mut numbers = leaders.by_attributes.values();
-                numbers.any(|number| waiting.contains_key(number))
-            });
-        }
+    /// Takes out the items of a group.
+    pub fn take_group(&mut self, id: u64) -> Vec<Item> {
+        let numbers = self.groups.get(&id).map(|group| group.numbers.clone());
+        let numbers = numbers.unwrap_or_default();
+        numbers
+            .into_iter()
+            .filter_map(|number| self.remove(number))
+            .collect()
     }
 }
 
-/// The latest item for each set of attributes, all of one user's fields.
-#[derive(Debug, Default)]
-struct Leaders {
-    all_else: String,
-    by_attributes: HashMap<String, u64>,
+/// What goes into the next request, so far.
+struct Picked {
+    limits: Limits,
+    numbers: BTreeSet<u64>,
+    /// Those that are to be merged, each with its leader.
+    absorbed: HashMap<u64, u64>,
+    lanes: HashSet<LaneId>,
+    bytes: usize,
+    tenant: Option<Arc<str>>,
+    fits_a_batch: bool,
 }
 
-/// The two halves of a refused batch.
-pub fn halves(items: &[Item]) -> Vec<Vec<u64>> {
-    items
-        .chunks(items.len().div_ceil(2).max(1))
-        .map(|half| half.iter().map(|item| item.number).collect())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::queue::record;
-
-    const LIMITS: Limits = Limits {
-        events: 3,
-        bytes: 10_000,
-    };
-
-    fn item(backlog: &mut Backlog, lane: LaneId) -> Item {
-        let args = crate::api::event::EventArgs {
-            key: "words",
-            user_json: r#"{"id":"18"}"#,
-            value: 2.0,
-            attributes_json: None,
-            idempotency_key: None,
-            options_json: None,
-        };
-        let (payload, _) = record::write(&args, None, false, &crate::api::request::Made).unwrap();
-        let number = backlog.number();
-        Item {
-            number,
-            place: Place::new(0, number as u32),
-            at_ms: number,
-            lane,
-            value: 2.0,
+impl Picked {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            numbers: BTreeSet::new(),
+            absorbed: HashMap::new(),
+            lanes: HashSet::new(),
+            bytes: 0,
             tenant: None,
             fits_a_batch: true,
-            attempted: false,
-            merged: None,
-            unreadable: 0,
-            payload: payload.into_bytes(),
         }
     }
 
-    fn backlog(lanes: &[LaneId]) -> Backlog {
-        let mut backlog = Backlog::default();
-        for lane in lanes {
-            let item = item(&mut backlog, *lane);
-            backlog.add(item);
-        }
-        backlog
+    fn is_full(&self) -> bool {
+        self.numbers.len() >= self.limits.events || !self.fits_a_batch
     }
 
-    fn numbers(shipment: &Shipment) -> Vec<u64> {
-        shipment.items.iter().map(|item| item.number).collect()
+    fn takes(&self, item: &Item) -> bool {
+        self.numbers.is_empty()
+            || item.fits_a_batch
+                && item.tenant == self.tenant
+                && self.bytes + item.bytes <= self.limits.bytes
     }
 
-    #[test]
-    fn a_batch_that_was_too_large_is_halved_until_one_is_taken() {
-        let mut size = BatchSize::new(1000);
-        assert_eq!(size.bytes(), 1000);
-        size.was_refused(800);
-        assert_eq!(size.bytes(), 400);
-        size.was_taken(390);
-        size.was_taken(300);
-        assert_eq!(size.bytes(), 400);
-        size.was_refused(399);
-        assert_eq!(size.bytes(), 390);
-        // The service has changed its mind, either way.
-        size.was_refused(380);
-        assert_eq!(size.bytes(), 190);
-        size.was_taken(380);
-        assert_eq!(size.bytes(), 1000);
-    }
-
-    #[test]
-    fn a_lane_keeps_its_order_and_others_go_on() {
-        let mut backlog = backlog(&[1, 1, 2, 3]);
-        let single = Limits {
-            events: 1,
-            bytes: 1,
-        };
-        let first = backlog.choose(single, |_| true).unwrap();
-        let second = backlog.choose(single, |_| true).unwrap();
-        let third = backlog.choose(single, |lane| lane != 3);
-        assert_eq!(numbers(&first), [1]);
-        assert_eq!(numbers(&second), [3]);
-        assert!(third.is_none(), "lane 1 is in flight, lane 3 is not free");
-        backlog.landed(&first.lanes());
-        assert_eq!(numbers(&backlog.choose(single, |_| true).unwrap()), [2]);
-    }
-
-    #[test]
-    fn a_batch_is_filled_in_order_up_to_its_limits() {
-        let mut full = backlog(&[1, 1, 2, 3]);
-        assert_eq!(numbers(&full.choose(LIMITS, |_| true).unwrap()), [1, 2, 3]);
-        let mut full = backlog(&[1, 1, 2, 3]);
-        let shipment = full.choose(LIMITS, |lane| lane != 1).unwrap();
-        assert_eq!(numbers(&shipment), [3, 4]);
-        let mut full = backlog(&[1, 2, 3]);
-        let bytes = full.waiting[&1].payload.len() * 2;
-        let shipment = full.choose(Limits { events: 9, bytes }, |_| true).unwrap();
-        assert_eq!(numbers(&shipment), [1, 2]);
-        assert_eq!(full.bytes, bytes / 2);
-    }
-
-    #[test]
-    fn tenants_are_not_mixed_and_what_fits_no_batch_goes_alone() {
-        let mut mixed = backlog(&[1, 2]);
-        let mut third = item(&mut mixed, 3);
-        third.tenant = Some("t".into());
-        let mut fourth = item(&mut mixed, 4);
-        fourth.fits_a_batch = false;
-        mixed.add(third);
-        mixed.add(fourth);
-        assert_eq!(numbers(&mixed.choose(LIMITS, |_| true).unwrap()), [1, 2]);
-        assert_eq!(numbers(&mixed.choose(LIMITS, |_| true).unwrap()), [3]);
-        let alone = mixed.choose(LIMITS, |_| true).unwrap();
-        assert_eq!((numbers(&alone), alone.batch), (vec![4], false));
-    }
-
-    #[test]
-    fn a_refused_batch_is_tried_in_parts_before_anything_else() {
-        let mut backlog = backlog(&[1, 2, 3, 4]);
-        let shipment = backlog.choose(LIMITS, |_| true).unwrap();
-        backlog.landed(&shipment.lanes());
-        let parts = halves(&shipment.items);
-        backlog.put_back_in_parts(shipment.items, parts);
-        let mut sent = Vec::new();
-        while let Some(shipment) = backlog.choose(LIMITS, |_| true) {
-            sent.push(numbers(&shipment));
-        }
-        assert_eq!(sent, [vec![1, 2], vec![3], vec![4]]);
-    }
-
-    fn like(attributes: &str, all_else: &str, may_join: bool) -> Likeness {
-        Likeness {
-            may_join,
-            attributes: attributes.to_owned(),
-            all_else: all_else.to_owned(),
-        }
-    }
-
-    /// Puts an item of value 2 into lane 1; whether it stands for itself.
-    fn stands(backlog: &mut Backlog, likeness: Likeness) -> bool {
-        let item = item(backlog, 1);
-        let left = backlog.join(item, likeness);
-        left.map(|item| backlog.add(item)).is_some()
-    }
-
-    #[test]
-    fn what_differs_in_value_only_becomes_one() {
-        let mut backlog = Backlog::default();
-        assert!(stands(&mut backlog, like("a", "user", true)));
-        assert!(stands(&mut backlog, like("b", "user", true)));
-        assert!(stands(&mut backlog, like("a", "user", false)), "keyed");
-        assert!(!stands(&mut backlog, like("a", "user", true)));
-        assert!(!stands(&mut backlog, like("b", "user", true)));
-        let mut tried = item(&mut backlog, 1);
-        tried.attempted = true;
-        assert!(backlog.join(tried, like("a", "user", true)).is_some());
-        let other_lane = item(&mut backlog, 2);
-        assert!(backlog.join(other_lane, like("a", "user", true)).is_some());
-
-        let leader = backlog.take_oldest().unwrap();
-        assert_eq!(leader.sum(), 4.0);
-        assert_eq!(leader.members().len(), 1);
-        assert!(
-            stands(&mut backlog, like("a", "user", true)),
-            "the leader is gone"
-        );
-    }
-
-    #[test]
-    fn nothing_joins_across_a_change_of_the_users_fields() {
-        let mut backlog = Backlog::default();
-        assert!(stands(&mut backlog, like("a", "name: x", true)));
-        assert!(stands(&mut backlog, like("a", "name: y", false)));
-        assert!(stands(&mut backlog, like("a", "name: x", true)));
-        assert!(!stands(&mut backlog, like("a", "name: x", true)));
-    }
-
-    #[test]
-    fn old_ones_and_the_oldest_can_be_taken_out() {
-        let mut backlog = backlog(&[1, 2, 3]);
-        assert_eq!(backlog.take_older_than(2).len(), 1);
-        assert_eq!(backlog.take_oldest().unwrap().number, 2);
-        assert_eq!(backlog.len(), 1);
+    fn add(&mut self, item: &Item) {
+        self.numbers.insert(item.number);
+        self.lanes.insert(item.lane);
+        self.bytes += item.bytes;
+        self.tenant.clone_from(&item.tenant);
+        self.fits_a_batch = item.fits_a_batch;
     }
 }

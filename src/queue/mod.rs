@@ -1,124 +1,125 @@
-//! The durable queue, as the client sees it: an event is kept when `enqueue` returns, and delivered
-//! by threads of its own within the service's limits.
+//! The queue: an event is kept when `enqueue` returns, and delivered by threads of the queue's own within the
+//! service's limits, through crashes and days offline. Only `store` knows the disk; `backlog`, `pacer`, `outcome`,
+//! `refusal`, `health` and `age` are rules without effects. The way in: [`Queue`].
 
+mod age;
 mod backlog;
-mod bell;
+mod batch_size;
+mod coalesce;
+mod health;
+mod outcome;
 pub mod pacer;
+mod plan;
 mod record;
+mod refusal;
+mod requests;
+mod room;
 mod sender;
+mod sending;
+mod settling;
 pub mod store;
+mod throughput;
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-pub use bell::Bell;
 use sender::Sender;
 use store::{MemoryFolder, OsFolder, Store};
 
 use crate::api::event::EventArgs;
-use crate::api::request::MakeKey;
-use crate::delivery::callback::DeliveryCallback;
-use crate::delivery::engine::Engine;
+use crate::delivery::Delivery;
 use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
 use crate::host::locks::lock;
-use crate::options::{ClientOptions, Durability, QueueOptions};
+use crate::options::{Durability, QueueOptions};
 
 /// One process's end of a queue. It comes to life with the first event.
-#[derive(Default)]
 pub struct Queue {
+    delivery: Arc<Delivery>,
     sender: OnceLock<Arc<Sender>>,
-    /// Who is to hear of deliveries, until there is a sender that tells them.
-    opening: Mutex<Option<Arc<dyn DeliveryCallback>>>,
+    opening: Mutex<()>,
 }
 
 impl Queue {
+    pub fn new(delivery: Arc<Delivery>) -> Self {
+        Self {
+            delivery,
+            sender: OnceLock::new(),
+            opening: Mutex::default(),
+        }
+    }
+
     /// Opens the folder, if there is to be one, and begins to deliver what it holds.
-    pub fn open_at_start(&self, engine: &Arc<Engine>) -> Result<(), Error> {
-        if engine.options.queue.path.is_some() {
-            let sender = self.sender(&engine.options)?;
+    pub fn open_at_start(&self) -> Result<(), Error> {
+        if self.has_folder() {
+            let sender = self.sender()?;
             if sender.store.held_segments() {
-                sender.staff(engine);
+                sender.ensure_thread();
             }
         }
         Ok(())
     }
 
-    fn sender(&self, options: &ClientOptions) -> Result<&Arc<Sender>, Error> {
+    fn has_folder(&self) -> bool {
+        self.delivery.options.queue.path.is_some()
+    }
+
+    fn sender(&self) -> Result<&Arc<Sender>, Error> {
         if let Some(sender) = self.sender.get() {
             return Ok(sender);
         }
-        let mut callback = lock(&self.opening);
+        let _opening = lock(&self.opening);
         if let Some(sender) = self.sender.get() {
             return Ok(sender);
         }
-        let store = open(&options.queue)?;
-        let sender = Sender::new(
-            store,
-            &options.queue,
-            options.knows_admin_api(),
-            callback.take(),
-        );
+        let store = open(&self.delivery.options.queue)?;
+        let sender = Sender::new(Arc::clone(&self.delivery), store);
         Ok(self.sender.get_or_init(|| Arc::new(sender)))
     }
 
-    /// Keeps an event. The answer is `{"idempotencyKey":"…"}`.
-    pub fn enqueue(
-        &self,
-        engine: &Arc<Engine>,
-        args: &EventArgs<'_>,
-        tenant: Option<&str>,
-        make_key: &dyn MakeKey,
-    ) -> Result<String, Error> {
-        let options = &engine.options;
-        let (record, key) = record::write(args, tenant, options.allow_insecure_http, make_key)?;
-        self.sender(options)?.keep(engine, &record)?;
-        // Room for what C wants behind it, and no more.
-        let mut answer = String::with_capacity(20 + key.len());
-        answer.push_str("{\"idempotencyKey\":");
-        answer.push_str(&key);
-        answer.push('}');
-        Ok(answer)
-    }
-
-    pub fn on_delivery(&self, engine: &Engine, callback: Option<Arc<dyn DeliveryCallback>>) {
-        let mut opening = lock(&self.opening);
-        match self.sender.get() {
-            None => *opening = callback,
-            Some(sender) => {
-                drop(opening);
-                sender.set_callback(engine, callback);
-            }
+    /// The sender, if there can be something to deliver: events of other processes, too.
+    fn sender_of_events(&self) -> Result<Option<&Arc<Sender>>, Error> {
+        match self.has_folder() {
+            true => self.sender().map(Some),
+            false => Ok(self.sender.get()),
         }
     }
 
+    /// Keeps an event. The answer is `{"idempotencyKey":"…"}`.
+    pub fn enqueue(&self, args: &EventArgs<'_>, tenant: Option<&str>) -> Result<String, Error> {
+        let insecure = self.delivery.options.allow_insecure_http;
+        let (record, key) = record::write(args, tenant, insecure, &self.delivery.random)?;
+        self.sender()?.keep(&record)?;
+        Ok(format!("{{\"idempotencyKey\":{key}}}"))
+    }
+
     /// Waits until nothing is left to deliver; returns how much is.
-    pub fn flush(&self, engine: &Arc<Engine>, until: Option<Instant>) -> u64 {
-        self.sender
-            .get()
-            .map_or(0, |sender| sender.flush(engine, until))
+    pub fn flush(&self, until: Option<Instant>) -> Result<u64, Error> {
+        let sender = self.sender_of_events()?;
+        Ok(sender.map_or(0, |sender| sender.flush(until)))
     }
 
     pub fn undelivered(&self) -> u64 {
         self.sender.get().map_or(0, |sender| sender.undelivered())
     }
 
+    /// Nothing is left to deliver, nor to be told.
     pub fn is_drained(&self) -> bool {
-        let has_told = self.sender.get().is_none_or(|sender| sender.has_told());
-        has_told && self.undelivered() == 0
+        let sender = self.sender.get();
+        sender.is_none_or(|sender| sender.has_told() && sender.undelivered() == 0)
     }
 
     /// A new key: what was paused goes on.
-    pub fn resume(&self, engine: &Arc<Engine>) {
+    pub fn resume(&self) {
         if let Some(sender) = self.sender.get() {
-            sender.resume(engine);
+            sender.resume();
         }
     }
 
     /// The host has dispatched callbacks: there may be room for more.
     pub fn look_again(&self) {
         if let Some(sender) = self.sender.get() {
-            sender.bell.ring();
+            sender.look_again();
         }
     }
 
@@ -126,6 +127,10 @@ impl Queue {
         self.sender
             .get()
             .map_or_else(Now::default, |sender| sender.now())
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.sender.get().is_some_and(|sender| sender.is_stopped())
     }
 
     pub fn stop(&self) {

@@ -43,9 +43,9 @@ const SETTLED_AT_CEILING: u32 = 512;
 /// After so many successes at the ceiling, failed tries are forgotten.
 const FORGOTTEN: u32 = 64;
 
-/// Backoff with full jitter: up to the first, doubled this often (0.5 s to 8 s).
+/// Backoff with full jitter: up to the first, doubled this often (0.5 s to 32 s).
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-const BACKOFF_DOUBLINGS: u32 = 4;
+const BACKOFF_DOUBLINGS: u32 = 6;
 /// The service stores an idempotency key when it has processed the event: it gets the time to.
 const UNANSWERED: Duration = Duration::from_secs(1);
 
@@ -161,6 +161,11 @@ impl Pacer {
             self.successes = 0;
             self.speed_up();
         }
+    }
+
+    /// A request ended and says nothing about the pace.
+    pub fn ended(&mut self) {
+        self.is_news();
     }
 
     /// The service answered 429. `random` is in 0.0..1.0.
@@ -477,9 +482,9 @@ mod tests {
     }
 
     #[test]
-    fn failures_back_off_from_half_a_second_to_eight() {
+    fn failures_back_off_from_half_a_second_to_32() {
         let mut pacer = Pacer::new(5.0);
-        let waits: Vec<f64> = (0..7)
+        let waits: Vec<f64> = (0..8)
             .map(|_| {
                 let start = pacer.next_at();
                 pacer.started(start);
@@ -487,7 +492,7 @@ mod tests {
                 (pacer.next_at() - start).as_secs_f64()
             })
             .collect();
-        assert_eq!(waits, [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]);
+        assert_eq!(waits, [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0]);
         // and a success ends that
         succeed(&mut pacer);
         let start = pacer.next_at();

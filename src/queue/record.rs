@@ -45,24 +45,6 @@ pub struct User<'a> {
     pub id: Cow<'a, str>,
 }
 
-/// Events with the same likeness differ in their value and their key only.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Likeness {
-    /// Its idempotency key is not the caller's.
-    pub may_join: bool,
-    pub attributes: String,
-    /// The user with all fields, and whatever else goes with the event.
-    pub all_else: String,
-}
-
-/// The members as text, by name.
-fn in_order(mut members: Members<'_>) -> String {
-    members.0.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut out = String::new();
-    members.write(&mut out);
-    out
-}
-
 /// The options of an event that is to be kept.
 fn options(text: &str, allow_insecure_http: bool) -> Result<RequestOptions, Error> {
     let options = RequestOptions::parse("options_json", Some(text), allow_insecure_http)?;
@@ -195,63 +177,32 @@ impl<'a> Record<'a> {
         Some(out)
     }
 
-    /// What of it matters for whether it adds up with others.
-    pub fn likeness(&self) -> Option<Likeness> {
-        let mut event: Members<'_> = serde_json::from_str(self.event.get()).ok()?;
-        event
-            .0
-            .retain(|(name, _)| !matches!(&**name, "value" | "idempotencyKey"));
-        let attributes = event.take("attributes").map_or_else(
-            || Some(String::new()),
-            |text| serde_json::from_str(text.get()).ok().map(in_order),
-        )?;
-        let mut all_else = in_order(event);
-        if self.tenant.is_some() || !self.headers.is_empty() || !self.query.is_empty() {
-            let around = (&self.tenant, &self.headers, &self.query);
-            all_else.push_str(&serde_json::to_string(&around).ok()?);
-        }
-        Some(Likeness {
-            may_join: !self.own_key,
-            attributes,
-            all_else,
-        })
-    }
-
     /// Whether a batch can carry it.
     pub fn fits_a_batch(&self) -> bool {
         self.headers.is_empty() && self.query.is_empty()
     }
 }
 
-/// The sum, if it is as exact as its parts: whole numbers up to 2^53.
-pub fn exact_sum(a: f64, b: f64) -> Option<f64> {
-    const LIMIT: f64 = 9_007_199_254_740_992.0;
-    let sum = a + b;
-    let whole = a.fract() == 0.0 && b.fract() == 0.0;
-    let exact = sum.abs() <= LIMIT && sum - a == b;
-    (sum.is_finite() && (!whole || exact)).then_some(sum)
-}
-
-/// What `on_delivery` hears: `{"idempotencyKey","key","userId","response"|"error"}`.
-pub fn notice(fields: &Fields<'_>, result: Result<&str, &Error>) -> String {
+/// The beginning of what `on_delivery` hears: `{"idempotencyKey":…,"key":…,"userId":…`, open at its end.
+pub fn notice(fields: &Fields<'_>) -> String {
     let mut out = String::from("{\"idempotencyKey\":");
     json::write_string(&mut out, &fields.idempotency_key);
     out.push_str(",\"key\":");
     json::write_string(&mut out, &fields.key);
     out.push_str(",\"userId\":");
     json::write_string(&mut out, &fields.user.id);
+    out
+}
+
+/// The rest of it: `"response":…` or `"error":…`.
+pub fn outcome(result: Result<&str, &Error>) -> String {
     match result {
-        Ok(response) => {
-            out.push_str(",\"response\":");
-            out.push_str(response);
-        }
+        Ok(response) => format!("\"response\":{response}"),
         Err(error) => {
-            out.push_str(",\"error\":");
-            out.push_str(&serde_json::to_string(&error.view()).unwrap_or_default());
+            let view = serde_json::to_string(&error.view()).unwrap_or_default();
+            format!("\"error\":{view}")
         }
     }
-    out.push('}');
-    out
 }
 
 fn raw(text: &str) -> Result<&RawValue, Error> {
@@ -318,41 +269,5 @@ mod tests {
             assert!(error.message.contains("does not go with an enqueued event"));
             assert!(!error.message.contains("secret"));
         }
-    }
-
-    #[test]
-    fn only_what_differs_in_value_alone_adds_up() {
-        let one = make(&args(1.0, None, None), None).unwrap();
-        let two = make(&args(2.0, None, None), None).unwrap();
-        let owned = make(&args(2.0, Some("mine"), None), None).unwrap();
-        let other = make(
-            &EventArgs {
-                attributes_json: None,
-                ..args(2.0, None, None)
-            },
-            None,
-        )
-        .unwrap();
-        let tenant = make(&args(2.0, None, None), Some("t")).unwrap();
-        let like = |text: &str| Record::parse(text.as_bytes()).unwrap().likeness().unwrap();
-        assert_eq!(like(&one), like(&two));
-        for different in [owned, other, tenant] {
-            assert_ne!(like(&one), like(&different));
-        }
-        let in_order = [r#"{"a":"1","b":"2"}"#, r#"{"b":"2", "a":"1"}"#].map(|attributes| {
-            let args = EventArgs {
-                attributes_json: Some(attributes),
-                ..args(2.0, None, None)
-            };
-            like(&make(&args, None).unwrap())
-        });
-        assert_eq!(in_order[0], in_order[1]);
-        assert_eq!(
-            exact_sum(9_007_199_254_740_991.0, 1.0),
-            Some(9_007_199_254_740_992.0)
-        );
-        assert_eq!(exact_sum(9_007_199_254_740_992.0, 1.0), None);
-        assert_eq!(exact_sum(0.5, 0.25), Some(0.75));
-        assert_eq!(exact_sum(f64::MAX, f64::MAX), None);
     }
 }

@@ -6,10 +6,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Exchange, Kind};
-use crate::delivery::control::Control;
+use crate::host::cancel::CancelToken;
 
 pub struct Current {
-    pub control: Control,
+    pub control: CancelToken,
     /// Whether this thread may sleep until the socket is ready; else, "not yet" is an answer.
     pub waits: bool,
     connect_timeout: Duration,
@@ -37,7 +37,7 @@ pub enum Phase {
 }
 
 impl Current {
-    pub fn new(exchange: &Exchange<'_>, control: &Control, waits: bool) -> Self {
+    pub fn new(exchange: &Exchange<'_>, control: &CancelToken, waits: bool) -> Self {
         Self {
             control: control.clone(),
             waits,

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 
 pub use crate::api::operations::Method;
-use crate::delivery::control::Control;
+use crate::host::cancel::CancelToken;
 use crate::host::sys;
 use current::{Current, Fault};
 use dial::Dial;
@@ -135,7 +135,11 @@ impl Transport {
     }
 
     /// Sends the request and reads the reply, whatever its status; redirects are replies too.
-    pub fn exchange(&self, exchange: &Exchange<'_>, control: &Control) -> Result<Reply, Failure> {
+    pub fn exchange(
+        &self,
+        exchange: &Exchange<'_>,
+        control: &CancelToken,
+    ) -> Result<Reply, Failure> {
         let current = Current::new(exchange, control, true);
         let (origin, request) = self.request(exchange)?;
         let connection = self
@@ -155,7 +159,7 @@ impl Transport {
 
     /// Begins an exchange that never waits, if there is a connection for it: [`Self::advance`] it whenever
     /// its socket is ready, and at its deadline.
-    pub fn take_off(&self, exchange: &Exchange<'_>, control: &Control) -> Option<Flight> {
+    pub fn take_off(&self, exchange: &Exchange<'_>, control: &CancelToken) -> Option<Flight> {
         let current = Current::new(exchange, control, false);
         // What is wrong with the request or the connection, an exchange that waits finds as well.
         let (origin, request) = self.request(exchange).ok()?;

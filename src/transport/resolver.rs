@@ -227,7 +227,7 @@ impl fmt::Debug for Resolver {
 mod tests {
     use super::super::{Exchange, Method};
     use super::*;
-    use crate::delivery::control::Control;
+    use crate::host::cancel::CancelToken;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
@@ -237,7 +237,7 @@ mod tests {
     fn resolve(
         resolver: &Resolver,
         within: Duration,
-        control: &Control,
+        control: &CancelToken,
     ) -> Result<Vec<SocketAddr>, Fault> {
         let exchange = Exchange {
             method: Method::Get,
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn addresses_and_localhost_need_no_look_up() {
         let resolver = Resolver::new(|_, _| panic!("looked up"));
-        let control = Control::new();
+        let control = CancelToken::new();
         for (host, first) in [
             ("127.0.0.1", "127.0.0.1:80"),
             ("::1", "[::1]:80"),
@@ -297,7 +297,7 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
             Ok(vec![ADDRESS, OTHER])
         });
-        let control = Control::new();
+        let control = CancelToken::new();
 
         assert_eq!(resolve(&resolver, LONG, &control).unwrap()[0], ADDRESS);
         resolver.prefer("trophy.test", 443, OTHER);
@@ -314,7 +314,7 @@ mod tests {
             0 => Ok(vec![ADDRESS]),
             _ => Err(io::Error::other("no network")),
         });
-        let control = Control::new();
+        let control = CancelToken::new();
         resolve(&resolver, LONG, &control).unwrap();
         expire(&resolver);
         assert_eq!(resolve(&resolver, LONG, &control).unwrap(), [ADDRESS]);
@@ -328,7 +328,7 @@ mod tests {
             1 => panic!("a resolver that panics"),
             _ => Ok(vec![ADDRESS]),
         });
-        let control = Control::new();
+        let control = CancelToken::new();
         let fault = resolve(&resolver, LONG, &control).unwrap_err();
         assert_eq!(fault.kind, Kind::Network);
         assert!(fault.reason.contains("no such host"), "{fault}");
@@ -347,7 +347,7 @@ mod tests {
             let _ = lock(&released).recv();
             Ok(vec![ADDRESS])
         });
-        let control = Control::new();
+        let control = CancelToken::new();
 
         let late = resolve(&resolver, Duration::from_millis(30), &control).unwrap_err();
         assert_eq!(late.kind, Kind::Timeout);
@@ -358,7 +358,7 @@ mod tests {
             control.cancel();
             assert_eq!(cancelled.join().unwrap().unwrap_err().kind, Kind::Cancelled);
 
-            let waits = scope.spawn(|| resolve(&resolver, LONG, &Control::new()));
+            let waits = scope.spawn(|| resolve(&resolver, LONG, &CancelToken::new()));
             release.send(()).unwrap();
             assert_eq!(waits.join().unwrap().unwrap(), [ADDRESS]);
         });

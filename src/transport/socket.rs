@@ -13,7 +13,7 @@ use crate::host::sys;
 
 #[derive(Debug)]
 pub struct Socket {
-    /// Shared with the [`crate::delivery::control::Control`] of the call that uses it.
+    /// Shared with the [`crate::host::cancel::CancelToken`] of the call that uses it.
     stream: Arc<TcpStream>,
     generation: u32,
     /// The timeouts that the socket has; none are set at first.

@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use trophy::client::Client;
-use trophy::delivery::callback::DeliveryCallback;
+use trophy::client::{Client, DeliveryCallback};
 use trophy::error::{Error, Status};
 
 use crate::failure::Failure;

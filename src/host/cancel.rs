@@ -1,17 +1,17 @@
-//! The cancel switch of one call: whoever holds it can end the call from another thread, whatever it waits for.
+//! The cancel token of one call: whoever holds a clone can end the call from another thread, whatever it waits for.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::host::locks::{deadline, lock, wait_until};
+use crate::host::locks::{lock, wait_until};
 
-/// Shared by the thread that makes a call and those that may cancel it: clones are the same switch.
+/// Shared by the thread that makes a call and those that may cancel it: clones are the same token.
 #[derive(Debug, Clone, Default)]
-pub struct Control(Arc<Switch>);
+pub struct CancelToken(Arc<Shared>);
 
 #[derive(Debug, Default)]
-struct Switch {
+struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -19,9 +19,7 @@ struct Switch {
 #[derive(Debug, Default)]
 struct State {
     cancelled: bool,
-    /// The lane that the call waited for is its own.
-    granted: bool,
-    /// The socket the call uses at the moment, shut down by [`Control::cancel`].
+    /// The socket the call uses at the moment, shut down by [`CancelToken::cancel`].
     socket: Option<Arc<TcpStream>>,
 }
 
@@ -29,14 +27,9 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled;
 
-impl Control {
+impl CancelToken {
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Whether the two are one switch.
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub fn is_cancelled(&self) -> bool {
@@ -72,42 +65,37 @@ impl Control {
         state.cancelled
     }
 
-    /// Waits for `pause`, or until cancelled.
-    pub fn sleep(&self, pause: Duration) -> Result<(), Cancelled> {
-        let until = deadline(pause);
+    /// Lets [`Self::wait`] look at its condition again.
+    pub fn wake(&self) {
+        // Taken, so that a wait that has looked and does not sleep yet hears it.
+        drop(lock(&self.0.state));
+        self.0.changed.notify_all();
+    }
+
+    /// Waits until `is_ready`; false if `until` passed first (`None`: never).
+    pub fn wait(
+        &self,
+        until: Option<Instant>,
+        is_ready: impl Fn() -> bool,
+    ) -> Result<bool, Cancelled> {
         let mut state = lock(&self.0.state);
         loop {
             if state.cancelled {
                 return Err(Cancelled);
             }
+            if is_ready() {
+                return Ok(true);
+            }
             if until.is_some_and(|until| until <= Instant::now()) {
-                return Ok(());
+                return Ok(false);
             }
             state = wait_until(&self.0.changed, state, until);
         }
     }
 
-    /// Hands the call the lane that it waits for.
-    pub fn grant(&self) {
-        lock(&self.0.state).granted = true;
-        self.0.changed.notify_all();
-    }
-
-    /// Waits for [`Control::grant`]; false if `until` passed first.
-    pub fn wait_for_grant(&self, until: Instant) -> Result<bool, Cancelled> {
-        let mut state = lock(&self.0.state);
-        loop {
-            if state.cancelled {
-                return Err(Cancelled);
-            }
-            if state.granted {
-                return Ok(true);
-            }
-            if until <= Instant::now() {
-                return Ok(false);
-            }
-            state = wait_until(&self.0.changed, state, Some(until));
-        }
+    /// Waits until `until`, or until cancelled.
+    pub fn sleep_until(&self, until: Instant) -> Result<(), Cancelled> {
+        self.wait(Some(until), || false).map(|_| ())
     }
 }
 
@@ -116,20 +104,23 @@ mod tests {
     use super::*;
     use std::io::Read;
     use std::net::TcpListener;
+    use std::time::Duration;
 
     #[test]
     fn cancel_ends_a_sleep_and_a_read() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-        let control = Control::new();
-        control.attach(Arc::clone(&socket)).unwrap();
+        let token = CancelToken::new();
+        token.attach(Arc::clone(&socket)).unwrap();
 
         let reader = std::thread::spawn(move || (&*socket).read(&mut [0]).map_err(|e| e.kind()));
         let sleeper = {
-            let control = control.clone();
-            std::thread::spawn(move || control.sleep(Duration::from_secs(3600)))
+            let token = token.clone();
+            std::thread::spawn(move || {
+                token.sleep_until(Instant::now() + Duration::from_secs(3600))
+            })
         };
-        control.cancel();
+        token.cancel();
 
         assert_eq!(reader.join().unwrap(), Ok(0));
         assert_eq!(sleeper.join().unwrap(), Err(Cancelled));
@@ -139,8 +130,8 @@ mod tests {
     fn a_cancelled_call_gets_no_further_socket() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let control = Control::new();
-        control.cancel();
-        assert_eq!(control.attach(Arc::new(socket)), Err(Cancelled));
+        let token = CancelToken::new();
+        token.cancel();
+        assert_eq!(token.attach(Arc::new(socket)), Err(Cancelled));
     }
 }

@@ -1,119 +1,36 @@
-//! What one process has of a client: its connections, its calls, its queue. `attempt` is the one
-//! place where a request meets the network.
+//! The attempt: a request sent once, with its key and its headers, and what its answer means.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
+use super::api_key::ApiKey;
+use super::callbacks::Callbacks;
+use super::lanes::Lanes;
+use super::stats::Stats;
 use crate::api::json;
 use crate::api::request::Request;
 use crate::api::retry::{self, Failure};
-use crate::calls::Calls;
-use crate::delivery::control::{Cancelled, Control};
-use crate::delivery::lanes::LaneId;
-use crate::delivery::stats::Stats;
 use crate::error::{Error, Status};
+use crate::host::cancel::CancelToken;
+use crate::host::locks::Notify;
 use crate::host::log;
 use crate::host::random::Random;
 use crate::options::ClientOptions;
-use crate::queue::Queue;
-use crate::transport::{self, Exchange, Flight, Kind, Transport};
+use crate::transport::{self, Exchange, Kind, Transport};
 
-pub struct Engine {
+/// What a process shares among all requests of a client.
+pub struct Delivery {
     pub options: Arc<ClientOptions>,
     pub api_key: Arc<ArcSwap<ApiKey>>,
     pub transport: Transport,
     pub random: Random,
     pub stats: Stats,
-    pub calls: Calls,
-    pub queue: Queue,
-    hasher: RandomState,
-}
-
-/// The secret, which nothing but a request may show.
-pub struct ApiKey(String);
-
-impl ApiKey {
-    pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// The part before the dot, which may be shown.
-    pub fn prefix(&self) -> &str {
-        self.0.split_once('.').map_or("", |(prefix, _)| prefix)
-    }
-
-    fn secret(&self) -> &str {
-        self.0
-            .split_once('.')
-            .map_or(self.0.as_str(), |(_, secret)| secret)
-    }
-
-    /// What a server said, without the secret if it sent that back.
-    fn redact(&self, text: String) -> String {
-        // A secret this short is none, and would be found everywhere.
-        if self.secret().len() < 4 || !text.contains(self.secret()) {
-            return text;
-        }
-        text.replace(self.secret(), "[redacted]")
-    }
-}
-
-impl std::fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.[redacted]", self.prefix())
-    }
-}
-
-/// A request on its way, over all its attempts.
-pub struct Call {
-    pub request: Request,
-    pub tenant: Option<Arc<str>>,
-    pub lane: Option<LaneId>,
-    pub control: Control,
-    /// The end of the whole call.
-    pub deadline: Instant,
-    pub attempts: u32,
-    /// A kept-alive connection that had died was replaced: that is no retry of the caller's.
-    replaced_connection: bool,
-}
-
-impl Call {
-    /// Its time was over before it was its turn.
-    pub fn overdue(&self) -> Error {
-        let name = self.request.operation.name;
-        let mut error = Error::new(
-            Status::Timeout,
-            format!("{name}: the call's timeout_in_seconds passed while it waited for its turn"),
-        );
-        error.details.attempts = self.attempts;
-        error
-    }
-
-    /// How often the caller's `max_retries` counts it as sent.
-    fn counted_attempts(&self) -> u32 {
-        self.attempts - u32::from(self.replaced_connection)
-    }
-}
-
-/// An attempt under way that no thread waits for.
-pub struct Airborne {
-    pub flight: Flight,
-    api_key: Arc<ApiKey>,
-    begun: Instant,
-}
-
-/// What an attempt came to.
-pub enum Step {
-    Done(Result<String, Error>),
-    /// The next attempt is due then.
-    Again(Instant),
+    pub lanes: Lanes,
+    pub callbacks: Callbacks,
+    /// A call, a delivery or a callback has ended.
+    pub progress: Arc<Notify>,
 }
 
 /// What came of a request.
@@ -124,6 +41,7 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// No byte went out.
     pub fn nothing(why: Error) -> Self {
         Self {
             result: Err(Refusal::last(why)),
@@ -138,37 +56,42 @@ pub struct Refusal {
     pub failure: Failure,
     /// The connection was a kept-alive one that was dead.
     pub stale: bool,
+    /// It is an answer of the service itself: not of a proxy or a portal on the way.
+    pub is_own_word: bool,
 }
 
 impl Refusal {
-    fn last(error: Error) -> Self {
+    /// Trying again would change nothing.
+    pub fn last(error: Error) -> Self {
         Self {
             error,
             failure: Failure::Final,
             stale: false,
+            is_own_word: false,
         }
     }
 }
 
-impl Engine {
+impl Delivery {
     pub fn new(
         options: Arc<ClientOptions>,
         api_key: Arc<ArcSwap<ApiKey>>,
         transport: Transport,
     ) -> Self {
+        let progress = Arc::<Notify>::default();
         Self {
-            queue: Queue::default(),
-            calls: Calls::new(&options),
+            callbacks: Callbacks::new(options.callbacks, Arc::clone(&progress)),
             options,
             api_key,
             transport,
             random: Random::new(),
             stats: Stats::default(),
-            hasher: RandomState::new(),
+            lanes: Lanes::default(),
+            progress,
         }
     }
 
-    /// The engine of a forked child: everything anew but what was asked for.
+    /// For a forked child: everything anew but what was asked for.
     pub fn for_child(&self) -> Self {
         Self::new(
             Arc::clone(&self.options),
@@ -177,160 +100,20 @@ impl Engine {
         )
     }
 
-    pub fn lane_id(&self, tenant: Option<&str>, user: &str, metric: &str) -> LaneId {
-        self.hasher.hash_one((tenant, user, metric))
-    }
-
-    /// A request as a call that begins now. `tenant`: the handle's.
-    pub fn call(&self, mut request: Request, tenant: Option<&Arc<str>>) -> Call {
-        let tenant = match request.options.tenant_id.take() {
-            Some(tenant) => Some(Arc::from(tenant)),
-            None => tenant.cloned(),
-        };
-        let timeout = request.options.timeout.unwrap_or(self.options.timeout);
-        Call {
-            lane: request
-                .lane
-                .as_ref()
-                .map(|lane| self.lane_id(tenant.as_deref(), &lane.user, &lane.metric)),
-            tenant,
-            control: Control::new(),
-            deadline: Instant::now() + timeout,
-            attempts: 0,
-            replaced_connection: false,
-            request,
-        }
-    }
-
-    /// Makes all the attempts of a call on this thread.
-    pub fn run(&self, call: &mut Call) -> Result<String, Error> {
-        loop {
-            match self.attempt(call) {
-                Step::Done(result) => return result,
-                Step::Again(at) => {
-                    let pause = at.saturating_duration_since(Instant::now());
-                    call.control
-                        .sleep(pause)
-                        .map_err(|Cancelled| Error::cancelled())?;
-                }
-            }
-        }
-    }
-
-    /// Makes one attempt.
-    pub fn attempt(&self, call: &mut Call) -> Step {
-        if call.control.is_cancelled() {
-            return Step::Done(Err(Error::cancelled()));
-        }
-        if Instant::now() >= call.deadline {
-            return Step::Done(Err(call.overdue()));
-        }
-        self.count_attempt(call);
-        let sent = self.send(
-            &call.request,
-            call.tenant.as_deref(),
-            call.deadline,
-            &call.control,
-            call.replaced_connection,
-        );
-        self.end_attempt(call, sent)
-    }
-
-    /// Begins an attempt that no thread waits for, if there is a connection for it. Else nothing has
-    /// begun, and [`Self::attempt`] has to make it.
-    pub fn take_off(&self, call: &mut Call) -> Option<Airborne> {
-        let api_key = self.api_key_of(&call.request);
-        let begun = Instant::now();
-        let flight = self.as_exchange(
-            &call.request,
-            &api_key,
-            call.tenant.as_deref(),
-            (begun, call.deadline),
-            call.replaced_connection,
-            |exchange| self.transport.take_off(exchange, &call.control),
-        )?;
-        self.count_attempt(call);
-        self.stats.requests.add(1);
-        Some(Airborne {
-            flight,
-            api_key,
-            begun,
-        })
-    }
-
-    /// Goes on with the attempt as far as it can without a wait; what follows from it, if it has ended.
-    pub fn advance(&self, call: &mut Call, airborne: &mut Airborne) -> Option<Step> {
-        let result = self.transport.advance(&mut airborne.flight)?;
-        let Airborne { api_key, begun, .. } = airborne;
-        let sent = self.sent(&call.request, api_key, call.deadline, *begun, result);
-        Some(self.end_attempt(call, sent))
-    }
-
-    fn count_attempt(&self, call: &mut Call) {
-        if call.attempts > 0 {
-            self.stats.retries.add(1);
-        }
-        call.attempts += 1;
-    }
-
-    /// What follows from what came of an attempt.
-    fn end_attempt(&self, call: &mut Call, sent: Sent) -> Step {
-        let refusal = match sent.result {
-            Ok(reply) => return Step::Done(Ok(reply)),
-            Err(refusal) => refusal,
-        };
-
-        if refusal.stale && call.request.repeatable {
-            call.replaced_connection = true;
-        }
-        let now = Instant::now();
-        let pause = retry::pause(
-            refusal.failure,
-            call.counted_attempts(),
-            call.request
-                .options
-                .max_retries
-                .unwrap_or(self.options.max_retries),
-            call.deadline.saturating_duration_since(now),
-            call.request.repeatable,
-            self.random.fraction(),
-        );
-        let mut error = refusal.error;
-        match pause {
-            Some(pause) if error.status != Status::Cancelled => {
-                log::warn(|| {
-                    format!(
-                        "{}; attempt {} comes in {} ms",
-                        error.message,
-                        call.attempts + 1,
-                        pause.as_millis()
-                    )
-                });
-                Step::Again(now + pause)
-            }
-            _ => {
-                error.details.attempts = call.attempts;
-                Step::Done(Err(error))
-            }
-        }
-    }
-
-    /// Sends a request once and reads the answer. `probe`: look whether a kept-alive connection is
-    /// still open before it is used, at the price of a system call.
+    /// Sends a request once and reads the answer. `deadline`: the whole call's. `probe`: look whether a kept-alive
+    /// connection is still open before it is used, at the price of a system call.
     pub fn send(
         &self,
         request: &Request,
         tenant: Option<&str>,
         deadline: Instant,
-        control: &Control,
+        cancel: &CancelToken,
         probe: bool,
     ) -> Sent {
         let api_key = self.api_key_of(request);
         let begun = Instant::now();
-        let result = self.as_exchange(request, &api_key, tenant, (begun, deadline), probe, |it| {
-            self.stats.requests.add(1);
-            self.transport.exchange(it, control)
-        });
+        self.stats.requests.add(1);
+        let result = self.exchange(request, &api_key, tenant, (begun, deadline), cancel, probe);
         self.sent(request, &api_key, deadline, begun, result)
     }
 
@@ -342,27 +125,23 @@ impl Engine {
     }
 
     /// The request as it goes out, in an attempt that begins then, of a call that ends then.
-    fn as_exchange<T>(
+    fn exchange(
         &self,
         request: &Request,
         api_key: &ApiKey,
         tenant: Option<&str>,
         (begun, deadline): (Instant, Instant),
+        cancel: &CancelToken,
         probe: bool,
-        then: impl FnOnce(&Exchange<'_>) -> T,
-    ) -> T {
+    ) -> Result<transport::Reply, transport::Failure> {
         let operation = request.operation;
         let options = &request.options;
         let base_url = match &options.base_url {
             Some(url) => url.as_str(),
             None => self.options.base_url(operation.api),
         };
-        let mut url = String::with_capacity(base_url.len() + request.path.len());
-        url.push_str(base_url);
-        url.push_str(&request.path);
-
-        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(8);
-        headers.push(("X-API-KEY", api_key.expose()));
+        let url = format!("{base_url}{}", request.path);
+        let mut headers = vec![("X-API-KEY", api_key.expose())];
         if operation.tenant
             && let Some(tenant) = tenant
         {
@@ -383,7 +162,7 @@ impl Engine {
         for (name, value) in own.iter().chain(clients) {
             headers.push((name, value));
         }
-        then(&Exchange {
+        let exchange = Exchange {
             method: operation.method,
             url: &url,
             headers: &headers,
@@ -392,7 +171,8 @@ impl Engine {
             connect_timeout: self.options.connect_timeout,
             max_response_bytes: self.options.max_response_bytes,
             probe: probe || !request.repeatable,
-        })
+        };
+        self.transport.exchange(&exchange, cancel)
     }
 
     /// What an exchange means for the request that it carried. `deadline`: the whole call's.
@@ -466,6 +246,7 @@ impl Engine {
         );
         // Once more, since JSON may have had the secret escaped.
         let message = api_key.redact(explain(name, reply.status, &body));
+        let is_own_word = json::text(&body, "/error").is_some();
         let mut error = Error::new(status, message);
         error.details.http_status = Some(reply.status);
         error.details.retry_after = retry_after;
@@ -477,6 +258,7 @@ impl Engine {
                 retry_after,
             },
             stale: false,
+            is_own_word,
         })
     }
 }
@@ -553,6 +335,7 @@ fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant)
         error,
         failure: Failure::NoAnswer { sent: failure.sent },
         stale: failure.stale,
+        is_own_word: false,
     }
 }
 
@@ -579,6 +362,7 @@ fn broken_off(
                 retry_after,
             },
             stale: false,
+            is_own_word: false,
         };
     }
     let mut error = unreadable(request, Some(status), message);
@@ -591,19 +375,6 @@ fn broken_off(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_shows_its_prefix_only() {
-        let key = ApiKey::new("admin.topsecret");
-        assert_eq!(format!("{key:?}"), "admin.[redacted]");
-        assert_eq!(
-            key.redact("bad key admin.topsecret!".into()),
-            "bad key admin.[redacted]!"
-        );
-        let key = ApiKey::new("topsecret");
-        assert_eq!(format!("{key:?}"), ".[redacted]");
-        assert_eq!(key.redact("topsecret".into()), "[redacted]");
-    }
 
     #[test]
     fn an_error_answer_is_explained() {

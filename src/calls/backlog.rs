@@ -1,0 +1,162 @@
+//! The asynchronous calls that have no thread: each waits for its lane, for a worker, or for its next attempt.
+//! Pure data: the time is an argument.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Instant;
+
+use super::call::Call;
+use crate::delivery::callbacks::Callback;
+use crate::delivery::lanes::{LaneId, Ticket};
+
+/// An asynchronous call.
+pub struct Task {
+    /// Goes up with each call.
+    pub id: u64,
+    pub call: Box<Call>,
+    pub callback: Box<dyn Callback>,
+}
+
+/// What a call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaits {
+    Lane(LaneId, Ticket),
+    Worker,
+    /// The time of its next attempt.
+    Retry(Instant),
+}
+
+struct Waiting {
+    task: Task,
+    awaits: Awaits,
+    /// When the time alone changes something: the end of a pause, or of the whole call.
+    timer: Instant,
+}
+
+#[derive(Default)]
+pub struct Backlog {
+    waiting: HashMap<u64, Waiting>,
+    /// Those that wait for a worker, in order; some may have left.
+    ready: VecDeque<u64>,
+    by_ticket: HashMap<Ticket, u64>,
+    by_tag: HashMap<usize, HashSet<u64>>,
+    timers: BTreeSet<(Instant, u64)>,
+}
+
+impl Backlog {
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub fn add(&mut self, task: Task, awaits: Awaits) {
+        let id = task.id;
+        let deadline = task.call.deadline;
+        let timer = match awaits {
+            Awaits::Retry(at) => at.min(deadline),
+            Awaits::Lane(..) | Awaits::Worker => deadline,
+        };
+        match awaits {
+            Awaits::Lane(_, ticket) => drop(self.by_ticket.insert(ticket, id)),
+            Awaits::Worker => self.ready.push_back(id),
+            Awaits::Retry(_) => {}
+        }
+        let tag = task.callback.tag();
+        self.by_tag.entry(tag).or_default().insert(id);
+        self.timers.insert((timer, id));
+        self.waiting.insert(
+            id,
+            Waiting {
+                task,
+                awaits,
+                timer,
+            },
+        );
+    }
+
+    fn remove(&mut self, id: u64) -> Option<(Task, Awaits)> {
+        let waiting = self.waiting.remove(&id)?;
+        self.timers.remove(&(waiting.timer, id));
+        if let Awaits::Lane(_, ticket) = waiting.awaits {
+            self.by_ticket.remove(&ticket);
+        }
+        let tag = waiting.task.callback.tag();
+        if let Some(ids) = self.by_tag.get_mut(&tag) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_tag.remove(&tag);
+            }
+        }
+        Some((waiting.task, waiting.awaits))
+    }
+
+    /// The lane that a call waits for is its own: it is ready. False: it waits no more.
+    pub fn grant(&mut self, ticket: Ticket) -> bool {
+        let id = self.by_ticket.get(&ticket).copied();
+        let Some((task, _)) = id.and_then(|id| self.remove(id)) else {
+            return false;
+        };
+        self.add(task, Awaits::Worker);
+        true
+    }
+
+    /// The next call that a worker can take.
+    pub fn take_ready(&mut self) -> Option<Task> {
+        while let Some(id) = self.ready.pop_front() {
+            if let Some((task, _)) = self.remove(id) {
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    pub fn has_ready(&mut self) -> bool {
+        while let Some(id) = self.ready.front() {
+            if self.waiting.contains_key(id) {
+                return true;
+            }
+            self.ready.pop_front();
+        }
+        false
+    }
+
+    /// Takes out the calls with this tag, in their order, with what each waited for.
+    pub fn take_tagged(&mut self, tag: usize) -> Vec<(Task, Awaits)> {
+        let mut ids: Vec<u64> = match self.by_tag.get(&tag) {
+            Some(ids) => ids.iter().copied().collect(),
+            None => return Vec::new(),
+        };
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// Takes all out, in their order.
+    pub fn take_all(&mut self) -> Vec<(Task, Awaits)> {
+        let mut ids: Vec<u64> = self.waiting.keys().copied().collect();
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// When the time alone changes something.
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Lets time pass: calls whose pause is over are ready; those whose time is over are taken out.
+    pub fn pass_time(&mut self, now: Instant) -> Vec<(Task, Awaits)> {
+        let mut overdue = Vec::new();
+        while self.next_timer().is_some_and(|at| at <= now) {
+            let Some((_, id)) = self.timers.pop_first() else {
+                break;
+            };
+            match self.remove(id) {
+                Some((task, awaits)) if task.call.deadline <= now => overdue.push((task, awaits)),
+                Some((task, _)) => self.add(task, Awaits::Worker),
+                None => {}
+            }
+        }
+        overdue
+    }
+}

@@ -1,0 +1,376 @@
+//! The threads of asynchronous calls: plain blocking workers over one backlog. They are started when there is
+//! work and stop when there is none for a while.
+//!
+//! At most `workers` calls are under way, each on a thread of its own. One thread more keeps the time for those
+//! that wait, and tells of those that were cancelled, while all others wait for the network. Where callbacks take
+//! their time, others take the calls: as many threads again, at most.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::backlog::{Awaits, Backlog, Task};
+use super::call::{Call, Step};
+use crate::delivery::Delivery;
+use crate::delivery::callbacks::{Callback, Due};
+use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
+use crate::error::{Error, Status};
+use crate::host::cancel::CancelToken;
+use crate::host::locks::{lock, wait_until};
+use crate::host::{panics, sys};
+use crate::options::Callbacks as Mode;
+
+/// How long a worker without work stays.
+const IDLE: Duration = match cfg!(test) {
+    false => Duration::from_secs(10),
+    true => Duration::from_millis(20),
+};
+
+pub struct Pool {
+    delivery: Arc<Delivery>,
+    state: Mutex<State>,
+    /// There is something to do for a worker.
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    last_id: u64,
+    backlog: Backlog,
+    /// Calls under way.
+    running: HashMap<u64, Running>,
+    /// Ends of calls that no worker was at, to be told by one.
+    ended: VecDeque<Due>,
+    /// Ends that are on their way to the host.
+    telling: usize,
+    threads: Threads,
+}
+
+struct Running {
+    tag: usize,
+    cancel: CancelToken,
+}
+
+#[derive(Default)]
+struct Threads {
+    handles: Vec<JoinHandle<()>>,
+    alive: usize,
+    /// Started and not yet at work.
+    starting: usize,
+    /// Those that wait for work, with the time when each looks by itself.
+    sleeping: HashMap<u64, Instant>,
+    last_sleep: u64,
+}
+
+impl Threads {
+    /// Those that will take the next job.
+    fn idle(&self) -> usize {
+        self.starting + self.sleeping.len()
+    }
+}
+
+enum Job {
+    Tell(Due),
+    Attempt(Task),
+}
+
+impl Pool {
+    pub fn new(delivery: Arc<Delivery>) -> Arc<Self> {
+        Arc::new(Self {
+            delivery,
+            state: Mutex::default(),
+            work: Condvar::new(),
+        })
+    }
+
+    /// Takes an asynchronous call in. `Ok`: its callback will run, exactly once.
+    pub fn submit(self: &Arc<Self>, call: Call, callback: Box<dyn Callback>) -> Result<(), Error> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(Error::closed());
+        }
+        // A host that does not dispatch is no reason to grow.
+        let waiting = state.backlog.len() + state.ended.len() + self.delivery.callbacks.len();
+        if waiting >= self.delivery.options.max_pending_calls {
+            return Err(Error::new(
+                Status::QueueFull,
+                format!(
+                    "client: {waiting} asynchronous calls or their callbacks are waiting already; wait for \
+                     callbacks, enqueue events, or raise \"max_pending_calls\"",
+                ),
+            ));
+        }
+        // Before the call is taken in, since without any thread it would never be made.
+        if state.threads.alive == 0 {
+            self.start_thread(&mut state).map_err(|error| {
+                Error::new(
+                    Status::QueueFull,
+                    format!("client: no thread could be started for an asynchronous call: {error}"),
+                )
+            })?;
+        }
+        state.last_id += 1;
+        let task = Task {
+            id: state.last_id,
+            call: Box::new(call),
+            callback,
+        };
+        let ticket = task
+            .call
+            .lane
+            .and_then(|lane| Some((lane, self.delivery.lanes.enter(lane, self)?)));
+        let awaits = match ticket {
+            Some((lane, ticket)) => Awaits::Lane(lane, ticket),
+            None => Awaits::Worker,
+        };
+        state.backlog.add(task, awaits);
+        self.wake(state);
+        Ok(())
+    }
+
+    /// Ends the calls with this tag; returns how many.
+    pub fn cancel(self: &Arc<Self>, tag: usize) -> usize {
+        let mut state = lock(&self.state);
+        let waiting = state.backlog.take_tagged(tag);
+        let mut cancelled = waiting.len();
+        for running in state.running.values().filter(|it| it.tag == tag) {
+            running.cancel.cancel();
+            cancelled += 1;
+        }
+        self.end_waiting(state, waiting, |_| Error::cancelled());
+        cancelled
+    }
+
+    /// Ends all calls, and takes no new ones; returns how many that are not about to end anyway.
+    pub fn cancel_all(self: &Arc<Self>) -> usize {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let waiting = state.backlog.take_all();
+        let mut cancelled = waiting.len();
+        for running in state.running.values() {
+            cancelled += usize::from(!running.cancel.is_cancelled());
+            running.cancel.cancel();
+        }
+        self.work.notify_all();
+        self.end_waiting(state, waiting, |_| Error::cancelled());
+        cancelled
+    }
+
+    /// Calls under way, and calls that wait.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.running.len(), state.backlog.len())
+    }
+
+    /// Nothing is left to do, and nobody left to tell.
+    pub fn is_idle(&self) -> bool {
+        let state = lock(&self.state);
+        state.running.is_empty()
+            && state.backlog.is_empty()
+            && state.ended.is_empty()
+            && state.telling == 0
+    }
+
+    /// Waits for the threads to end, after [`Self::cancel_all`].
+    pub fn join(&self) {
+        loop {
+            let handles = std::mem::take(&mut lock(&self.state).threads.handles);
+            if handles.is_empty() {
+                return;
+            }
+            for handle in handles {
+                // A worker catches its panics.
+                let _ = handle.join();
+            }
+        }
+    }
+
+    /// Tells of calls that were taken out of the backlog, and gives their lanes to others.
+    fn end_waiting(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        tasks: Vec<(Task, Awaits)>,
+        error: impl Fn(&Call) -> Error,
+    ) {
+        let mut lanes = Vec::new();
+        let mut ended = Vec::new();
+        for (task, awaits) in tasks {
+            let holds_lane = match awaits {
+                Awaits::Lane(lane, ticket) => !self.delivery.lanes.withdraw(lane, ticket),
+                Awaits::Worker | Awaits::Retry(_) => true,
+            };
+            lanes.extend(task.call.lane.filter(|_| holds_lane));
+            let error = error(&task.call);
+            self.delivery.stats.finished(error.status);
+            ended.push(Due::call(task.callback, Err(error)));
+        }
+        if self.delivery.callbacks.mode == Mode::Worker {
+            state.ended.extend(ended.drain(..));
+        }
+        state.telling += ended.len();
+        self.wake(state);
+        for due in ended {
+            self.tell(due);
+        }
+        for lane in lanes {
+            self.delivery.lanes.leave(lane);
+        }
+    }
+
+    /// Sees to it that there are threads for what there is to do, and lets go of the lock: a thread that is woken
+    /// would only wait for it.
+    fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let has_job = !state.ended.is_empty() || self.may_attempt(&mut state);
+        let next_timer = state.backlog.next_timer();
+        let needs_thread = has_job || next_timer.is_some();
+        if needs_thread && state.threads.idle() == 0 && state.threads.alive < self.most_threads() {
+            // Fewer threads than wished are no error: those there are do the work.
+            let _ = self.start_thread(&mut state);
+        }
+        let next_look = state.threads.sleeping.values().min().copied();
+        let is_sooner = next_timer
+            .zip(next_look)
+            .is_some_and(|(timer, look)| timer < look);
+        let wakes = is_sooner || has_job && next_look.is_some();
+        drop(state);
+        if wakes {
+            self.work.notify_one();
+        }
+    }
+
+    fn workers(&self) -> usize {
+        self.delivery.options.workers
+    }
+
+    /// One for each call under way, as many for callbacks that take their time, and one to keep the time.
+    fn most_threads(&self) -> usize {
+        2 * self.workers() + 1
+    }
+
+    fn may_attempt(&self, state: &mut State) -> bool {
+        state.running.len() < self.workers() && state.backlog.has_ready()
+    }
+
+    fn start_thread(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        state.threads.handles.retain(|handle| !handle.is_finished());
+        let pool = Arc::clone(self);
+        let handle = sys::spawn("trophy-worker", move || pool.work())?;
+        state.threads.handles.push(handle);
+        state.threads.alive += 1;
+        state.threads.starting += 1;
+        Ok(())
+    }
+
+    fn work(self: &Arc<Self>) {
+        let mut state = lock(&self.state);
+        state.threads.starting -= 1;
+        let mut idle_since = Instant::now();
+        loop {
+            let now = Instant::now();
+            let overdue = state.backlog.pass_time(now);
+            if !overdue.is_empty() {
+                self.end_waiting(state, overdue, Call::overdue);
+                state = lock(&self.state);
+                continue;
+            }
+            if let Some(job) = self.next_job(&mut state) {
+                // There may be more than this thread can do.
+                self.wake(state);
+                match job {
+                    Job::Tell(due) => self.tell(due),
+                    Job::Attempt(task) => self.attempt(task),
+                }
+                state = lock(&self.state);
+                idle_since = Instant::now();
+                continue;
+            }
+            let is_over = now.duration_since(idle_since) >= IDLE;
+            // The last one that waits keeps the time.
+            let is_needed = !state.backlog.is_empty() && state.threads.idle() == 0;
+            if state.closed || is_over && !is_needed {
+                break;
+            }
+            if is_over {
+                idle_since = now;
+            }
+            let retires = idle_since + IDLE;
+            let until = state
+                .backlog
+                .next_timer()
+                .map_or(retires, |timer| timer.min(retires));
+            state.threads.last_sleep += 1;
+            let sleep = state.threads.last_sleep;
+            state.threads.sleeping.insert(sleep, until);
+            state = wait_until(&self.work, state, Some(until));
+            state.threads.sleeping.remove(&sleep);
+        }
+        state.threads.alive -= 1;
+        // What came in the meantime is not left without a thread.
+        self.wake(state);
+    }
+
+    fn next_job(&self, state: &mut State) -> Option<Job> {
+        if let Some(due) = state.ended.pop_front() {
+            state.telling += 1;
+            return Some(Job::Tell(due));
+        }
+        if state.running.len() >= self.workers() {
+            return None;
+        }
+        let task = state.backlog.take_ready()?;
+        let running = Running {
+            tag: task.callback.tag(),
+            cancel: task.call.cancel.clone(),
+        };
+        state.running.insert(task.id, running);
+        Some(Job::Attempt(task))
+    }
+
+    /// Tells the host of an end that is counted in `telling`.
+    fn tell(&self, due: Due) {
+        self.delivery.callbacks.deliver(due);
+        lock(&self.state).telling -= 1;
+        self.delivery.progress.notify();
+    }
+
+    /// Makes one attempt of a call; between two attempts it has no thread.
+    fn attempt(self: &Arc<Self>, mut task: Task) {
+        let step = panics::catch(|| task.call.attempt(&self.delivery))
+            .unwrap_or_else(|error| Step::Done(Err(error)));
+        let mut state = lock(&self.state);
+        state.running.remove(&task.id);
+        let result = match step {
+            Step::Again(at) if !state.closed && !task.call.cancel.is_cancelled() => {
+                // This thread is about to look what is next.
+                state.backlog.add(task, Awaits::Retry(at));
+                return;
+            }
+            Step::Again(_) => Err(Error::cancelled()),
+            Step::Done(result) => result,
+        };
+        state.telling += 1;
+        // A callback that takes its time holds up no other call.
+        self.wake(state);
+        if let Some(lane) = task.call.lane {
+            self.delivery.lanes.leave(lane);
+        }
+        self.delivery.stats.finished(match &result {
+            Ok(_) => Status::Ok,
+            Err(error) => error.status,
+        });
+        self.tell(Due::call(task.callback, result));
+    }
+}
+
+impl LaneWaiter for Pool {
+    fn granted(self: Arc<Self>, lane: LaneId, ticket: Ticket) {
+        let mut state = lock(&self.state);
+        // A call that waits no more has left the lane itself.
+        let _ = lane;
+        if state.backlog.grant(ticket) {
+            self.wake(state);
+        }
+    }
+}

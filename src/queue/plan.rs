@@ -1,0 +1,326 @@
+//! What a thread of the queue does next: decided under the lock, in no time. Reads events into the window, ends those
+//! that are too old or too many, and chooses what the next request carries.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backlog::{Limits, NewItem};
+use super::coalesce::Likeness;
+use super::record::Record;
+use super::sender::{Action, Sender, State, report};
+use super::store::Entry;
+use crate::api::json;
+use crate::error::{Error, Status};
+use crate::host::log;
+use crate::options::{Callbacks, Delivery, Overflow};
+
+/// How often the folder is looked at for the drain lock, while another process drains.
+pub const LOOK: Duration = Duration::from_millis(500);
+/// How often it is looked at for events of other processes, which make no noise.
+const LOOK_IDLE: Duration = Duration::from_secs(1);
+/// How much is read from the folder at a time, before others have their turn.
+const PIECE_EVENTS: usize = 256;
+const PIECE_BYTES: usize = 1 << 20;
+/// Callbacks not yet dispatched at which the queue waits for the host.
+const MOST_NOTICES: usize = 10_000;
+/// Auto delivery batches when there is more than single events can deliver in so many seconds.
+const KEEPS_UP: f64 = 5.0;
+/// A lane that falls to the queue is kept if it can be used this soon.
+const LANE_PATIENCE: Duration = Duration::from_millis(250);
+
+impl Sender {
+    pub(super) fn plan(self: &Arc<Self>, state: &mut State) -> Action {
+        let now = Instant::now();
+        if state.stopping {
+            return Action::Stop;
+        }
+        self.take_in_lanes(state);
+        if state.paused {
+            self.give_up_drain(state);
+            return match state.drain {
+                None => Action::Rest,
+                Some(_) => Action::Wait(now + LOOK),
+            };
+        }
+        self.look(state, now);
+        if state.drain.is_none() {
+            // Another process drains. This one stays to take over.
+            return Action::AwaitEvent(state.look_at);
+        }
+        self.fill(state);
+        if state.is_lost && state.backlog.is_empty() && state.in_flight == 0 {
+            state.is_lost = false;
+            self.give_up_drain(state);
+            // If it cannot be counted now, the next look does.
+            let _ = self.store.recount();
+            return Action::Again;
+        }
+        self.expire(state);
+        if self.options().overflow == Overflow::DropOldest {
+            self.trim(state, 0, 0);
+        }
+        if state.backlog.is_empty() {
+            state.throughput.idle();
+            return match self.options().path {
+                Some(_) => Action::AwaitEvent(now + LOOK_IDLE),
+                None => Action::Rest,
+            };
+        }
+        self.plan_request(state, now)
+    }
+
+    /// There is something to send: now, or later.
+    fn plan_request(self: &Arc<Self>, state: &mut State, now: Instant) -> Action {
+        let time = self.clock.elapsed();
+        state.throughput.busy(time);
+        let callbacks = &self.delivery.callbacks;
+        if callbacks.mode == Callbacks::Dispatch && callbacks.len() > MOST_NOTICES {
+            return Action::Wait(now + LOOK);
+        }
+        let next = self.clock.at(state.pacer.next_at());
+        if next > now + LANE_PATIENCE {
+            self.leave_lanes(state);
+        }
+        // What the next request carries is better chosen among many.
+        let has_more_to_read = !state.is_read && !state.backlog.is_full();
+        if has_more_to_read && (next > now || state.backlog.len() < self.enough(state, time)) {
+            return Action::Again;
+        }
+        if next > now {
+            return Action::Wait(self.next_change(state, next));
+        }
+        let limits = Limits {
+            events: self.events_a_request(state, time),
+            bytes: state.batch_size.bytes(),
+        };
+        let is_outage = state.health.is_outage();
+        let State {
+            backlog,
+            held,
+            awaited,
+            ..
+        } = state;
+        let choice = backlog.choose(time, limits, is_outage, |lane| {
+            if held.remove(&lane) {
+                return true;
+            }
+            if awaited.contains_key(&lane) {
+                return false;
+            }
+            match self.delivery.lanes.enter(lane, self) {
+                None => true,
+                Some(ticket) => {
+                    awaited.insert(lane, ticket);
+                    false
+                }
+            }
+        });
+        // Lanes that fell to the queue and are not used now are asked for again.
+        for lane in std::mem::take(&mut state.held) {
+            self.delivery.lanes.leave(lane);
+        }
+        match choice {
+            // Further on there may be lanes that are free.
+            None if has_more_to_read => Action::Again,
+            None => {
+                let rest = state
+                    .backlog
+                    .next_rest(time)
+                    .map(|until| self.clock.at(until));
+                let until = rest.map_or(now + LOOK_IDLE, |rest| rest.min(now + LOOK_IDLE));
+                // What is new may be able to go.
+                Action::AwaitEvent(self.next_change(state, until))
+            }
+            Some(choice) => self.depart(state, choice, now),
+        }
+    }
+
+    /// The first moment, until `until`, at which time alone changes something.
+    fn next_change(&self, state: &State, until: Instant) -> Instant {
+        let expiry = self.options().max_age.and_then(|max_age| {
+            let age = state
+                .backlog
+                .oldest()?
+                .saturating_add(max_age.as_millis() as i64);
+            Some(self.clock.at(Duration::from_millis(age.max(0) as u64 + 1)))
+        });
+        expiry.map_or(until, |expiry| expiry.min(until))
+    }
+
+    /// Takes in the lanes that others have given up.
+    fn take_in_lanes(&self, state: &mut State) {
+        for (lane, ticket) in self.take_granted() {
+            if state.awaited.get(&lane) == Some(&ticket) {
+                state.awaited.remove(&lane);
+                state.held.insert(lane);
+                state.backlog.lane_is_free(lane);
+            }
+        }
+    }
+
+    /// Takes the drain lock if it is free.
+    pub(super) fn look(&self, state: &mut State, now: Instant) {
+        if state.drain.is_some() || now < state.look_at {
+            return;
+        }
+        state.look_at = now + LOOK;
+        match self.store.try_drain() {
+            Ok(Some(drain)) => {
+                log::info(|| "queue: this process delivers the events".to_owned());
+                state.drain = Some(drain);
+                state.is_read = false;
+            }
+            Ok(None) => {}
+            Err(error) => log::warn(|| format!("queue: the drain lock failed: {error}")),
+        }
+    }
+
+    /// Reads the next events into the window: a piece at a time, since it is done under the lock.
+    pub(super) fn fill(&self, state: &mut State) {
+        let Some(drain) = &mut state.drain else {
+            return;
+        };
+        if state.backlog.is_full() {
+            state.is_read = false;
+            return;
+        }
+        let entries = match drain.read(PIECE_EVENTS, PIECE_BYTES) {
+            Ok(entries) => entries,
+            Err(error) => {
+                log::error(|| format!("queue: the folder could not be read: {error}"));
+                if error.kind() == std::io::ErrorKind::NotFound {
+                    self.store.folder_was_removed();
+                    state.is_lost = true;
+                }
+                // Not before the next look.
+                state.is_read = true;
+                return;
+            }
+        };
+        state.is_read = entries.is_empty();
+        for entry in entries {
+            let place = entry.place;
+            match self.item_of(entry) {
+                Ok(item) => state.backlog.add(item),
+                Err(payload) => {
+                    self.delivery.stats.dead.add(1);
+                    log::error(|| {
+                        "queue: a sound record holds no event; it is set aside".to_owned()
+                    });
+                    let text = String::from_utf8_lossy(&payload);
+                    let line = format!("{{\"unreadable\":{}}}", json::quote(&text));
+                    report(drain.bury(&line));
+                    report(drain.settle(&[place]));
+                }
+            }
+        }
+        for damage in drain.take_damage() {
+            self.delivery.stats.damaged.add(1);
+            log::error(|| format!("queue: damage was set aside: {damage:?}"));
+        }
+    }
+
+    /// A stored event as the backlog has it; its bytes, if they are none.
+    fn item_of(&self, entry: Entry) -> Result<NewItem, Vec<u8>> {
+        let parsed = Record::parse(&entry.payload).and_then(|record| {
+            let fields = record.fields()?;
+            let tenant = record.tenant.as_deref();
+            let lane = self.delivery.lanes.id(tenant, &fields.user.id, &fields.key);
+            let likeness = match self.options().coalesce {
+                true => Some(Arc::new(Likeness::of(&record)?)),
+                false => None,
+            };
+            let tenant = tenant.map(Arc::from);
+            Some((lane, fields.value, tenant, record.fits_a_batch(), likeness))
+        });
+        let Some((lane, value, tenant, fits_a_batch, likeness)) = parsed else {
+            return Err(entry.payload);
+        };
+        let (value, members) = match entry.merged {
+            Some(merge) => (merge.value, merge.members),
+            None => (value, Vec::new()),
+        };
+        Ok(NewItem {
+            place: entry.place,
+            at_ms: entry.at_ms,
+            enqueued: self.clock.enqueued(entry.at_ms),
+            lane,
+            tenant,
+            fits_a_batch,
+            attempted: entry.attempted,
+            value,
+            members,
+            payload: entry.payload,
+            likeness,
+        })
+    }
+
+    /// Ends what is too old.
+    fn expire(&self, state: &mut State) {
+        let Some(max_age) = self.options().max_age else {
+            return;
+        };
+        let now = self.clock.elapsed().as_millis() as i64;
+        let oldest = now.saturating_sub(max_age.as_millis().min(i64::MAX as u128) as i64);
+        let expired = state.backlog.take_older_than(oldest);
+        if expired.is_empty() {
+            return;
+        }
+        let events = expired.iter().map(|item| item.events()).sum();
+        self.delivery.stats.expired.add(events);
+        let error = Error::new(
+            Status::Expired,
+            "queue: not delivered within \"max_age_in_seconds\"",
+        );
+        self.end(state, &expired, Err(&error));
+        self.forget_lanes(state);
+    }
+
+    /// Stops waiting for lanes that nothing needs any more.
+    pub(super) fn forget_lanes(&self, state: &mut State) {
+        let State {
+            awaited, backlog, ..
+        } = state;
+        awaited.retain(|lane, ticket| {
+            let is_needed = backlog.has_lane(*lane);
+            if !is_needed {
+                self.stop_waiting(*lane, *ticket);
+                backlog.lane_is_free(*lane);
+            }
+            is_needed
+        });
+    }
+
+    /// How many events to look at before the next request is made.
+    fn enough(&self, state: &mut State, time: Duration) -> usize {
+        match self.options().coalesce {
+            // As many as fit.
+            true => usize::MAX,
+            false => self.events_a_request(state, time),
+        }
+    }
+
+    fn events_a_request(&self, state: &mut State, time: Duration) -> usize {
+        match self.wants_batch(state, time) && state.may_batch {
+            true => self.options().batch_size,
+            false => 1,
+        }
+    }
+
+    fn wants_batch(&self, state: &mut State, time: Duration) -> bool {
+        match self.options().delivery {
+            Delivery::Single => false,
+            Delivery::Batch => true,
+            Delivery::Auto => {
+                let options = &self.delivery.options;
+                // As long as single events keep up, their replies tell of achievements.
+                let waiting = match self.options().coalesce && state.is_read {
+                    true => state.backlog.len() as u64,
+                    false => self.store.usage().events.saturating_sub(state.in_flight),
+                };
+                let rate = state.throughput.rate(time, state.pacer.rate());
+                options.knows_admin_api() && waiting as f64 > rate * KEEPS_UP
+            }
+        }
+    }
+}

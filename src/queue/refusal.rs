@@ -1,0 +1,179 @@
+//! A batch that the service refused: which of its events to send by themselves, so that the bad are found in few
+//! requests. What the refusal names (an attribute, a metric, a user) is used. Pure.
+
+use std::collections::BTreeMap;
+
+use super::record::Record;
+use crate::api::json::Members;
+use crate::error::Status;
+
+/// What a refusal can name of an event.
+#[derive(Debug)]
+pub struct Traits {
+    pub number: u64,
+    metric: String,
+    user: String,
+    attributes: Vec<String>,
+}
+
+/// How to go on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Send each part by itself.
+    Parts(Vec<Vec<u64>>),
+    /// All have what is wrong: if the first alone is refused, they all are.
+    Witness(u64, Vec<u64>),
+}
+
+impl Traits {
+    pub fn of(number: u64, payload: &[u8]) -> Self {
+        let record = Record::parse(payload);
+        let fields = record.as_ref().and_then(Record::fields);
+        let attributes = record.as_ref().and_then(|record| {
+            let mut event: Members<'_> = serde_json::from_str(record.event.get()).ok()?;
+            let attributes = event.take("attributes")?;
+            let attributes: Members<'_> = serde_json::from_str(attributes.get()).ok()?;
+            Some(
+                attributes
+                    .0
+                    .into_iter()
+                    .map(|(name, _)| name.into_owned())
+                    .collect(),
+            )
+        });
+        let (metric, user) = fields
+            .map(|fields| (fields.key.into_owned(), fields.user.id.into_owned()))
+            .unwrap_or_default();
+        Self {
+            number,
+            metric,
+            user,
+            attributes: attributes.unwrap_or_default(),
+        }
+    }
+}
+
+/// Divides a refused batch of several events. `said`: the service's words. `by_halves`: what they name has led to
+/// nothing.
+pub fn search(batch: &[Traits], status: Status, said: &str, by_halves: bool) -> Search {
+    if by_halves {
+        return halves(batch);
+    }
+    let by_attribute = |it: &Traits| {
+        let mut attributes = it.attributes.iter();
+        attributes.find(|name| names(said, name)).cloned()
+    };
+    let by_metric = |it: &Traits| names(said, &it.metric).then(|| it.metric.clone());
+    let by_user = |it: &Traits| names(said, &it.user).then(|| it.user.clone());
+    type Way<'a> = &'a dyn Fn(&Traits) -> Option<String>;
+    for way in [&by_attribute as Way<'_>, &by_metric, &by_user] {
+        let mut named: BTreeMap<Option<String>, Vec<u64>> = BTreeMap::new();
+        for it in batch {
+            named.entry(way(it)).or_default().push(it.number);
+        }
+        match (named.len(), named.contains_key(&None)) {
+            (1, true) => {}
+            (1, false) => return witness(batch),
+            _ => return Search::Parts(named.into_values().collect()),
+        }
+    }
+    if status == Status::NotFound {
+        // A metric that does not exist is a 404 for the whole batch.
+        let mut metrics: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for it in batch {
+            metrics.entry(&it.metric).or_default().push(it.number);
+        }
+        return match metrics.len() {
+            1 => witness(batch),
+            _ => Search::Parts(metrics.into_values().collect()),
+        };
+    }
+    halves(batch)
+}
+
+fn witness(batch: &[Traits]) -> Search {
+    let mut numbers = batch.iter().map(|it| it.number);
+    match numbers.next() {
+        Some(first) => Search::Witness(first, numbers.collect()),
+        None => Search::Parts(Vec::new()),
+    }
+}
+
+pub fn halves(batch: &[Traits]) -> Search {
+    let half = batch.len().div_ceil(2).max(1);
+    let parts = batch.chunks(half);
+    Search::Parts(
+        parts
+            .map(|part| part.iter().map(|it| it.number).collect())
+            .collect(),
+    )
+}
+
+/// Whether the text has this name as a word of its own.
+fn names(said: &str, name: &str) -> bool {
+    let is_part = |character: char| character.is_alphanumeric() || "_-".contains(character);
+    !name.is_empty()
+        && said.match_indices(name).any(|(at, found)| {
+            !said[..at].ends_with(is_part) && !said[at + found.len()..].starts_with(is_part)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: u64, metric: &str, user: &str, attribute: &str) -> Traits {
+        Traits {
+            number,
+            metric: metric.into(),
+            user: user.into(),
+            attributes: vec![attribute.into()],
+        }
+    }
+
+    #[test]
+    fn what_the_refusal_names_is_sent_apart() {
+        let batch = [
+            event(1, "words", "a", "genre"),
+            event(2, "words", "b", "device"),
+            event(3, "pages", "c", "genre"),
+        ];
+        let search = |status, said| search(&batch, status, said, false);
+        assert_eq!(
+            search(
+                Status::Unprocessable,
+                "Invalid attribute keys: device. See …"
+            ),
+            Search::Parts(vec![vec![1, 3], vec![2]])
+        );
+        assert_eq!(
+            search(Status::Unprocessable, "metric 'pages' is archived"),
+            Search::Parts(vec![vec![1, 2], vec![3]])
+        );
+        assert_eq!(
+            search(Status::NotFound, "not found"),
+            Search::Parts(vec![vec![3], vec![1, 2]])
+        );
+        assert_eq!(
+            search(Status::Unprocessable, "no"),
+            Search::Parts(vec![vec![1, 2], vec![3]])
+        );
+    }
+
+    #[test]
+    fn a_batch_that_has_it_in_common_sends_a_witness() {
+        let batch = [event(1, "words", "a", "x"), event(2, "words", "b", "y")];
+        let found = search(&batch, Status::NotFound, "no such metric", false);
+        assert_eq!(found, Search::Witness(1, vec![2]));
+        let found = search(&batch, Status::NotFound, "no such metric", true);
+        assert_eq!(found, Search::Parts(vec![vec![1], vec![2]]));
+    }
+
+    #[test]
+    fn a_name_is_a_word() {
+        assert!(names("keys: device.", "device"));
+        assert!(!names("keys: devices", "device"));
+        assert!(!names("my-device", "device"));
+        assert!(!names("anything", ""));
+    }
+}

@@ -1,0 +1,205 @@
+//! A request of the queue on its way: put on record before its first byte is sent, then sent.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::backlog::{Choice, Chosen, Group, Item};
+use super::coalesce::exact_sum;
+use super::requests::request_of;
+use super::sender::{Action, Sender, State, report};
+use super::store::{Drain, Place, StoreError};
+use crate::delivery::attempt::Sent;
+use crate::error::{Error, Status};
+use crate::host::cancel::CancelToken;
+use crate::host::locks::lock;
+use crate::host::{log, panics};
+use crate::options::Delivery;
+
+/// A request under way.
+pub(super) struct Sending {
+    id: u64,
+    pub items: Vec<Item>,
+    pub batch: bool,
+    /// What was known of them as a group.
+    pub group: Group,
+    /// Which of the queue's keys it was sent with.
+    pub keys: u64,
+    /// Something of it was sent before.
+    is_retry: bool,
+    cancel: CancelToken,
+}
+
+impl Sender {
+    /// Puts the attempt on record, before its first byte is sent.
+    pub(super) fn depart(&self, state: &mut State, choice: Choice, now: Instant) -> Action {
+        let lanes = choice.lanes();
+        let Choice {
+            items: chosen,
+            batch,
+            group,
+        } = choice;
+        let Some(drain) = &mut state.drain else {
+            return Action::Again;
+        };
+        let mut items = Vec::with_capacity(chosen.len());
+        let mut apart = Vec::new();
+        for chosen in chosen {
+            let (item, unmerged) = merge(drain, chosen);
+            items.push(item);
+            apart.extend(unmerged);
+        }
+        state.backlog.put_back(apart);
+        let (items, gone, loaded) = load(drain, items);
+        if !gone.is_empty() {
+            self.delivery.stats.damaged.add(gone.len() as u64);
+            report(drain.settle(&gone));
+        }
+        let recorded = loaded.and_then(|()| record_attempt(drain, &items));
+        let may_go = match recorded {
+            Ok(()) => true,
+            Err(error) => {
+                log::warn(|| format!("queue: an attempt could not be put on record: {error}"));
+                // Where things are merged, an event that is sent off the record could be merged with another after
+                // a crash, under a key that is used up. Where nothing is, only sending makes room on a full disk.
+                !self.options().coalesce && items.iter().all(|item| item.payload.is_some())
+            }
+        };
+        if !may_go || items.is_empty() {
+            put_back(state, items, group);
+            state.backlog.finished(&lanes);
+            for lane in lanes {
+                self.delivery.lanes.leave(lane);
+            }
+            return match may_go {
+                true => Action::Again,
+                false => Action::Wait(now + super::plan::LOOK),
+            };
+        }
+        let mut items = items;
+        let is_retry = items.iter().any(|item| item.attempted);
+        for item in &mut items {
+            item.attempted = true;
+        }
+        state.in_flight += items.iter().map(Item::events).sum::<u64>();
+        state.pacer.started(self.clock.since_start(now));
+        state.last_request += 1;
+        let cancel = CancelToken::new();
+        state.cancels.insert(state.last_request, cancel.clone());
+        Action::Send(Box::new(Sending {
+            id: state.last_request,
+            batch: batch && (self.options().delivery == Delivery::Batch || items.len() > 1),
+            items,
+            group,
+            keys: state.keys,
+            is_retry,
+            cancel,
+        }))
+    }
+
+    /// Sends it and acts on what became of it.
+    pub(super) fn send(self: &Arc<Self>, sending: Sending) {
+        let tenant = sending.items.first().and_then(|item| item.tenant.clone());
+        let deadline = Instant::now() + self.delivery.options.attempt_timeout;
+        if sending.is_retry {
+            self.delivery.stats.retries.add(1);
+        }
+        let sent = match request_of(&sending.items, sending.batch) {
+            // A panic over one event must not stop those behind it.
+            Some(request) => panics::catch(|| {
+                let tenant = tenant.as_deref();
+                self.delivery
+                    .send(&request, tenant, deadline, &sending.cancel, true)
+            })
+            .unwrap_or_else(Sent::nothing),
+            None => Sent::nothing(Error::new(
+                Status::Storage,
+                "queue: the record holds no event",
+            )),
+        };
+
+        let lanes = sending.items.iter().map(|item| item.lane).collect();
+        let mut state = lock(&self.state);
+        state.cancels.remove(&sending.id);
+        state.in_flight -= sending.items.iter().map(Item::events).sum::<u64>();
+        if let Some(at) = sent.at {
+            state.pacer.went_out(self.clock.since_start(at));
+        }
+        self.settle(&mut state, sending, sent.result);
+        state.backlog.finished(&lanes);
+        drop(state);
+
+        for lane in lanes {
+            self.delivery.lanes.leave(lane);
+        }
+        self.look_again();
+        self.delivery.progress.notify();
+    }
+}
+
+/// Merges what is to be merged: on disk, or not at all. Returns what stays apart.
+fn merge(drain: &mut Drain, chosen: Chosen) -> (Item, Vec<Item>) {
+    let Chosen { mut item, absorbed } = chosen;
+    if absorbed.is_empty() {
+        return (item, absorbed);
+    }
+    let sum = absorbed
+        .iter()
+        .try_fold(item.value, |sum, other| exact_sum(sum, other.value));
+    let Some(sum) = sum else {
+        return (item, absorbed);
+    };
+    let members: Vec<_> = absorbed.iter().map(|other| other.place).collect();
+    match drain.merge(item.place, &members, sum) {
+        Ok(()) => {
+            item.value = sum;
+            item.members.extend(members);
+            // The whole shares one fate: nobody of it ends too early.
+            let youngest = absorbed.iter().map(|other| other.enqueued).max();
+            item.enqueued = item.enqueued.max(youngest.unwrap_or(item.enqueued));
+            (item, Vec::new())
+        }
+        Err(error) => {
+            log::warn(|| format!("queue: events could not be merged: {error}"));
+            (item, absorbed)
+        }
+    }
+}
+
+/// Reads the content of those of which only the position was in memory. Returns them, the positions of those that
+/// are gone with their file, and whether all others could be read.
+fn load(drain: &Drain, items: Vec<Item>) -> (Vec<Item>, Vec<Place>, Result<(), StoreError>) {
+    let (mut loaded, mut gone, mut result) = (Vec::with_capacity(items.len()), Vec::new(), Ok(()));
+    for mut item in items {
+        if item.payload.is_none() {
+            match drain.reread(item.place) {
+                Ok(entry) => item.payload = Some(entry.payload),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    log::error(|| format!("queue: an event is gone with its file: {error}"));
+                    gone.push(item.place);
+                    continue;
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        loaded.push(item);
+    }
+    (loaded, gone, result)
+}
+
+/// Puts on record that those which were never sent are about to be.
+fn record_attempt(drain: &mut Drain, items: &[Item]) -> Result<(), StoreError> {
+    let fresh = items.iter().filter(|item| !item.attempted);
+    let places: Vec<_> = fresh.map(|item| item.place).collect();
+    match places.is_empty() {
+        true => Ok(()),
+        false => drain.attempt(&places),
+    }
+}
+
+/// Puts items back as they were.
+pub(super) fn put_back(state: &mut State, items: Vec<Item>, group: Group) {
+    match group.failures > 0 || group.refused {
+        true => drop(state.backlog.put_back_as(items, group)),
+        false => state.backlog.put_back(items),
+    }
+}

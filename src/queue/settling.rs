@@ -1,0 +1,369 @@
+//! What became of a request: its events end, rest, or are searched for those that are to blame.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backlog::{Group, Item};
+use super::health::{self, rest};
+use super::outcome::{Outcome, judge};
+use super::record::{self, Record};
+use super::refusal::{self, Search, Traits};
+use super::sender::{Sender, State, report};
+use super::sending::{Sending, put_back};
+use super::store::Drain;
+use crate::api::json;
+use crate::delivery::attempt::Refusal;
+use crate::delivery::callbacks::Notice;
+use crate::error::{Error, Status};
+use crate::host::log;
+
+/// How long a group waits for its witness, before it goes on without.
+const WITNESS: Duration = Duration::from_secs(60);
+
+impl Sender {
+    pub(super) fn settle(
+        &self,
+        state: &mut State,
+        sending: Sending,
+        result: Result<String, Refusal>,
+    ) {
+        let now = self.clock.elapsed();
+        let random = self.delivery.random.fraction();
+        let is_current_key = sending.keys == state.keys;
+        let events = sending.items.len();
+        let reply = result.as_ref().map(String::as_str);
+        let outcome = judge(reply, sending.batch, events, is_current_key);
+        let bytes = sending.items.iter().map(|item| item.bytes).sum();
+        let witness_for = sending.group.witness_for;
+
+        match outcome {
+            Outcome::Failed { .. } | Outcome::RateLimited | Outcome::Again => {}
+            _ => self.answered(state, now),
+        }
+        match (outcome, result) {
+            (Outcome::Delivered, result) => {
+                let reply = result.unwrap_or_default();
+                if sending.batch {
+                    state.batch_size.was_taken(bytes);
+                }
+                if let Some(group) = witness_for {
+                    state.backlog.witness_passed(group);
+                }
+                let events = sending.items.iter().map(Item::events).sum();
+                self.delivery.stats.delivered.add(events);
+                self.end(state, &sending.items, Ok(&reply));
+            }
+            (Outcome::PartlyAccepted, _) => {
+                log::warn(|| {
+                    "queue: the service accepted fewer events than were sent; all go again, in smaller parts"
+                        .to_owned()
+                });
+                self.rest_in_halves(state, sending, now, random);
+            }
+            (_, Ok(_)) => {}
+            (outcome, Err(refusal)) => {
+                self.refused(state, outcome, sending, refusal, now, random);
+            }
+        }
+    }
+
+    fn refused(
+        &self,
+        state: &mut State,
+        outcome: Outcome,
+        sending: Sending,
+        refusal: Refusal,
+        now: Duration,
+        random: f64,
+    ) {
+        let mut error = refusal.error;
+        error.details.attempts = sending.group.failures + 1;
+        let retry_after = error.details.retry_after;
+        let bytes = sending.items.iter().map(|item| item.bytes).sum();
+        match outcome {
+            Outcome::Again => {
+                state.pacer.ended();
+                put_back(state, sending.items, sending.group);
+            }
+            Outcome::NoBatches => {
+                state.may_batch = false;
+                log::info(|| {
+                    "queue: this API key may send no batches; events go one by one".to_owned()
+                });
+                put_back(state, sending.items, sending.group);
+            }
+            Outcome::Paused => {
+                state.paused = true;
+                log::warn(|| {
+                    format!(
+                        "queue: paused, and every event kept, until trophy_client_set_api_key() or a new client: {}",
+                        error.message
+                    )
+                });
+                put_back(state, sending.items, sending.group);
+            }
+            Outcome::RateLimited => {
+                state.pacer.limited(now, retry_after, random);
+                put_back(state, sending.items, sending.group);
+            }
+            Outcome::TooLarge => {
+                state.batch_size.was_refused(bytes);
+                self.divide(state, sending, refusal_text(&error), error.status, true);
+            }
+            Outcome::Refused if sending.items.len() > 1 => {
+                let by_halves = sending.group.by_halves;
+                self.divide(
+                    state,
+                    sending,
+                    refusal_text(&error),
+                    error.status,
+                    by_halves,
+                );
+            }
+            Outcome::Refused => {
+                let condemned = sending
+                    .group
+                    .witness_for
+                    .map(|group| state.backlog.take_group(group));
+                let mut dead = sending.items;
+                dead.extend(condemned.unwrap_or_default());
+                self.set_aside(state, dead, &error, now, random);
+            }
+            Outcome::Failed { sent } => {
+                self.failed(state, sending, &error, sent, now, random);
+            }
+            Outcome::Delivered | Outcome::PartlyAccepted => {}
+        }
+    }
+
+    /// The service has answered with its own word.
+    fn answered(&self, state: &mut State, now: Duration) {
+        state.pacer.succeeded(now);
+        state.throughput.succeeded(now);
+        if state.health.succeeded(now) {
+            state.backlog.end_rests(now);
+        }
+    }
+
+    /// It rests by itself; the others go on, unless nothing succeeds.
+    fn failed(
+        &self,
+        state: &mut State,
+        sending: Sending,
+        error: &Error,
+        sent: bool,
+        now: Duration,
+        random: f64,
+    ) {
+        let retry_after = error.details.retry_after;
+        state.health.failed();
+        match state.health.is_outage() {
+            true => state.pacer.failed(now, false, retry_after, random),
+            false => state.pacer.ended(),
+        }
+        let Sending {
+            items, mut group, ..
+        } = sending;
+        if group.failures > 0 && state.health.has_succeeded_since(group.last_failed) {
+            group.contradicted += 1;
+        }
+        group.failures += 1;
+        group.last_failed = now;
+        log::warn(|| format!("queue: kept, and tried again: {}", error.message));
+        if items.len() > 1 && health::divides(group.contradicted) {
+            group.contradicted = health::CONTRADICTED_PART;
+            let half = items.len().div_ceil(2);
+            put_back_in_parts(state, items, &group, |at| at / half);
+            return;
+        }
+        group.rests_until = now
+            + rest(
+                group.failures,
+                group.contradicted,
+                sent,
+                retry_after,
+                random,
+            );
+        state.backlog.put_back_as(items, group);
+    }
+
+    /// A batch of which nobody says what was taken.
+    fn rest_in_halves(&self, state: &mut State, sending: Sending, now: Duration, random: f64) {
+        let Sending {
+            items, mut group, ..
+        } = sending;
+        group.failures += 1;
+        group.last_failed = now;
+        group.rests_until = now + rest(group.failures, 0, true, None, random);
+        let half = items.len().div_ceil(2);
+        put_back_in_parts(state, items, &group, |at| at / half);
+    }
+
+    /// Sends a refused batch again in parts, so that the bad are found.
+    fn divide(
+        &self,
+        state: &mut State,
+        sending: Sending,
+        said: String,
+        status: Status,
+        by_halves: bool,
+    ) {
+        let Sending { items, group, .. } = sending;
+        let traits: Vec<_> = items
+            .iter()
+            .map(|item| Traits::of(item.number, item.payload.as_deref().unwrap_or_default()))
+            .collect();
+        let group = Group {
+            refused: true,
+            by_halves,
+            witness_for: None,
+            rests_until: Duration::ZERO,
+            ..group
+        };
+        match refusal::search(&traits, status, &said, by_halves) {
+            Search::Parts(parts) => {
+                let part_of = |number: u64| parts.iter().position(|part| part.contains(&number));
+                let of: Vec<_> = items.iter().map(|item| part_of(item.number)).collect();
+                put_back_in_parts(state, items, &group, |at| of[at].unwrap_or_default());
+            }
+            Search::Witness(first, _) => {
+                let (witness, rest): (Vec<_>, Vec<_>) =
+                    items.into_iter().partition(|item| item.number == first);
+                let waiting = Group {
+                    rests_until: self.clock.elapsed() + WITNESS,
+                    by_halves: true,
+                    ..group.clone()
+                };
+                let id = state.backlog.put_back_as(rest, waiting);
+                let group = Group {
+                    witness_for: Some(id),
+                    ..group
+                };
+                state.backlog.put_back_as(witness, group);
+            }
+        }
+    }
+
+    /// Sets events aside that the service will never take. What cannot be put on record stays, and rests.
+    fn set_aside(
+        &self,
+        state: &mut State,
+        items: Vec<Item>,
+        error: &Error,
+        now: Duration,
+        random: f64,
+    ) {
+        let mut dead = Vec::new();
+        for item in items {
+            match &mut state.drain {
+                Some(drain) => match bury(drain, &item, error) {
+                    Ok(()) => dead.push(item),
+                    Err(reason) => {
+                        log::error(|| format!("queue: a dead event stays in the queue: {reason}"));
+                        let group = Group {
+                            failures: 1,
+                            contradicted: 1,
+                            last_failed: now,
+                            rests_until: now + rest(5, 1, false, None, random),
+                            ..Group::default()
+                        };
+                        state.backlog.put_back_as(vec![item], group);
+                    }
+                },
+                None => state.backlog.put_back([item]),
+            }
+        }
+        for item in &dead {
+            self.delivery.stats.dead.add(item.events());
+            log::error(|| format!("queue: an event is dead: {}", error.message));
+        }
+        self.end(state, &dead, Err(error));
+    }
+
+    /// These events have come to their end: they leave the store, and the host hears of them.
+    pub(super) fn end(&self, state: &mut State, items: &[Item], result: Result<&str, &Error>) {
+        let Some(drain) = &mut state.drain else {
+            return;
+        };
+        if self.delivery.callbacks.has_delivery() {
+            let status = result.err().map_or(Status::Ok, |error| error.status);
+            let outcome: Arc<str> = record::outcome(result).into();
+            let mut notices = Vec::new();
+            for item in items {
+                for_each_event(drain, item, |_, payload| {
+                    let fields = Record::parse(payload).and_then(|record| record.fields());
+                    notices.extend(fields.map(|fields| Notice {
+                        status,
+                        event: record::notice(&fields),
+                        outcome: Arc::clone(&outcome),
+                    }));
+                });
+            }
+            self.add_notices(notices);
+        }
+        let places: Vec<_> = items.iter().map(|item| item.place).collect();
+        report(drain.settle(&places));
+    }
+}
+
+/// Puts items back in parts, each a group of its own. `part_of` says which an item, by its index, belongs to.
+fn put_back_in_parts(
+    state: &mut State,
+    items: Vec<Item>,
+    group: &Group,
+    part_of: impl Fn(usize) -> usize,
+) {
+    let mut parts = std::collections::BTreeMap::<usize, Vec<Item>>::new();
+    for (at, item) in items.into_iter().enumerate() {
+        parts.entry(part_of(at)).or_default().push(item);
+    }
+    for part in parts.into_values() {
+        state.backlog.put_back_as(part, group.clone());
+    }
+}
+
+/// The service's own words.
+fn refusal_text(error: &Error) -> String {
+    let body = error.details.body.as_deref();
+    body.and_then(|body| json::text(body, "/error"))
+        .unwrap_or_default()
+}
+
+/// Puts an event on record as dead, and those that were merged into it.
+fn bury(drain: &mut Drain, item: &Item, error: &Error) -> Result<(), super::store::StoreError> {
+    let mut lines = Vec::new();
+    for_each_event(drain, item, |at_ms, payload| {
+        lines.extend(dead_line(at_ms, payload, error));
+    });
+    lines.iter().try_for_each(|line| drain.bury(line))
+}
+
+/// A dead event as a person reads it.
+fn dead_line(at_ms: u64, payload: &[u8], error: &Error) -> Option<String> {
+    let record = Record::parse(payload)?;
+    let tenant = record.tenant.as_deref();
+    Some(format!(
+        "{{\"enqueuedAtMs\":{at_ms},\"tenant\":{},\"event\":{},\"error\":{}}}",
+        tenant.map_or_else(|| "null".to_owned(), json::quote),
+        record.event,
+        serde_json::to_string(&error.view()).unwrap_or_default()
+    ))
+}
+
+/// The records that an item stands for, with when they came: its own, and those merged into it.
+fn for_each_event(drain: &Drain, item: &Item, mut act: impl FnMut(u64, &[u8])) {
+    let own = item.payload.is_none().then_some(item.place);
+    if let Some(payload) = &item.payload {
+        act(item.at_ms, payload);
+    }
+    for place in own.iter().chain(&item.members) {
+        match drain.reread(*place) {
+            Ok(entry) => act(entry.at_ms, &entry.payload),
+            Err(error) => log::error(|| {
+                format!(
+                    "queue: an event came to its end and cannot be read again to say so: {error}"
+                )
+            }),
+        }
+    }
+}
