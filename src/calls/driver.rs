@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::calls::{Air, State, Task, Watch};
-use crate::delivery::engine::{Airborne, Engine, Step};
+use crate::delivery::engine::{Engine, Step};
 use crate::error::Error;
-use crate::host::panics;
 use crate::options::Callbacks;
 
 /// For so long, the replies may wait for a driver that runs callbacks.
@@ -20,41 +19,18 @@ pub const QUIET: Duration = Duration::from_millis(100);
 /// Callbacks that take longer than this are for other threads.
 const SLOW: Duration = Duration::from_micros(500);
 
-/// A call whose reply is awaited.
-pub(crate) struct Flying {
-    task: Task,
-    airborne: Airborne,
-}
+/// A call whose reply is awaited without a thread: there is none.
+pub(crate) enum Flying {}
 
 impl Engine {
     /// Makes an attempt of a call that has begun, the driver's place being taken for this thread: without
     /// a wait, if there is a connection for it. Returns as [`Self::drive`].
-    pub(crate) fn fly(self: &Arc<Self>, mut task: Task) -> Option<u64> {
-        match self.try_to_take_off(&mut task) {
-            Some(airborne) => {
-                let mut flying = vec![Flying { task, airborne }];
-                let mut landed = Vec::new();
-                self.send_off(&mut flying, &mut landed);
-                self.drive(flying, landed)
-            }
-            None => {
-                let mut state = self.calls.lock();
-                state.air = Air::Empty;
-                self.staff(state);
-                self.make_attempt(task);
-                None
-            }
-        }
-    }
-
-    fn try_to_take_off(&self, task: &mut Task) -> Option<Airborne> {
-        // Without poll(), every call has a thread.
-        if cfg!(not(unix)) {
-            return None;
-        }
-        panics::catch(|| self.take_off(&mut task.call))
-            .ok()
-            .flatten()
+    pub(crate) fn fly(self: &Arc<Self>, task: Task) -> Option<u64> {
+        let mut state = self.calls.lock();
+        state.air = Air::Empty;
+        self.staff(state);
+        self.make_attempt(task);
+        None
     }
 
     /// Waits for replies, and begins the calls that become ready, until there is none left. Or until there
@@ -62,7 +38,7 @@ impl Engine {
     /// is returned.
     pub(crate) fn drive(
         self: &Arc<Self>,
-        mut flying: Vec<Flying>,
+        flying: Vec<Flying>,
         mut landed: Vec<(Task, Step)>,
     ) -> Option<u64> {
         let mut grounded: Vec<Task> = Vec::new();
@@ -89,13 +65,7 @@ impl Engine {
             }
             if !starting.is_empty() {
                 self.staff(state);
-                for mut task in starting.drain(..) {
-                    match self.try_to_take_off(&mut task) {
-                        Some(airborne) => flying.push(Flying { task, airborne }),
-                        None => grounded.push(task),
-                    }
-                }
-                self.send_off(&mut flying, &mut landed);
+                grounded.append(&mut starting);
                 continue;
             }
             if flying.is_empty() {
@@ -113,11 +83,7 @@ impl Engine {
                 };
                 return Some(state.parkings);
             }
-            let due = state.next_due();
-            state.is_sooner = false;
-            state.air = Air::Driven { asleep: true };
-            self.staff(state);
-            self.await_replies(&mut flying, &mut landed, due);
+            drop(state);
         }
     }
 
@@ -159,78 +125,6 @@ impl Engine {
             state.watch = Watch::Wanted;
         }
         !is_slow
-    }
-
-    /// Sleeps until a reply comes, an attempt is over, `due` has come, or the waker rouses it.
-    #[cfg(unix)]
-    fn await_replies(
-        &self,
-        flying: &mut Vec<Flying>,
-        landed: &mut Vec<(Task, Step)>,
-        due: Option<Instant>,
-    ) {
-        let mut sockets = crate::host::sys::PollSet::default();
-        let mut until = due;
-        for flying in &*flying {
-            let flight = &flying.airborne.flight;
-            if let Some(socket) = flight.socket() {
-                sockets.add(&socket, flight.is_writing());
-            }
-            let deadline = flight.deadline();
-            until = Some(until.map_or(deadline, |until| until.min(deadline)));
-        }
-        let waker = self.calls.waker.socket();
-        if let Some(waker) = waker {
-            sockets.add(waker, false);
-        }
-        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let timeout = match waker {
-            Some(_) => timeout,
-            None => Some(timeout.unwrap_or(PATIENCE).min(PATIENCE)),
-        };
-        let has_failed = sockets.wait(timeout).is_err();
-        if has_failed {
-            // No memory, perhaps. A look at them all is as good, only slower.
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        if sockets.is_ready(flying.len()) {
-            self.calls.waker.drain();
-        }
-        let now = Instant::now();
-        self.advance_all(flying, landed, |flying, index| {
-            has_failed || sockets.is_ready(index) || flying.airborne.flight.deadline() <= now
-        });
-    }
-
-    #[cfg(not(unix))]
-    fn await_replies(&self, _: &mut Vec<Flying>, _: &mut Vec<(Task, Step)>, _: Option<Instant>) {}
-
-    /// Writes the requests that are new.
-    fn send_off(&self, flying: &mut Vec<Flying>, landed: &mut Vec<(Task, Step)>) {
-        self.advance_all(flying, landed, |flying, _| {
-            flying.airborne.flight.is_writing()
-        });
-    }
-
-    /// Goes on with those that `can` picks, by themselves and their place, and takes out what has ended.
-    fn advance_all(
-        &self,
-        flying: &mut Vec<Flying>,
-        landed: &mut Vec<(Task, Step)>,
-        can: impl Fn(&Flying, usize) -> bool,
-    ) {
-        // From the end, where taking one out moves only one that has been looked at.
-        for index in (0..flying.len()).rev() {
-            let flight = &mut flying[index];
-            if !can(flight, index) {
-                continue;
-            }
-            let step = panics::catch(|| self.advance(&mut flight.task.call, &mut flight.airborne))
-                .unwrap_or_else(|error| Some(Step::Done(Err(error))));
-            if let Some(step) = step {
-                landed.push((flying.swap_remove(index).task, step));
-            }
-        }
     }
 }
 

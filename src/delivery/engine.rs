@@ -19,7 +19,7 @@ use crate::host::log;
 use crate::host::random::Random;
 use crate::options::ClientOptions;
 use crate::queue::Queue;
-use crate::transport::{self, Exchange, Flight, Kind, Transport};
+use crate::transport::{self, Exchange, Kind, Transport};
 
 pub struct Engine {
     pub options: Arc<ClientOptions>,
@@ -100,13 +100,6 @@ impl Call {
     fn counted_attempts(&self) -> u32 {
         self.attempts - u32::from(self.replaced_connection)
     }
-}
-
-/// An attempt under way that no thread waits for.
-pub struct Airborne {
-    pub flight: Flight,
-    api_key: Arc<ApiKey>,
-    begun: Instant,
 }
 
 /// What an attempt came to.
@@ -234,36 +227,6 @@ impl Engine {
             call.replaced_connection,
         );
         self.end_attempt(call, sent)
-    }
-
-    /// Begins an attempt that no thread waits for, if there is a connection for it. Else nothing has
-    /// begun, and [`Self::attempt`] has to make it.
-    pub fn take_off(&self, call: &mut Call) -> Option<Airborne> {
-        let api_key = self.api_key_of(&call.request);
-        let begun = Instant::now();
-        let flight = self.as_exchange(
-            &call.request,
-            &api_key,
-            call.tenant.as_deref(),
-            (begun, call.deadline),
-            call.replaced_connection,
-            |exchange| self.transport.take_off(exchange, &call.control),
-        )?;
-        self.count_attempt(call);
-        self.stats.requests.add(1);
-        Some(Airborne {
-            flight,
-            api_key,
-            begun,
-        })
-    }
-
-    /// Goes on with the attempt as far as it can without a wait; what follows from it, if it has ended.
-    pub fn advance(&self, call: &mut Call, airborne: &mut Airborne) -> Option<Step> {
-        let result = self.transport.advance(&mut airborne.flight)?;
-        let Airborne { api_key, begun, .. } = airborne;
-        let sent = self.sent(&call.request, api_key, call.deadline, *begun, result);
-        Some(self.end_attempt(call, sent))
     }
 
     fn count_attempt(&self, call: &mut Call) {
