@@ -100,13 +100,19 @@ impl Transport for Wire {
         Ok(self.receive(&*Current::get()?)?)
     }
 
-    /// Whether it is silent, and nothing is left of the last exchange.
+    /// Whether it is silent, and nothing is left of the last exchange. One that is taken out of the pool can be
+    /// shut down by a cancel from here on.
     fn is_open(&mut self) -> bool {
         let Ok(current) = Current::get() else {
             return false;
         };
-        let is_clean =
-            self.refused.is_none() && self.gathered.is_empty() && self.buffers.input().is_empty();
-        is_clean && (!current.probe.get() && !self.may_hold_more || self.socket.is_quiet())
+        let is_clean = self.refused.is_none()
+            && self.gathered.is_empty()
+            && self.buffers.input().is_empty();
+        let must_look = current.probe.get() || self.may_hold_more;
+        let is_taken = current.phase.get() == Phase::Start;
+        is_clean
+            && (!must_look || self.socket.is_quiet())
+            && (!is_taken || self.socket.attach(&current).is_ok())
     }
 }
