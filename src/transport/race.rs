@@ -100,3 +100,95 @@ fn unreachable(failed: Option<(SocketAddr, io::Error)>) -> Fault {
     };
     Fault::new(Kind::Network, reason)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::super::{Exchange, Method};
+    use super::*;
+    use crate::delivery::control::Control;
+    use std::net::TcpListener;
+
+    /// A listener of that address of the loopback whose queue is full, so that a connect to it hangs.
+    fn silent(address: &str) -> (SocketAddr, Vec<Socket>) {
+        let new = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listener = new();
+        let any: SocketAddr = address.parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut kept = vec![listener];
+        for _ in 0..4 {
+            let filler = new();
+            filler.set_nonblocking(true).unwrap();
+            let _ = filler.connect(&address);
+            kept.push(filler);
+        }
+        (address.as_socket().unwrap(), kept)
+    }
+
+    fn race(
+        addresses: &[SocketAddr],
+        within: Duration,
+        control: &Control,
+    ) -> Result<Winner, Fault> {
+        let exchange = Exchange {
+            method: Method::Get,
+            url: "",
+            headers: &[],
+            body: None,
+            deadline: Instant::now() + within,
+            connect_timeout: within,
+            max_response_bytes: 0,
+            probe: false,
+        };
+        connect(addresses, &Current::begin(&exchange, control, None))
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn addresses_that_say_nothing_cost_the_next_a_quarter_of_a_second_each() {
+        let [(first, _kept), (second, _also)] = ["127.0.0.2:0", "127.0.0.3:0"].map(silent);
+        let listener = TcpListener::bind("127.0.0.4:0").unwrap();
+        let answers = listener.local_addr().unwrap();
+        let begun = Instant::now();
+        let winner = race(&[first, second, answers], LONG, &Control::new()).unwrap();
+        assert!(begun.elapsed() >= 2 * HEAD_START);
+        assert_eq!(winner.address, answers);
+        assert!(winner.is_flawless);
+    }
+
+    #[test]
+    fn an_address_that_refuses_costs_the_next_nothing_and_is_noticed() {
+        let refuses = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        refuses.bind(&any.into()).unwrap();
+        let refusing = refuses.local_addr().unwrap().as_socket().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let answers = listener.local_addr().unwrap();
+        let winner = race(&[refusing, answers], LONG, &Control::new()).unwrap();
+        assert_eq!(winner.address, answers);
+        assert!(!winner.is_flawless);
+
+        let fault = race(&[refusing], LONG, &Control::new())
+            .map(drop)
+            .unwrap_err();
+        assert_eq!(fault.kind, Kind::Network);
+        assert!(fault.reason.contains(&refusing.to_string()), "{fault}");
+    }
+
+    #[test]
+    fn a_race_without_a_winner_ends_at_its_deadline_and_when_it_is_cancelled() {
+        let [(first, _kept), (second, _also)] = ["127.0.0.2:0", "127.0.0.3:0"].map(silent);
+        let within = Duration::from_millis(300);
+        let fault = race(&[first, second], within, &Control::new());
+        assert_eq!(fault.map(drop).unwrap_err().kind, Kind::Timeout);
+
+        let control = Control::new();
+        std::thread::scope(|scope| {
+            let racing = scope.spawn(|| race(&[first, second], LONG, &control).map(drop));
+            control.cancel();
+            assert_eq!(racing.join().unwrap().unwrap_err().kind, Kind::Cancelled);
+        });
+    }
+}

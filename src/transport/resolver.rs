@@ -318,6 +318,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_led_to_a_refusal_is_looked_up_anew_and_the_address_that_answered_stays_first() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let resolver = Resolver::new(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(vec![ADDRESS, OTHER])
+        });
+        let control = Control::new();
+        resolve(&resolver, LONG, &control).unwrap();
+        resolver.doubt("trophy.test", 443);
+        resolver.prefer("trophy.test", 443, OTHER);
+        let again = resolve(&resolver, LONG, &control).unwrap();
+        assert_eq!(again, [OTHER, ADDRESS]);
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
     fn a_stale_address_serves_where_a_new_look_up_fails() {
         let calls = AtomicUsize::new(0);
         let resolver = Resolver::new(move |_, _| match calls.fetch_add(1, Ordering::SeqCst) {

@@ -106,9 +106,8 @@ impl Transport for Wire {
         let Ok(current) = Current::get() else {
             return false;
         };
-        let is_clean = self.refused.is_none()
-            && self.gathered.is_empty()
-            && self.buffers.input().is_empty();
+        let is_clean =
+            self.refused.is_none() && self.gathered.is_empty() && self.buffers.input().is_empty();
         let must_look = current.probe.get() || self.may_hold_more;
         let is_taken = current.phase.get() == Phase::Start;
         is_clean
