@@ -20,7 +20,7 @@ HOST = "the bench program"
 # A source file's part, by the first that fits; none: part of whoever called.
 SOURCES = [
     (r"/(serde_json|serde_core|serde|itoa|ryu|zmij)-\d|trophy/src/api/json/", JSON),
-    (r"/(http|httparse|bytes|percent-encoding)-\d|trophy/src/transport/(incoming|outgoing|origin)\.rs", HTTP),
+    (r"/(ureq|ureq-proto|http|httparse|bytes|percent-encoding|utf8-zero)-\d|trophy/src/transport/(request|reply|url)\.rs", HTTP),
     (r"trophy/src/transport/|/socket2-\d", TRANSPORT),
     (r"malloc\.c$|malloc/arena\.c$", HEAP),
     (r"/benches/", HOST),

@@ -9,8 +9,8 @@ complain() { echo "broken rule: $1"; failed=1; }
 found=$(git ls-files 'src/*.rs' | grep -vE '^src/(ffi/|host/sys\.rs)' | xargs grep -nE '\bunsafe\b *(\{|fn|impl|extern)|allow\(unsafe' || true)
 [ -z "$found" ] || complain "unsafe outside src/ffi/ and src/host/sys: $found"
 
-# Only the transport knows HTTP and TLS, only the store knows the disk.
-found=$(git ls-files 'src/*.rs' | grep -v '^src/transport/' | xargs grep -nE '\b(httparse|rustls)::' || true)
+# Only the transport knows ureq and TLS, only the store knows the disk.
+found=$(git ls-files 'src/*.rs' | grep -v '^src/transport/' | xargs grep -nE '\b(ureq|rustls)::' || true)
 [ -z "$found" ] || complain "HTTP or TLS outside src/transport/: $found"
 found=$(git ls-files 'src/*.rs' | grep -vE '^src/(queue/store/|transport/tls\.rs)' | xargs grep -nE 'std::fs\b|\bFile::open' || true)
 [ -z "$found" ] || complain "the disk outside src/queue/store/: $found"

@@ -314,6 +314,7 @@ fn transport(options: &ClientOptions) -> Result<Transport, Error> {
     Transport::new(&Settings {
         proxy: options.proxy.clone(),
         ca_file: options.ca_file.clone(),
+        tls_roots: crate::transport::TlsRoots::default(),
         max_idle: options.workers + 16,
         user_agent: options.user_agent.clone(),
     })

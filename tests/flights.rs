@@ -81,7 +81,8 @@ fn serve(mut stream: TcpStream, ask: &Sender<Asked>) {
     loop {
         let text = String::from_utf8_lossy(&bytes);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.split("Content-Length: ").nth(1).unwrap();
+            let head = head.to_ascii_lowercase();
+            let length = head.split("content-length: ").nth(1).unwrap();
             let length: usize = length.lines().next().unwrap().parse().unwrap();
             if body.len() == length {
                 let event: Value = serde_json::from_str(body).unwrap();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use trophy::host::cancel::CancelToken;
-use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, Transport};
+use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, TlsRoots, Transport};
 
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(150);
@@ -172,16 +172,18 @@ fn a_request_carries_what_it_was_given_and_nothing_more() {
 
     send(&transport, &post(&url, b"{}")).unwrap();
     let (head, body) = requests.recv().unwrap();
-    let lines: Vec<_> = head.lines().collect();
-    let host = format!("Host: {address}");
+    let (line, headers) = head.split_once("\r\n").unwrap();
+    assert_eq!(line, "POST /v1/users/a%2Fb?x=%20 HTTP/1.1");
+    let mut headers: Vec<_> = headers.lines().map(str::to_ascii_lowercase).collect();
+    headers.sort();
     assert_eq!(
-        lines,
+        headers,
         [
-            "POST /v1/users/a%2Fb?x=%20 HTTP/1.1",
-            &*host,
-            "X-API-KEY: app_1.secret",
-            "User-Agent: libtrophy/test",
-            "Content-Length: 2",
+            "accept-encoding: identity",
+            "content-length: 2",
+            &*format!("host: {address}"),
+            "user-agent: libtrophy/test",
+            "x-api-key: app_1.secret",
         ]
     );
     assert_eq!(body, b"{}");
@@ -375,6 +377,7 @@ fn warm_exchanges_to_be_counted() {
         )
         .unwrap();
     };
+    let _ = std::fs::metadata("/begin-of-first-exchanges");
     (0..3).for_each(|_| exchange());
     let _ = std::fs::metadata("/begin-of-warm-exchanges");
     (0..20).for_each(|_| exchange());
@@ -382,7 +385,7 @@ fn warm_exchanges_to_be_counted() {
 }
 
 #[test]
-fn a_warm_exchange_makes_two_system_calls() {
+fn a_warm_exchange_makes_two_system_calls_and_no_exchange_a_thread() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let ca = folder.path().join("ca.pem");
@@ -415,14 +418,13 @@ fn a_warm_exchange_makes_two_system_calls() {
             Ok(_) => {}
         }
         let log = std::fs::read_to_string(&log).unwrap();
-        let begin = log
-            .lines()
-            .position(|it| it.contains("/begin-of-warm"))
-            .unwrap();
-        let end = log
-            .lines()
-            .position(|it| it.contains("/end-of-warm"))
-            .unwrap();
+        let at = |mark| log.lines().position(|it| it.contains(mark)).unwrap();
+        let first = at("/begin-of-first");
+        let begin = at("/begin-of-warm");
+        let end = at("/end-of-warm");
+        // The name is `localhost` or an address: no look-up needs a thread either.
+        let clones = log.lines().take(end).skip(first);
+        assert_eq!(clones.filter(|it| it.contains("clone")).count(), 0, "{log}");
         let thread = log.lines().nth(begin).unwrap().split(' ').next().unwrap();
         let calls: Vec<_> = log
             .lines()
@@ -521,6 +523,119 @@ fn a_refusal_that_breaks_off_still_says_when_to_come_again() {
     let failure = reply_to(reply).unwrap_err();
     assert_eq!(failure.answered, Some(429));
     assert_eq!(failure.retry_after.as_deref(), Some("7"));
+}
+
+#[test]
+fn who_answered_can_be_judged_by_the_head_whole_or_broken_off() {
+    let head = "Date: Fri, 27 Nov 2026 06:00:00 GMT\r\nContent-Type: text/html\r\n\
+                Retry-After: 7\r\nX-RateLimit-Reset: 9\r\nContent-Encoding: br\r\n\
+                Content-Length: 3\r\n\r\n";
+    let date = Some("Fri, 27 Nov 2026 06:00:00 GMT");
+    let reply = reply_to(format!("HTTP/1.1 503 No\r\n{head}abc")).unwrap();
+    assert_eq!(reply.date.as_deref(), date);
+    assert_eq!(reply.content_type.as_deref(), Some("text/html"));
+    assert_eq!(reply.content_encoding.as_deref(), Some("br"));
+    assert_eq!(reply.body, b"abc");
+
+    let failure = reply_to(format!("HTTP/1.1 503 No\r\n{head}ab")).unwrap_err();
+    assert_eq!(failure.answered, Some(503));
+    assert_eq!(failure.date.as_deref(), date);
+    assert_eq!(failure.content_type.as_deref(), Some("text/html"));
+    assert_eq!(failure.content_encoding.as_deref(), Some("br"));
+    assert_eq!(failure.retry_after.as_deref(), Some("7"));
+    assert_eq!(failure.rate_limit_reset.as_deref(), Some("9"));
+}
+
+#[test]
+fn a_success_in_a_coding_that_nobody_asked_for_is_refused_by_its_name() {
+    for coding in ["gzip", "br", "deflate, gzip", "zstd"] {
+        let reply = format!(
+            "HTTP/1.1 201 Created\r\nContent-Encoding: {coding}\r\nContent-Length: 3\r\n\r\nabc"
+        );
+        let failure = reply_to(reply).unwrap_err();
+        assert_eq!(failure.kind, Kind::InvalidResponse);
+        assert_eq!(failure.answered, Some(201));
+        let says = format!("compressed ({coding}), which nobody asked for");
+        assert!(failure.message.contains(&says), "{}", failure.message);
+        assert_eq!(failure.content_encoding.as_deref(), Some(coding));
+    }
+    for none in ["identity", "Identity", ""] {
+        let reply =
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: {none}\r\nContent-Length: 3\r\n\r\nabc");
+        assert_eq!(reply_to(reply).unwrap().body, b"abc");
+    }
+}
+
+#[test]
+fn a_transfer_coding_that_nobody_asked_for_is_refused() {
+    for coding in [
+        "gzip, chunked",
+        "gzip",
+        "chunked\r\nTransfer-Encoding: chunked",
+    ] {
+        let reply =
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n1\r\na\r\n0\r\n\r\n");
+        let failure = reply_to(reply).unwrap_err();
+        assert_eq!(failure.kind, Kind::InvalidResponse, "{coding}: {failure:?}");
+        assert_eq!(failure.answered, Some(200));
+    }
+}
+
+#[test]
+fn a_reply_whose_end_or_coding_is_doubtful_ends_its_connection() {
+    for (status, headers, body) in [
+        (
+            200,
+            "Content-Length: 9\r\nTransfer-Encoding: chunked",
+            "1\r\na\r\n0\r\n\r\n",
+        ),
+        (
+            200,
+            "Content-Length: 0\r\nTransfer-Encoding: chunked",
+            "0\r\n\r\n",
+        ),
+        (204, "Content-Length: 5", ""),
+        (304, "Transfer-Encoding: chunked", ""),
+        (503, "Content-Length: 1\r\nContent-Encoding: gzip", "x"),
+    ] {
+        let reply = format!("HTTP/1.1 {status} X\r\n{headers}\r\n\r\n{body}");
+        let (seen, numbers) = channel();
+        let address = listen(move |number, mut stream| {
+            while read_request(&mut stream).is_some() {
+                seen.send(number).unwrap();
+                let _ = stream.write_all(reply.as_bytes());
+            }
+        });
+        let (transport, url) = (plain(), url(address));
+        for number in [0, 1] {
+            let probe = false;
+            send(&transport, &Exchange { probe, ..get(&url) }).unwrap();
+            assert_eq!(numbers.recv().unwrap(), number, "{status} {headers}");
+        }
+    }
+}
+
+#[test]
+fn a_success_without_a_length_that_is_reset_is_not_whole() {
+    let (read, is_read) = channel();
+    let is_read = Mutex::new(is_read);
+    let address = listen(move |_, mut stream| {
+        read_request(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"half\":")
+            .unwrap();
+        is_read.lock().unwrap().recv().unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    });
+    let url = url(address);
+    let failure = std::thread::scope(|scope| {
+        let call = scope.spawn(|| send(&plain(), &get(&url)));
+        read.send(()).unwrap();
+        call.join().unwrap().unwrap_err()
+    });
+    assert_eq!(failure.kind, Kind::InvalidResponse, "{failure:?}");
+    assert_eq!(failure.answered, Some(200));
 }
 
 #[test]
@@ -763,6 +878,96 @@ fn a_kept_connection_that_dies_before_an_answer_is_called_stale() {
     assert_eq!(failure.answered, None);
 }
 
+/// A server that answers what is waiting at once, so that it has as many kept connections as it was asked at a
+/// time; afterwards it does as `then` says.
+fn with_kept_connections(
+    count: usize,
+    then: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+) -> (Transport, String, Receiver<usize>) {
+    let together = Arc::new(std::sync::Barrier::new(count));
+    let (seen, numbers) = channel();
+    let address = listen(move |number, mut stream| {
+        read_request(&mut stream);
+        if number < count {
+            together.wait();
+            stream.write_all(OK).unwrap();
+            if read_request(&mut stream).is_some() {
+                let _ = seen.send(number);
+                then(&mut stream);
+            }
+        } else {
+            let _ = seen.send(number);
+            let _ = stream.write_all(OK);
+        }
+    });
+    let (transport, url) = (plain(), url(address));
+    std::thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| send(&transport, &get(&url)).unwrap());
+        }
+    });
+    (transport, url, numbers)
+}
+
+#[test]
+fn a_kept_connection_that_fails_takes_those_kept_as_long_with_it() {
+    let (transport, url, numbers) = with_kept_connections(3, |_| {});
+    let failure = send(&transport, &post(&url, b"{}")).unwrap_err();
+    assert!(failure.stale && failure.sent, "{failure:?}");
+    assert!(numbers.recv().unwrap() < 3);
+    send(&transport, &post(&url, b"{}")).unwrap();
+    assert_eq!(numbers.recv().unwrap(), 3);
+}
+
+#[test]
+fn a_kept_connection_that_is_silent_takes_those_kept_as_long_with_it() {
+    let (transport, url, numbers) = with_kept_connections(2, |stream| {
+        // Until the client gives up.
+        let _ = stream.read(&mut [0]);
+    });
+    let failure = times_out(&transport, post(&url, b"{}"), "waiting for the reply");
+    assert!(failure.sent && !failure.stale, "{failure:?}");
+    assert!(numbers.recv().unwrap() < 2);
+    send(&transport, &post(&url, b"{}")).unwrap();
+    assert_eq!(numbers.recv().unwrap(), 2);
+}
+
+#[test]
+fn a_kept_connection_that_fails_does_not_touch_those_to_another_server() {
+    let other = url(listen(tell_number));
+    let (transport, url, _numbers) = with_kept_connections(1, |_| {});
+    send(&transport, &get(&other)).unwrap();
+    send(&transport, &post(&url, b"{}")).unwrap_err();
+    assert_eq!(send(&transport, &get(&other)).unwrap().body, b"0");
+}
+
+#[test]
+fn a_call_on_a_kept_connection_is_cancelled_as_well() {
+    let authority = Authority::new();
+    let (asked, asks) = channel();
+    let also_asked = asked.clone();
+    let tls = listen_tls(&authority, "localhost", move |mut stream| {
+        read_request(&mut stream);
+        stream.write_all(OK).unwrap();
+        read_request(&mut stream);
+        asked.send(()).unwrap();
+        let _ = stream.read(&mut [0]);
+    });
+    let clear = listen(move |_, mut stream| {
+        read_request(&mut stream);
+        stream.write_all(OK).unwrap();
+        read_request(&mut stream);
+        also_asked.send(()).unwrap();
+        let _ = stream.read(&mut [0]);
+    });
+    let transport = trusting(&authority, |_| {});
+    for url in [url(clear), format!("https://localhost:{}/", tls.port())] {
+        send(&transport, &get(&url)).unwrap();
+        let failure = is_cancelled(&transport, &get(&url), || asks.recv().unwrap());
+        assert!(failure.sent && !failure.stale, "{failure:?}");
+    }
+}
+
 #[test]
 fn a_kept_connection_that_dies_within_an_answer_is_not_stale() {
     let address = listen(|_, mut stream| {
@@ -832,25 +1037,25 @@ fn bytes_that_nobody_asked_for_are_not_taken_for_the_next_reply() {
 }
 
 #[test]
-fn what_follows_a_reply_that_fills_the_buffer_is_not_the_next_reply() {
-    let address = listen(|number, mut stream| {
-        while read_request(&mut stream).is_some() {
-            let head = "HTTP/1.1 200 OK\r\nContent-Length: 8100\r\nX: ";
-            let filler = "x".repeat(8192 - 8100 - head.len() - 4);
-            let body = format!("{number}").repeat(8100);
-            let reply = format!("{head}{filler}\r\n\r\n{body}");
-            assert_eq!(reply.len(), 8192);
-            stream.write_all(&[reply.as_bytes(), OK].concat()).unwrap();
+fn what_follows_a_reply_that_fills_a_buffer_is_not_the_next_reply() {
+    for size in [1 << 13, 1 << 14, 1 << 16, 1 << 17] {
+        let address = listen(move |number, mut stream| {
+            while read_request(&mut stream).is_some() {
+                let length = size - 100;
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nX: ");
+                let filler = "x".repeat(100 - head.len() - 4);
+                let body = number.to_string().repeat(length);
+                let reply = format!("{head}{filler}\r\n\r\n{body}");
+                assert_eq!(reply.len(), size);
+                let _ = stream.write_all(&[reply.as_bytes(), OK].concat());
+            }
+        });
+        let (transport, url) = (plain(), url(address));
+        for number in [b'0', b'1', b'2'] {
+            let probe = true;
+            let reply = send(&transport, &Exchange { probe, ..get(&url) }).unwrap();
+            assert_eq!((reply.body.len(), reply.body[0]), (size - 100, number));
         }
-    });
-    let (transport, url) = (plain(), url(address));
-    for number in [b'0', b'1', b'2'] {
-        let exchange = Exchange {
-            probe: false,
-            ..get(&url)
-        };
-        let reply = send(&transport, &exchange).unwrap();
-        assert_eq!((reply.body.len(), reply.body[0]), (8100, number));
     }
 }
 
@@ -899,7 +1104,7 @@ fn a_forked_child_leaves_the_parents_connections_alone() {
         }
         child => child,
     };
-    let children = [fork(drop), fork(Transport::abandon)];
+    let children = [fork(drop), fork(std::mem::forget)];
 
     // The parent's connection serves on, and ends when the parent says so, while the children live.
     let transport = own.unwrap();
@@ -912,123 +1117,6 @@ fn a_forked_child_leaves_the_parents_connections_alone() {
             libc::waitpid(child, std::ptr::null_mut(), 0);
         }
     }
-}
-
-// ---- exchanges that do not wait
-
-/// Takes off, and goes on until it has landed.
-fn fly(transport: &Transport, exchange: &Exchange<'_>) -> Result<Reply, Failure> {
-    let mut flight = transport.take_off(exchange, &CancelToken::new()).unwrap();
-    loop {
-        if let Some(result) = transport.advance(&mut flight) {
-            return result;
-        }
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-fn without_a_kept_connection_nothing_takes_off() {
-    let transport = plain();
-    let url = url(answer(OK));
-    assert!(
-        transport
-            .take_off(&get(&url), &CancelToken::new())
-            .is_none()
-    );
-    send(&transport, &get(&url)).unwrap();
-    let control = CancelToken::new();
-    control.cancel();
-    assert!(transport.take_off(&get(&url), &control).is_none());
-    assert!(
-        transport
-            .take_off(&get("no url"), &CancelToken::new())
-            .is_none()
-    );
-}
-
-#[test]
-fn large_requests_and_replies_fly_as_well_in_the_clear_as_in_tls() {
-    let authority = Authority::new();
-    let tls = listen_tls(&authority, "localhost", echo).port();
-    let transport = trusting(&authority, |_| {});
-    let clear = listen(|_, stream| echo(stream));
-    for url in [url(clear), format!("https://localhost:{tls}/")] {
-        send(&transport, &post(&url, b"")).unwrap();
-        for length in [0, 1, 10_000, 8_000_000, 2] {
-            let body = vec![b'x'; length];
-            let reply = fly(&transport, &post(&url, &body)).unwrap();
-            assert!(reply.body == body, "{url}, {length}");
-        }
-    }
-}
-
-#[test]
-fn a_flight_ends_as_an_exchange_that_waits_would() {
-    for cut in 0..=OK.len() {
-        let address = listen(move |_, mut stream| {
-            read_request(&mut stream);
-            stream.write_all(OK).unwrap();
-            read_request(&mut stream);
-            let _ = stream.write_all(&OK[..cut]);
-        });
-        let url = url(address);
-        let [waiting, flying] = [plain(), plain()];
-        let [waits, flies] = [&waiting, &flying].map(|transport| {
-            send(transport, &post(&url, b"{}")).unwrap();
-            let exchange = post(&url, b"{}");
-            match std::ptr::eq(transport, &waiting) {
-                true => send(transport, &exchange),
-                false => fly(transport, &exchange),
-            }
-        });
-        match (waits, flies) {
-            (Ok(waits), Ok(flies)) => assert_eq!(waits.body, flies.body),
-            (Err(waits), Err(flies)) => {
-                assert_eq!(waits.kind, flies.kind, "cut at {cut}");
-                assert_eq!(waits.answered, flies.answered, "cut at {cut}");
-                assert_eq!(
-                    (waits.sent, waits.stale),
-                    (flies.sent, flies.stale),
-                    "cut at {cut}"
-                );
-            }
-            (waits, flies) => panic!("cut at {cut}: {waits:?}, {flies:?}"),
-        }
-    }
-}
-
-#[test]
-fn a_flight_ends_at_its_deadline_and_when_it_is_cancelled() {
-    let address = listen(|_, mut stream| {
-        read_request(&mut stream);
-        stream.write_all(OK).unwrap();
-        read_request(&mut stream);
-        // Until the client gives up.
-        let _ = stream.read(&mut [0]);
-    });
-    let (transport, url) = (plain(), url(address));
-    send(&transport, &get(&url)).unwrap();
-    let exchange = Exchange {
-        deadline: Instant::now() + SHORT,
-        ..get(&url)
-    };
-    let failure = fly(&transport, &exchange).unwrap_err();
-    assert_eq!(failure.kind, Kind::Timeout, "{failure:?}");
-    assert!(failure.sent && failure.message.contains("waiting for the reply"));
-
-    send(&transport, &get(&url)).unwrap();
-    let control = CancelToken::new();
-    let mut flight = transport.take_off(&get(&url), &control).unwrap();
-    assert!(transport.advance(&mut flight).is_none());
-    assert!(transport.advance(&mut flight).is_none());
-    control.cancel();
-    let failure = loop {
-        if let Some(result) = transport.advance(&mut flight) {
-            break result.unwrap_err();
-        }
-    };
-    assert_eq!(failure.kind, Kind::Cancelled);
 }
 
 // ---- connecting
@@ -1074,6 +1162,29 @@ fn the_second_address_serves_where_the_first_refuses() {
         let reply = send(&plain(), &get(&format!("http://{host}:{port}/")));
         assert_eq!(reply.unwrap().body, b"ok");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_that_is_silent_holds_up_the_next_for_a_moment_and_is_tried_last_from_then_on() {
+    let (listener, silent, mut kept) = loop {
+        let (silent, kept) = blackhole();
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, silent.port())) {
+            Ok(listener) => break (listener, silent, kept),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) => return println!("skipped: no IPv6 here: {error}"),
+        }
+    };
+    accept(listener, tell_number);
+    let (transport, url) = (plain(), format!("http://localhost:{}/", silent.port()));
+    let begun = Instant::now();
+    assert_eq!(send(&transport, &get(&url)).unwrap().body, b"0");
+    assert!(begun.elapsed() >= Duration::from_millis(250));
+
+    // The first address would answer now, but the other one did.
+    transport.close_idle();
+    kept.truncate(1);
+    assert_eq!(send(&transport, &get(&url)).unwrap().body, b"1");
 }
 
 #[test]
@@ -1176,12 +1287,52 @@ fn a_handshake_that_hangs_is_ended() {
     let (address, connections) = silent();
     let (transport, url) = (plain(), format!("https://{address}/"));
     let failure = times_out(&transport, get(&url), "TLS handshake");
-    assert!(!failure.sent);
+    assert!(!failure.sent && failure.sent_at.is_none());
+    connects_too_slowly(&transport, &url);
     let mut kept = Vec::new();
     let failure = is_cancelled(&transport, &get(&url), || {
-        (0..2).for_each(|_| kept.push(connections.recv().unwrap()));
+        (0..3).for_each(|_| kept.push(connections.recv().unwrap()));
     });
     assert!(!failure.sent);
+}
+
+/// Ends when the time for connecting is over.
+#[track_caller]
+fn connects_too_slowly(transport: &Transport, url: &str) {
+    let connect_timeout = SHORT;
+    let exchange = Exchange {
+        connect_timeout,
+        ..get(url)
+    };
+    let failure = send(transport, &exchange).unwrap_err();
+    assert_eq!(failure.kind, Kind::Timeout, "{failure:?}");
+    assert!(!failure.sent && failure.sent_at.is_none(), "{failure:?}");
+    let message = &failure.message;
+    assert!(
+        message.contains("`connect_timeout_in_seconds`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn look_up_tunnel_and_handshakes_share_the_time_for_connecting() {
+    // Each part takes most of it.
+    let part = SHORT * 2 / 3;
+    let authority = Authority::new();
+    let config = authority.server("trophy.test");
+    let target = listen(move |_, stream| {
+        std::thread::sleep(part);
+        let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let _ = read_request(&mut StreamOwned::new(session, stream));
+    });
+    let (proxy, _questions) = connect_proxy(target, move |stream| {
+        std::thread::sleep(part);
+        stream
+    });
+    let transport = trusting(&authority, |settings| {
+        settings.proxy = Some(format!("http://{proxy}"));
+    });
+    connects_too_slowly(&transport, "https://trophy.test/");
 }
 
 #[test]
@@ -1193,10 +1344,15 @@ fn a_proxy_that_hangs_is_ended() {
         get("https://trophy.test/"),
         "waiting for the proxy",
     );
-    assert!(!failure.sent);
+    assert!(!failure.sent && failure.sent_at.is_none());
+    assert!(
+        failure.message.contains(&format!("the proxy {proxy}")),
+        "{failure:?}"
+    );
+    connects_too_slowly(&transport, "http://trophy.test/");
     let mut kept = Vec::new();
     let failure = is_cancelled(&transport, &get("https://trophy.test/"), || {
-        (0..2).for_each(|_| kept.push(connections.recv().unwrap()));
+        (0..3).for_each(|_| kept.push(connections.recv().unwrap()));
     });
     assert!(!failure.sent);
 }
@@ -1421,6 +1577,8 @@ fn a_server_that_does_not_speak_tls_is_a_tls_failure() {
     let failure = send(&plain(), &get(&format!("https://{address}/"))).unwrap_err();
     assert_eq!(failure.kind, Kind::Tls, "{failure:?}");
     assert!(!failure.sent);
+    assert!(failure.message.contains("plain http"), "{failure:?}");
+    assert!(!failure.message.contains("ca_file"), "{failure:?}");
 }
 
 #[test]
@@ -1502,24 +1660,142 @@ fn a_tls_connection_whose_peer_said_farewell_is_not_kept() {
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
+fn with_ca_file(file: &std::path::Path) -> Result<Transport, String> {
+    Transport::new(&Settings {
+        ca_file: Some(file.to_owned()),
+        proxy: Some(String::new()),
+        ..Settings::default()
+    })
+}
+
+fn pem_file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
 #[test]
-fn an_unusable_ca_file_or_user_agent_names_the_option() {
-    let mut not_pem = tempfile::NamedTempFile::new().unwrap();
-    not_pem.write_all(b"not a certificate").unwrap();
-    let mut broken = tempfile::NamedTempFile::new().unwrap();
-    broken
-        .write_all(b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n")
-        .unwrap();
-    for file in ["/no/such/file".as_ref(), not_pem.path(), broken.path()] {
-        let ca_file = Some(file.to_owned());
-        let error = Transport::new(&Settings {
-            ca_file,
-            ..Settings::default()
-        })
-        .unwrap_err();
-        assert!(error.starts_with("`ca_file`: "), "{error}");
-        assert!(error.contains(&*file.to_string_lossy()), "{error}");
+fn each_certificate_of_a_bundle_counts_whatever_marks_stand_before_it() {
+    let authorities = [Authority::new(), Authority::new()];
+    let [first, second] = authorities.each_ref().map(|it| it.pem.as_str());
+    let file = pem_file(&format!("\u{feff}{first}a comment\n\u{feff}{second}"));
+    let transport = with_ca_file(file.path()).unwrap();
+    for authority in &authorities {
+        let address = listen_tls(authority, "localhost", echo);
+        let url = format!("https://localhost:{}/", address.port());
+        let reply = send(&transport, &post(&url, b"{}"));
+        assert_eq!(reply.unwrap().body, b"{}");
     }
+}
+
+#[test]
+fn a_ca_file_of_which_not_all_can_be_used_names_the_option() {
+    let sound = Authority::new().pem;
+    let broken = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let cut = &sound[..sound.len() - 40];
+    for (text, why) in [
+        (String::new(), "no PEM certificate"),
+        ("not a certificate".to_owned(), "no PEM certificate"),
+        (broken.to_owned(), "not sound PEM"),
+        (format!("{sound}{broken}"), "not sound PEM"),
+        (format!("{sound}{no_certificate}"), "certificate number 2"),
+        (format!("{sound}{key}"), "only 1 can be read"),
+        (
+            sound.replace("CERTIFICATE", "TRUSTED CERTIFICATE"),
+            "no PEM certificate",
+        ),
+        (format!("{sound} {sound}"), "only 1 can be read"),
+        (format!("{sound}{cut}"), "not sound PEM"),
+        (cut.to_owned(), "not sound PEM"),
+    ] {
+        let file = pem_file(&text);
+        let error = with_ca_file(file.path()).map(drop).unwrap_err();
+        assert!(error.starts_with("`ca_file`: "), "{error}");
+        assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
+        assert!(error.contains(why), "{why}: {error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_ca_file_that_is_no_file_is_refused_without_a_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    let name = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
+    // SAFETY: a NUL-terminated path.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let large = folder.path().join("large");
+    let file = std::fs::File::create(&large).unwrap();
+    file.set_len((16 << 20) + 1).unwrap();
+    for (path, why) in [
+        (&*fifo, "not a regular file"),
+        (folder.path(), "not a regular file"),
+        ("/dev/zero".as_ref(), "not a regular file"),
+        ("/no/such/file".as_ref(), "cannot be read"),
+        (&large, "longer than"),
+    ] {
+        let error = with_ca_file(path).map(drop).unwrap_err();
+        assert!(error.starts_with("`ca_file`: "), "{error}");
+        assert!(error.contains(why), "{why}: {error}");
+    }
+}
+
+/// Child of the next test: what the system's store is, the environment says.
+#[test]
+#[ignore = "run with an environment of its own by the next test"]
+fn a_transport_that_trusts_the_system() {
+    let made = Transport::new(&Settings {
+        tls_roots: TlsRoots::System,
+        proxy: Some(String::new()),
+        ..Settings::default()
+    });
+    let said = match made {
+        Err(error) => error,
+        Ok(transport) => {
+            let url = std::env::var("TROPHY_TEST_URL").unwrap();
+            match send(&transport, &post(&url, b"{}")) {
+                Ok(reply) => format!("answered {}", reply.status),
+                Err(failure) => failure.message,
+            }
+        }
+    };
+    println!("said: {said}");
+}
+
+#[test]
+fn the_systems_authorities_are_trusted_where_that_is_asked_for() {
+    let authority = Authority::new();
+    let address = listen_tls(&authority, "localhost", echo);
+    let url = format!("https://localhost:{}/", address.port());
+    let (own, other) = (authority.file(), Authority::new().file());
+    let nonsense = pem_file("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
+    let empty = pem_file("");
+    for (store, says) in [
+        (own.path(), "answered 200"),
+        (other.path(), "invalid peer certificate"),
+        (nonsense.path(), "`tls_roots`"),
+        (empty.path(), "`tls_roots`"),
+        ("/no/such/file".as_ref(), "`tls_roots`"),
+        ("/dev/zero".as_ref(), "`tls_roots`"),
+    ] {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture"])
+            .arg("a_transport_that_trusts_the_system")
+            .env("SSL_CERT_FILE", store)
+            .env_remove("SSL_CERT_DIR")
+            .env("TROPHY_TEST_URL", &url)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let said = said.lines().find(|it| it.contains("said: ")).unwrap();
+        assert!(said.contains(says), "{}: {said}", store.display());
+    }
+}
+
+#[test]
+fn an_unusable_user_agent_names_the_option() {
     let user_agent = "a\nb".to_owned();
     let error = Transport::new(&Settings {
         user_agent,
@@ -1559,7 +1835,10 @@ trait Duplex: Read + Write {
 impl Duplex for TcpStream {
     fn pipe(mut self, mut other: TcpStream) {
         let (mut back_from, mut back_to) = (other.try_clone().unwrap(), self.try_clone().unwrap());
-        let back = std::thread::spawn(move || io::copy(&mut back_from, &mut back_to));
+        let back = std::thread::spawn(move || {
+            let _ = io::copy(&mut back_from, &mut back_to);
+            let _ = back_to.shutdown(Shutdown::Both);
+        });
         let _ = io::copy(&mut self, &mut other);
         let _ = other.shutdown(Shutdown::Both);
         let _ = back.join();
@@ -1679,7 +1958,7 @@ fn a_proxy_that_fails_is_named_without_its_password() {
         (answer_and_close("HTTP/1.1 200 OK\r\n"), "broke off"),
         (
             answer_and_close("HTTP/1.1 200 OK\r\n\r\nsurplus"),
-            "broke off",
+            "more than its answer",
         ),
         (answer_and_close("no proxy\r\n\r\n"), "not HTTP"),
         (answer_and_close("x".repeat(100_000)), "not HTTP"),
@@ -1695,6 +1974,29 @@ fn a_proxy_that_fails_is_named_without_its_password() {
         assert!(!message.contains("hunter2"), "{message}");
         assert!(!format!("{transport:?}").contains("hunter2"));
     }
+}
+
+#[test]
+fn what_a_proxy_says_beyond_its_answer_is_not_the_servers_reply() {
+    let surplus = [b"HTTP/1.1 200 OK\r\n\r\n", OK].concat();
+    let proxy = answer_and_close(surplus);
+    let transport = transport(|settings| settings.proxy = Some(format!("http://{proxy}")));
+    let failure = send(&transport, &post("http://trophy.test/", b"{}")).unwrap_err();
+    assert_eq!(failure.kind, Kind::Network, "{failure:?}");
+    assert!(!failure.sent && failure.sent_at.is_none(), "{failure:?}");
+}
+
+#[test]
+fn a_request_that_a_tunnel_ends_before_is_not_sent() {
+    // The tunnel is there, and closes before TLS is.
+    let target = listen(|_, stream| drop(stream));
+    let (proxy, _questions) = connect_proxy(target, |stream| stream);
+    let transport = transport(|settings| settings.proxy = Some(format!("http://{proxy}")));
+    let failure = send(&transport, &post("https://trophy.test/", b"{}")).unwrap_err();
+    assert_eq!(failure.kind, Kind::Network, "{failure:?}");
+    assert!(!failure.sent && failure.sent_at.is_none(), "{failure:?}");
+    // Past its answer, it is not the proxy that fails.
+    assert!(!failure.message.contains("the proxy"), "{failure:?}");
 }
 
 #[test]

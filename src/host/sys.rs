@@ -30,7 +30,7 @@ mod unix {
     use super::GENERATION;
     use std::io;
     use std::net::TcpStream;
-    use std::os::fd::{AsFd, AsRawFd, RawFd};
+    use std::os::fd::{AsRawFd, RawFd};
     use std::sync::Once;
     use std::sync::atomic::{AtomicI32, Ordering};
     use std::time::Duration;
@@ -121,126 +121,124 @@ mod unix {
         }
     }
 
-    /// Reads from a socket what there is, and waits for nothing ([`io::ErrorKind::WouldBlock`]).
-    pub fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-        receive(stream, buffer, libc::MSG_DONTWAIT)
-    }
-
-    /// Reads a byte from a socket, if there is one, and leaves it there.
+    /// Reads a byte from a socket, if there is one, and leaves it there; waits for nothing
+    /// ([`io::ErrorKind::WouldBlock`]).
     pub fn peek_now(stream: &TcpStream) -> io::Result<usize> {
-        receive(stream, &mut [0], libc::MSG_DONTWAIT | libc::MSG_PEEK)
-    }
-
-    fn receive(stream: &TcpStream, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+        let mut byte = 0_u8;
         // SAFETY: a buffer of that length, borrowed for the call.
-        let amount = unsafe {
-            let start = buffer.as_mut_ptr().cast();
-            libc::recv(stream.as_raw_fd(), start, buffer.len(), flags)
-        };
+        let amount = unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
         usize::try_from(amount).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Writes to a socket what it has room for, and waits for nothing ([`io::ErrorKind::WouldBlock`]).
-    pub fn write_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-        /// A peer that is gone is an error, not a signal. Apple's sockets have an option for that, which
-        /// socket2 sets.
-        #[cfg(not(target_vendor = "apple"))]
-        const FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        #[cfg(target_vendor = "apple")]
-        const FLAGS: libc::c_int = libc::MSG_DONTWAIT;
-        // SAFETY: bytes of that length, borrowed for the call.
-        let amount = unsafe {
-            let start = bytes.as_ptr().cast();
-            libc::send(stream.as_raw_fd(), start, bytes.len(), FLAGS)
+    /// Waits until one of the sockets has room to write in, or else something to read, or has failed; at most
+    /// for `timeout`. Says which.
+    pub fn poll(
+        sockets: &[&impl AsRawFd],
+        to_write: bool,
+        timeout: Duration,
+    ) -> io::Result<Vec<bool>> {
+        let events = if to_write {
+            libc::POLLOUT
+        } else {
+            libc::POLLIN
         };
-        usize::try_from(amount).map_err(|_| io::Error::last_os_error())
-    }
-
-    /// Sockets to be waited for together.
-    #[derive(Default)]
-    pub struct PollSet(Vec<libc::pollfd>);
-
-    impl PollSet {
-        /// Adds a socket to be waited for, until it has room to write in or something to read. The
-        /// socket must stay open until after [`Self::wait`].
-        pub fn add(&mut self, socket: &impl AsFd, to_write: bool) {
-            self.0.push(libc::pollfd {
-                fd: socket.as_fd().as_raw_fd(),
-                events: if to_write {
-                    libc::POLLOUT
-                } else {
-                    libc::POLLIN
-                },
+        let mut polled: Vec<_> = sockets
+            .iter()
+            .map(|socket| libc::pollfd {
+                fd: socket.as_raw_fd(),
+                events,
                 revents: 0,
-            });
-        }
-
-        /// Waits until one of them is ready, or until `timeout` (`None`: for ever) has passed, or less.
-        pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-            // Rounded up: a moment early would be one more look at them all.
-            let milliseconds = timeout.map_or(-1, |timeout| {
-                timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32
-            });
-            // SAFETY: so many valid pollfds, borrowed for the call.
-            let polled = unsafe {
-                let many = self.0.len() as libc::nfds_t;
-                libc::poll(self.0.as_mut_ptr(), many, milliseconds)
-            };
-            match polled {
-                -1 => match io::Error::last_os_error() {
-                    error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-                    error => Err(error),
-                },
-                _ => Ok(()),
+            })
+            .collect();
+        // SAFETY: so many valid pollfds, borrowed for the call.
+        let amount = unsafe {
+            let many = polled.len() as libc::nfds_t;
+            libc::poll(polled.as_mut_ptr(), many, super::milliseconds(timeout))
+        };
+        if amount < 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
             }
         }
-
-        /// Whether the socket added as this one is ready, or has failed.
-        pub fn is_ready(&self, index: usize) -> bool {
-            self.0.get(index).is_some_and(|it| it.revents != 0)
-        }
+        Ok(polled.iter().map(|it| it.revents != 0).collect())
     }
 
-    /// Waits until a non-blocking connect has ended, well or badly; false if `timeout` passed first.
-    pub fn poll_writable(socket: &impl AsFd, timeout: Duration) -> io::Result<bool> {
-        let mut set = PollSet::default();
-        set.add(socket, true);
-        set.wait(Some(timeout))?;
-        Ok(set.is_ready(0))
+    /// Whether a non-blocking connect has only begun.
+    pub fn is_connecting(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(libc::EINPROGRESS)
+            || error.kind() == io::ErrorKind::Interrupted
     }
+}
+
+/// Rounded up: a moment early would be one more look.
+fn milliseconds(timeout: std::time::Duration) -> i32 {
+    let milliseconds = timeout.as_micros().div_ceil(1000);
+    i32::try_from(milliseconds).unwrap_or(i32::MAX)
 }
 
 #[cfg(not(unix))]
 pub use elsewhere::*;
 
-/// Windows has neither fork nor signals for threads, nor flags for one read or write.
+/// Windows has neither fork nor signals for threads.
 #[cfg(not(unix))]
 mod elsewhere {
-    use std::io::{self, Read, Write};
+    use std::io;
     use std::net::TcpStream;
+    use std::os::windows::io::AsRawSocket;
+    use std::time::Duration;
 
     pub fn watch_forks() {}
 
-    pub fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-        now(stream, |mut stream| stream.read(buffer))
-    }
-
+    /// The socket is non-blocking, so that this waits for nothing.
     pub fn peek_now(stream: &TcpStream) -> io::Result<usize> {
-        now(stream, |stream| stream.peek(&mut [0]))
+        stream.peek(&mut [0])
     }
 
-    pub fn write_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-        now(stream, |mut stream| stream.write(bytes))
+    /// `WSAPOLLFD`, of winsock2.h.
+    #[repr(C)]
+    struct Polled {
+        socket: usize,
+        events: i16,
+        revents: i16,
     }
 
-    fn now<T>(
-        stream: &TcpStream,
-        action: impl FnOnce(&TcpStream) -> io::Result<T>,
-    ) -> io::Result<T> {
-        stream.set_nonblocking(true)?;
-        let result = action(stream);
-        stream.set_nonblocking(false)?;
-        result
+    const POLLRDNORM: i16 = 0x0100;
+    const POLLWRNORM: i16 = 0x0010;
+
+    #[link(name = "ws2_32")]
+    unsafe extern "system" {
+        fn WSAPoll(polled: *mut Polled, many: u32, milliseconds: i32) -> i32;
+    }
+
+    pub fn poll(
+        sockets: &[&impl AsRawSocket],
+        to_write: bool,
+        timeout: Duration,
+    ) -> io::Result<Vec<bool>> {
+        let events = if to_write { POLLWRNORM } else { POLLRDNORM };
+        let mut polled: Vec<_> = sockets
+            .iter()
+            .map(|socket| Polled {
+                socket: socket.as_raw_socket() as usize,
+                events,
+                revents: 0,
+            })
+            .collect();
+        // SAFETY: so many valid structures, borrowed for the call.
+        let amount = unsafe {
+            let many = polled.len() as u32;
+            WSAPoll(polled.as_mut_ptr(), many, super::milliseconds(timeout))
+        };
+        if amount < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(polled.iter().map(|it| it.revents != 0).collect())
+    }
+
+    pub fn is_connecting(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::WouldBlock
     }
 }
 

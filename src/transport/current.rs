@@ -1,67 +1,100 @@
-//! What one exchange may take (until when, cancelled?), and what it has found out so far.
+//! The exchange under way on this thread. ureq hands its connectors nothing of ours, so what they need to
+//! know of it (until when, cancelled?) and what they find out (sent? answered?) is here.
 
-use std::cell::Cell;
-use std::fmt;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::fault::Fault;
 use super::{Exchange, Kind};
 use crate::host::cancel::CancelToken;
 
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Current>>> = const { RefCell::new(None) };
+}
+
 pub struct Current {
     pub control: CancelToken,
-    /// Whether this thread may sleep until the socket is ready; else, "not yet" is an answer.
-    pub waits: bool,
-    connect_timeout: Duration,
-    /// Set when connecting begins.
-    connect_deadline: Cell<Option<Instant>>,
-    pub deadline: Instant,
+    /// Look at a kept connection before it is used.
+    pub probe: Cell<bool>,
+    deadline: Instant,
+    connect_deadline: Instant,
     pub phase: Cell<Phase>,
+    /// The proxy that a new connection goes through, as messages name it.
+    proxy: Option<String>,
+    /// The connection is on its way to the proxy, or through it.
+    pub at_proxy: Cell<bool>,
+    /// The connection carried an exchange before.
+    pub reused: Cell<bool>,
+    /// Set for the connection to be closed, not kept.
+    closes: RefCell<Option<Arc<AtomicBool>>>,
     /// A byte of the request may have gone out.
     pub sent: Cell<bool>,
     /// When the first did, or was about to.
     pub sent_at: Cell<Option<Instant>>,
     /// A byte of the answer has come.
     pub answering: Cell<bool>,
+    /// The status line has come.
+    pub status: Cell<Option<u16>>,
 }
 
 /// What an exchange is doing; a timeout names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub enum Phase {
+    /// Before a connection is there: ureq looks into its pool.
+    Start,
     LookUp,
     Connect,
     Tunnel,
     Handshake,
     Send,
     Receive,
+    /// The reply is whole: the connection may go back to the pool.
+    Done,
 }
 
+/// Ends with the exchange, also if that panics: another must not see its leavings.
+pub struct Guard(Rc<Current>);
+
 impl Current {
-    pub fn new(exchange: &Exchange<'_>, control: &CancelToken, waits: bool) -> Self {
-        Self {
+    pub fn begin(exchange: &Exchange<'_>, control: &CancelToken, proxy: Option<String>) -> Guard {
+        let connect_deadline = Instant::now()
+            .checked_add(exchange.connect_timeout)
+            .map_or(exchange.deadline, |until| until.min(exchange.deadline));
+        let current = Rc::new(Current {
             control: control.clone(),
-            waits,
-            connect_timeout: exchange.connect_timeout,
-            connect_deadline: Cell::new(None),
+            probe: Cell::new(exchange.probe),
             deadline: exchange.deadline,
-            phase: Cell::new(Phase::LookUp),
+            connect_deadline,
+            phase: Cell::new(Phase::Start),
+            proxy,
+            at_proxy: Cell::new(false),
+            reused: Cell::new(false),
+            closes: RefCell::new(None),
             sent: Cell::new(false),
             sent_at: Cell::new(None),
             answering: Cell::new(false),
-        }
+            status: Cell::new(None),
+        });
+        CURRENT.with(|slot| slot.replace(Some(Rc::clone(&current))));
+        Guard(current)
     }
 
-    /// From now on, the time for connecting runs.
-    pub fn begin_connecting(&self) {
-        let until = Instant::now().checked_add(self.connect_timeout);
-        self.connect_deadline.set(until);
+    pub fn get() -> Result<Rc<Current>, Fault> {
+        CURRENT
+            .with(|slot| slot.borrow().clone())
+            .ok_or_else(|| Fault::new(Kind::Network, "no exchange is under way"))
     }
 
     /// How long this phase may still take.
     pub fn left(&self) -> Result<Duration, Fault> {
-        let until = match (self.phase.get(), self.connect_deadline.get()) {
-            (Phase::Send | Phase::Receive, _) | (_, None) => self.deadline,
-            (_, Some(connect_deadline)) => connect_deadline.min(self.deadline),
+        let until = match self.phase.get() < Phase::Send {
+            true => self.connect_deadline,
+            false => self.deadline,
         };
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -85,20 +118,47 @@ impl Current {
         }
     }
 
+    /// A new connection begins: with the proxy, where there is one.
+    pub fn begin_connecting(&self) {
+        self.reused.set(false);
+        self.at_proxy.set(self.proxy.is_some());
+    }
+
+    /// The exchange uses this connection, which `closes` lets end.
+    pub fn uses_connection(&self, closes: &Arc<AtomicBool>) {
+        self.closes.replace(Some(Arc::clone(closes)));
+    }
+
+    /// The connection must not carry another exchange.
+    pub fn end_connection(&self) {
+        if let Some(closes) = &*self.closes.borrow() {
+            closes.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whose fault it is: the proxy's, if the connection did not come past that.
+    pub fn blame(&self, fault: Fault) -> Fault {
+        match &self.proxy {
+            Some(proxy) if self.at_proxy.get() && fault.kind != Kind::Cancelled => Fault {
+                reason: format!("the proxy {proxy}: {}", fault.reason),
+                ..fault
+            },
+            _ => fault,
+        }
+    }
+
     fn timed_out(&self) -> Fault {
-        let doing = match self.phase.get() {
-            Phase::LookUp => "looking up the host",
+        let phase = self.phase.get();
+        let doing = match phase {
+            Phase::Start | Phase::LookUp => "looking up the host",
             Phase::Connect => "connecting",
             Phase::Tunnel => "waiting for the proxy",
             Phase::Handshake => "in the TLS handshake",
             Phase::Send => "sending the request",
-            Phase::Receive if self.answering.get() => "reading the reply",
-            Phase::Receive => "waiting for the reply",
+            _ if self.answering.get() => "reading the reply",
+            _ => "waiting for the reply",
         };
-        let connect_deadline = self.connect_deadline.get();
-        let option = if self.phase.get() < Phase::Send
-            && connect_deadline.is_some_and(|until| until < self.deadline)
-        {
+        let option = if phase < Phase::Send && self.connect_deadline < self.deadline {
             "connect_timeout_in_seconds"
         } else {
             "attempt_timeout_in_seconds"
@@ -110,54 +170,17 @@ impl Current {
     }
 }
 
-/// Why an exchange failed.
-#[derive(Debug)]
-pub struct Fault {
-    pub kind: Kind,
-    pub reason: String,
-}
+impl Deref for Guard {
+    type Target = Current;
 
-impl Fault {
-    pub fn new(kind: Kind, reason: impl Into<String>) -> Self {
-        Self {
-            kind,
-            reason: reason.into(),
-        }
-    }
-
-    pub fn cancelled() -> Self {
-        Self::new(Kind::Cancelled, "the call was cancelled")
-    }
-
-    /// The same fault of another host than the one the request is for.
-    pub fn of(self, host: &str) -> Self {
-        Self {
-            reason: format!("{host}: {}", self.reason),
-            ..self
-        }
+    fn deref(&self) -> &Current {
+        &self.0
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-/// For rustls, which reads through [`io::Read`].
-impl From<Fault> for io::Error {
-    fn from(fault: Fault) -> Self {
-        io::Error::other(fault)
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        match error.downcast::<Fault>() {
-            Ok(fault) => fault,
-            Err(error) => Fault::new(Kind::Network, format!("the connection failed: {error}")),
-        }
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.control.detach();
+        CURRENT.with(|slot| slot.replace(None));
     }
 }

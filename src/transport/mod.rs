@@ -1,58 +1,69 @@
-//! One HTTP exchange: a request goes out, its reply comes back, or the reason why not. The only room
-//! that knows sockets, TLS and HTTP/1.1. Of HTTP, it has what one exchange after the other on a kept
-//! connection needs; what it does not have, redirects and compression, no request of ours asks for.
+//! One HTTP exchange: a request goes out, its reply comes back, or the reason why not. The only room that
+//! knows ureq and rustls; it uses `api` (for [`Method`]) and `host`, and nobody else's. The one way in is
+//! [`Transport::exchange`].
 
+mod agents;
+mod connection;
+mod connector;
 mod current;
-mod dial;
-mod flight;
-mod incoming;
-mod input;
-mod origin;
-mod outgoing;
-mod pool;
+mod fault;
 mod proxy;
+mod race;
+mod reply;
+mod request;
 mod resolver;
 mod socket;
 mod tls;
+mod url;
+mod wire;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use arc_swap::ArcSwapOption;
 
 pub use crate::api::operations::Method;
 use crate::host::cancel::CancelToken;
 use crate::host::sys;
-use current::{Current, Fault};
-use dial::Dial;
-pub use flight::Flight;
-use origin::Origin;
-pub use origin::port;
-pub use outgoing::is_header_name;
-use pool::{Connection, Pool};
+use agents::Agents;
+use current::Current;
+use fault::Fault;
+use proxy::Routes;
+use reply::Head;
+pub use request::is_header_name;
+use ureq::tls::TlsConfig;
+use url::Target;
+pub use url::port;
 
 #[derive(Clone, Default)]
 pub struct Settings {
     /// `http://user:password@host:port` or `https://…`; none: the usual environment variables; empty:
     /// no proxy, whatever they say.
     pub proxy: Option<String>,
-    /// Trusted certificates, PEM, instead of Mozilla's.
+    /// Trusted certificates, PEM, instead of `tls_roots`.
     pub ca_file: Option<PathBuf>,
+    pub tls_roots: TlsRoots,
     /// How many unused connections are kept.
     pub max_idle: usize,
     /// Sent where a request has no `User-Agent` of its own.
     pub user_agent: String,
 }
 
+/// Whom TLS trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsRoots {
+    /// Mozilla's certificate authorities, as of the library's making.
+    #[default]
+    Builtin,
+    /// The machine's own; `SSL_CERT_FILE` and `SSL_CERT_DIR` are obeyed.
+    System,
+}
+
 /// Safe from any thread; its threads, if any, are look-ups of names that nobody waits for.
 pub struct Transport {
-    dial: Dial,
     settings: Settings,
-    pool: Pool,
-    /// Where the last request went: nearly always where the next one goes.
-    origin: ArcSwapOption<Origin>,
+    tls: TlsConfig,
+    routes: Routes,
+    agents: Agents,
 }
 
 pub struct Exchange<'a> {
@@ -72,8 +83,12 @@ pub struct Exchange<'a> {
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
+    /// Where the status is no success.
     pub retry_after: Option<String>,
     pub rate_limit_reset: Option<String>,
+    pub date: Option<String>,
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
     /// When the request went out.
     pub sent_at: Option<Instant>,
     /// Has a spare byte of capacity, so that a NUL can follow without a copy.
@@ -89,9 +104,12 @@ pub struct Failure {
     pub sent_at: Option<Instant>,
     /// The status, if its line had arrived before the reply failed.
     pub answered: Option<u16>,
-    /// As in [`Reply`], if the head had.
+    /// As in [`Reply`], if the head had arrived.
     pub retry_after: Option<String>,
     pub rate_limit_reset: Option<String>,
+    pub date: Option<String>,
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
     /// The connection was a kept one, and failed before the first byte of an answer.
     pub stale: bool,
     /// For a person: what, where, what to do. Never a header or a key.
@@ -114,23 +132,19 @@ impl Transport {
     /// Reads `ca_file` and the environment; no network. The error names the option at fault.
     pub fn new(settings: &Settings) -> Result<Self, String> {
         sys::watch_forks();
-        if !outgoing::is_header_value(&settings.user_agent) {
-            return Err("`user_agent`: holds a line break or another control character".to_owned());
-        }
-        let dial = Dial {
-            resolver: resolver::Resolver::default(),
-            routes: proxy::Routes::new(settings.proxy.as_deref(), |name| std::env::var(name).ok())?,
-            tls: tls::Tls::new(settings.ca_file.as_deref())?,
-        };
-        Ok(Self::over(dial, settings))
+        request::check_user_agent(&settings.user_agent)?;
+        let tls = tls::config(settings.ca_file.as_deref(), settings.tls_roots)?;
+        let environment = |name: &str| std::env::var(name).ok();
+        let routes = Routes::new(settings.proxy.as_deref(), environment)?;
+        Ok(Self::of(settings.clone(), tls, routes))
     }
 
-    fn over(dial: Dial, settings: &Settings) -> Self {
+    fn of(settings: Settings, tls: TlsConfig, routes: Routes) -> Self {
         Self {
-            dial,
-            pool: Pool::new(settings.max_idle),
-            origin: ArcSwapOption::empty(),
-            settings: settings.clone(),
+            agents: Agents::new(tls.clone(), settings.max_idle),
+            settings,
+            tls,
+            routes,
         }
     }
 
@@ -140,105 +154,84 @@ impl Transport {
         exchange: &Exchange<'_>,
         control: &CancelToken,
     ) -> Result<Reply, Failure> {
-        let current = Current::new(exchange, control, true);
-        let (origin, request) = self.request(exchange)?;
-        let connection = self
-            .connection(&origin, exchange.probe, &current)
-            .map_err(|fault| {
-                control.detach();
-                Failure::unsent(fault, &origin.name())
-            })?;
-        let mut flight = Flight::new(connection, request, exchange.max_response_bytes, current);
-        loop {
-            // It waits, so it comes back with a result.
-            if let Some(result) = self.advance(&mut flight) {
-                return result;
-            }
+        let target = Target::parse(exchange.url)
+            .map_err(|fault| Failure::unsent(fault, "the URL".to_owned()))?;
+        let proxy = self
+            .routes
+            .proxy_for(target.tls, &target.host, target.port)
+            .map_err(|fault| Failure::unsent(fault, target.name()))?;
+        let current = Current::begin(exchange, control, proxy.map(proxy::name));
+        let agent = self.agents.through(proxy);
+        let mut head = Head::default();
+        let result = current
+            .check_cancelled()
+            .and_then(|()| current.left())
+            .and_then(|_| {
+                let user_agent = &self.settings.user_agent;
+                request::send(exchange, &target.uri, user_agent, &agent, &current)
+            })
+            .and_then(|response| {
+                head = Head::of(&response);
+                current.status.set(Some(head.status));
+                reply::read_body(response, &head, exchange.max_response_bytes, &current)
+            });
+        match result {
+            Ok(body) => Ok(Reply {
+                status: head.status,
+                retry_after: head.retry_after,
+                rate_limit_reset: head.rate_limit_reset,
+                date: head.date,
+                content_type: head.content_type,
+                content_encoding: head.content_encoding,
+                sent_at: current.sent_at.get(),
+                body,
+            }),
+            Err(fault) => Err(self.failure(fault, head, &target, &current)),
         }
     }
 
-    /// Begins an exchange that never waits, if there is a connection for it: [`Self::advance`] it whenever
-    /// its socket is ready, and at its deadline.
-    pub fn take_off(&self, exchange: &Exchange<'_>, control: &CancelToken) -> Option<Flight> {
-        let current = Current::new(exchange, control, false);
-        // What is wrong with the request or the connection, an exchange that waits finds as well.
-        let (origin, request) = self.request(exchange).ok()?;
-        let connection = self.pool.take(&origin, exchange.probe, &current).ok()??;
-        let max_bytes = exchange.max_response_bytes;
-        Some(Flight::new(connection, request, max_bytes, current))
-    }
-
-    /// Goes on with an exchange as far as it can without a wait, where it must not wait. None: there is
-    /// more to come. Not to be called again after a result.
-    pub fn advance(&self, flight: &mut Flight) -> Option<Result<Reply, Failure>> {
-        let result = match flight.advance() {
-            Ok(false) => return None,
-            Ok(true) => Ok(()),
-            Err(fault) => Err(fault),
+    fn failure(&self, fault: Fault, head: Head, target: &Target, current: &Current) -> Failure {
+        let answered = current.status.get();
+        let kind = match fault.kind {
+            Kind::Network | Kind::Tls if answered.is_some() => Kind::InvalidResponse,
+            kind => kind,
         };
-        Some(flight.land(result, &self.pool))
+        let died_idle = current.reused.get() && !current.answering.get();
+        if died_idle && matches!(kind, Kind::Network | Kind::Timeout | Kind::Tls) {
+            self.agents
+                .common
+                .distrust
+                .add(connection::server(&target.uri));
+        }
+        Failure {
+            kind,
+            sent: current.sent.get(),
+            sent_at: current.sent_at.get(),
+            answered,
+            retry_after: head.retry_after,
+            rate_limit_reset: head.rate_limit_reset,
+            date: head.date,
+            content_type: head.content_type,
+            content_encoding: head.content_encoding,
+            stale: kind == Kind::Network && died_idle,
+            message: format!("{}: {}", target.name(), current.blame(fault).reason),
+        }
     }
 
     /// The same for a forked child, of which only what never changes is read.
     pub fn for_child(&self) -> Self {
-        Self::over(self.dial.for_child(), &self.settings)
-    }
-
-    /// Where the request goes, and its bytes.
-    fn request(&self, exchange: &Exchange<'_>) -> Result<(Arc<Origin>, Vec<u8>), Failure> {
-        let (origin, target) = self
-            .origin(exchange.url)
-            .map_err(|fault| Failure::unsent(fault, "the URL"))?;
-        match outgoing::request(exchange, &origin, target, &self.settings.user_agent) {
-            Ok(request) => Ok((origin, request)),
-            Err(fault) => Err(Failure::unsent(fault, &origin.name())),
-        }
-    }
-
-    fn origin<'a>(&self, url: &'a str) -> Result<(Arc<Origin>, &'a str), Fault> {
-        let known = self.origin.load_full();
-        if let Some(origin) = known
-            && let Some(rest) = origin.rest_of(url)
-        {
-            return Ok((origin, rest));
-        }
-        let (origin, rest) = Origin::parse(url)?;
-        let origin = Arc::new(origin);
-        self.origin.store(Some(Arc::clone(&origin)));
-        Ok((origin, rest))
-    }
-
-    /// A kept connection, or else a new one.
-    fn connection(
-        &self,
-        origin: &Arc<Origin>,
-        probe: bool,
-        current: &Current,
-    ) -> Result<Connection, Fault> {
-        if let Some(kept) = self.pool.take(origin, probe, current)? {
-            return Ok(kept);
-        }
-        let wire = self.dial.connect(origin, current)?;
-        Ok(Connection::new(Arc::clone(origin), wire))
+        Self::of(self.settings.clone(), self.tls.clone(), self.routes.clone())
     }
 
     /// Closes the connections that no exchange uses.
     pub fn close_idle(&self) {
-        self.pool.clear();
-    }
-
-    /// In a forked child: forgets all, since all is the parent's. To drop a pool looks into it, and
-    /// another thread of the parent may have been changing it when it forked. So the copies of the
-    /// sockets stay open in the child, unused; the parent ends its connections with a shutdown, which
-    /// no copy delays (a plain drop in a child would do without it, too).
-    pub fn abandon(self) {
-        std::mem::forget(self);
+        self.agents.close_idle();
     }
 }
 
 impl Failure {
-    /// No byte of the request has gone out.
-    fn unsent(fault: Fault, server: &str) -> Self {
+    /// Before a connection was sought.
+    fn unsent(fault: Fault, server: String) -> Self {
         Self {
             kind: fault.kind,
             sent: false,
@@ -246,6 +239,9 @@ impl Failure {
             answered: None,
             retry_after: None,
             rate_limit_reset: None,
+            date: None,
+            content_type: None,
+            content_encoding: None,
             stale: false,
             message: format!("{server}: {}", fault.reason),
         }
@@ -255,7 +251,7 @@ impl Failure {
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport")
-            .field("dial", &self.dial)
+            .field("routes", &self.routes)
             .field("max_idle", &self.settings.max_idle)
             .finish_non_exhaustive()
     }

@@ -1,20 +1,15 @@
-//! The way to a server: straight, or through a proxy by CONNECT, https and http alike, so that the
-//! API key never reaches the proxy's logs.
+//! Which proxy stands before which server. ureq asks it for a tunnel by CONNECT, for https and http alike, so
+//! that the API key never reaches the proxy's logs.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use http::Uri;
-use percent_encoding::percent_decode_str;
+use ureq::Proxy;
+use ureq::http::Uri;
 
 use super::Kind;
-use super::current::{Current, Fault, Phase};
-use super::incoming::final_status;
-use super::origin::{authority, port, without_brackets};
+use super::fault::Fault;
 use super::resolver::is_localhost;
-use super::tls::Wire;
+use super::url;
 
 /// Which proxy, if any, stands before which server.
 #[derive(Debug, Clone)]
@@ -37,7 +32,7 @@ impl Routes {
     ) -> Result<Self, String> {
         match option {
             Some("") => Ok(Self::Option(None)),
-            Some(url) => Proxy::parse(url)
+            Some(url) => parse(url)
                 .map(|proxy| Self::Option(Some(proxy)))
                 .map_err(|error| format!("`proxy`: {error}")),
             None => Ok(Self::from_environment(environment)),
@@ -45,10 +40,12 @@ impl Routes {
     }
 
     fn from_environment(environment: impl Fn(&str) -> Option<String>) -> Self {
+        // An empty variable counts as not set.
+        let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
         let read = |names: &[&str]| {
             let mut set = names.iter().filter_map(|name| {
-                let url = environment(name).filter(|url| !url.is_empty())?;
-                Some(Proxy::parse(&url).map_err(|error| format!("the variable {name}: {error}")))
+                let url = environment(name)?;
+                Some(parse(&url).map_err(|error| format!("the variable {name}: {error}")))
             });
             set.next()
         };
@@ -58,13 +55,11 @@ impl Routes {
         } else {
             &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
         };
+        let no_proxy = environment("NO_PROXY").or_else(|| environment("no_proxy"));
         Self::Environment {
             https: read(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
             http: read(http),
-            no_proxy: ["NO_PROXY", "no_proxy"]
-                .into_iter()
-                .find_map(environment)
-                .unwrap_or_default(),
+            no_proxy: no_proxy.unwrap_or_default(),
         }
     }
 
@@ -90,104 +85,30 @@ impl Routes {
     }
 }
 
-#[derive(Clone)]
-pub struct Proxy {
-    pub host: String,
-    pub port: u16,
-    pub tls: bool,
-    authorization: Option<String>,
+/// The error never quotes the URL, which may hold a password.
+fn parse(url: &str) -> Result<Proxy, String> {
+    let not_a_url = || "not a URL like http://user:password@host:port".to_owned();
+    let uri: Uri = url.parse().map_err(|_| not_a_url())?;
+    if uri.authority().is_none() {
+        return Err(not_a_url());
+    }
+    match uri.scheme_str() {
+        None | Some("http" | "https") => {}
+        Some(scheme) if scheme.starts_with("socks") => {
+            return Err("SOCKS is not supported; give an http:// or https:// proxy".to_owned());
+        }
+        Some(_) => return Err(not_a_url()),
+    }
+    if url::host(&uri).is_empty() {
+        return Err("the URL has no host".to_owned());
+    }
+    url::port(&uri)?;
+    Proxy::new(url).map_err(|_| not_a_url())
 }
 
-impl Proxy {
-    /// The error never quotes the URL, which may hold a password.
-    fn parse(url: &str) -> Result<Self, String> {
-        let not_a_url = || "not a URL like http://user:password@host:port".to_owned();
-        let uri: Uri = url.parse().map_err(|_| not_a_url())?;
-        let text = uri.authority().ok_or_else(not_a_url)?.as_str();
-        let tls = match uri.scheme_str() {
-            None | Some("http") => false,
-            Some("https") => true,
-            Some(scheme) if scheme.starts_with("socks") => {
-                return Err("SOCKS is not supported; give an http:// or https:// proxy".to_owned());
-            }
-            Some(_) => return Err(not_a_url()),
-        };
-        let host = without_brackets(uri.host().unwrap_or_default()).to_owned();
-        if host.is_empty() {
-            return Err("the URL has no host".to_owned());
-        }
-        let credentials = text.rsplit_once('@').map(|(credentials, _)| {
-            let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-            // A colon that is part of the user's name is encoded, so the pair is decoded in two.
-            let mut pair: Vec<u8> = percent_decode_str(user).collect();
-            pair.push(b':');
-            pair.extend(percent_decode_str(password));
-            BASE64_STANDARD.encode(pair)
-        });
-        Ok(Self {
-            host,
-            port: port(&uri)?,
-            tls,
-            authorization: credentials,
-        })
-    }
-
-    pub fn name(&self) -> String {
-        authority(&self.host, self.port)
-    }
-
-    /// Asks the proxy for a tunnel to `host`.
-    pub fn connect(
-        &self,
-        wire: &mut Wire,
-        host: &str,
-        port: u16,
-        current: &Current,
-    ) -> Result<(), Fault> {
-        current.phase.set(Phase::Tunnel);
-        let target = authority(host, port);
-        let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
-        if let Some(authorization) = &self.authorization {
-            request.push_str("Proxy-Authorization: Basic ");
-            request.push_str(authorization);
-            request.push_str("\r\n");
-        }
-        request.push_str("\r\n");
-        let mut bytes = request.as_bytes();
-        while !bytes.is_empty() {
-            let written = wire.write(bytes, current)?.unwrap_or_default();
-            bytes = &bytes[written..];
-        }
-
-        let mut reply = Vec::new();
-        let mut buffer = [0; 2048];
-        while !reply.windows(4).any(|it| it == b"\r\n\r\n") {
-            let amount = wire.read(&mut buffer, current)?.unwrap_or_default();
-            reply.extend_from_slice(&buffer[..amount]);
-            if amount == 0 || reply.len() > 64 * 1024 {
-                break;
-            }
-        }
-        let trouble = match final_status(&reply) {
-            // The server speaks only when spoken to: what follows the head would not be its own.
-            Some(200..=299) if reply.ends_with(b"\r\n\r\n") => return Ok(()),
-            Some(200..=299) => "it broke off its answer to CONNECT".to_owned(),
-            Some(407) => "it answered 407: check the user and password in `proxy`".to_owned(),
-            Some(status) => format!("it refused the tunnel with {status}"),
-            None => "its answer to CONNECT is not HTTP".to_owned(),
-        };
-        Err(Fault::new(Kind::Network, trouble))
-    }
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("tls", &self.tls)
-            .finish_non_exhaustive()
-    }
+/// As messages name it.
+pub fn name(proxy: &Proxy) -> String {
+    url::authority(url::host(proxy.uri()), proxy.port())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -261,7 +182,7 @@ mod tests {
 
     fn route(routes: &Routes, tls: bool, host: &str) -> Option<String> {
         let port = if tls { 443 } else { 80 };
-        routes.proxy_for(tls, host, port).unwrap().map(Proxy::name)
+        routes.proxy_for(tls, host, port).unwrap().map(name)
     }
 
     #[test]
@@ -304,6 +225,19 @@ mod tests {
         ]);
         let routes = Routes::new(None, set).unwrap();
         assert_eq!(route(&routes, false, "api.trophy.so"), None);
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set() {
+        let set = environment(&[
+            ("HTTPS_PROXY", ""),
+            ("https_proxy", "http://secure.test:1"),
+            ("NO_PROXY", ""),
+            ("no_proxy", "trophy.so"),
+        ]);
+        let routes = Routes::new(None, set).unwrap();
+        assert_eq!(route(&routes, true, "api.trophy.so"), None);
+        assert_eq!(route(&routes, true, "other.test").unwrap(), "secure.test:1");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Host names to addresses: looked up on a thread, so that a deadline or a cancel can leave it, and
-//! kept for a minute.
+//! kept for a minute, or until one refuses.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::Kind;
-use super::current::{Current, Fault};
+use super::current::Current;
+use super::fault::Fault;
 use crate::host::locks::{lock, wait_until};
 use crate::host::sys;
 
@@ -37,6 +38,8 @@ struct Name {
     /// Empty until a look-up succeeded; kept when a later one fails.
     addresses: Vec<SocketAddr>,
     fresh_until: Option<Instant>,
+    /// The one that answered last.
+    preferred: Option<SocketAddr>,
     being_looked_up: bool,
     /// How many look-ups have ended: those that wait for one see it change.
     ended: u64,
@@ -66,15 +69,22 @@ impl Resolver {
         current: &Current,
     ) -> Result<Vec<SocketAddr>, Fault> {
         current.check_cancelled()?;
-        if let Some(addresses) = without_look_up(host, port) {
-            return Ok(addresses);
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
         }
         let key = (host.to_owned(), port);
         let mut known = lock(&self.names.known);
         make_room(&mut known, &key);
         let name = known.entry(key.clone()).or_default();
+        if is_localhost(host) {
+            name.addresses = vec![
+                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+            ];
+            return Ok(name.best_first());
+        }
         if name.fresh_until.is_some_and(|until| Instant::now() < until) {
-            return Ok(name.addresses.clone());
+            return Ok(name.best_first());
         }
         let seen = name.ended;
         if !name.being_looked_up {
@@ -89,7 +99,7 @@ impl Resolver {
                 return if name.addresses.is_empty() {
                     Err(not_found(&name.error))
                 } else {
-                    Ok(name.addresses.clone())
+                    Ok(name.best_first())
                 };
             }
             let slice = current.left()?.min(SLICE);
@@ -102,16 +112,17 @@ impl Resolver {
         }
     }
 
-    /// Puts the address that answered first, for the next time.
+    /// The address that answered is the first for the next time.
     pub fn prefer(&self, host: &str, port: u16, address: SocketAddr) {
-        if without_look_up(host, port).is_some() {
-            return;
+        if let Some(name) = lock(&self.names.known).get_mut(&(host.to_owned(), port)) {
+            name.preferred = Some(address);
         }
-        let mut known = lock(&self.names.known);
-        if let Some(name) = known.get_mut(&(host.to_owned(), port))
-            && let Some(at) = name.addresses.iter().position(|it| *it == address)
-        {
-            name.addresses[..=at].rotate_right(1);
+    }
+
+    /// An address did not answer: next time, the name is looked up anew.
+    pub fn doubt(&self, host: &str, port: u16) {
+        if let Some(name) = lock(&self.names.known).get_mut(&(host.to_owned(), port)) {
+            name.fresh_until = None;
         }
     }
 
@@ -137,6 +148,17 @@ impl Resolver {
                     format!("could not start a thread to look the host up: {error}"),
                 )
             })
+    }
+}
+
+impl Name {
+    fn best_first(&self) -> Vec<SocketAddr> {
+        let mut addresses = self.addresses.clone();
+        let preferred = addresses.iter().position(|it| Some(*it) == self.preferred);
+        if let Some(at) = preferred {
+            addresses[..=at].rotate_right(1);
+        }
+        addresses
     }
 }
 
@@ -172,18 +194,6 @@ impl Drop for End {
     }
 }
 
-fn without_look_up(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Some(vec![SocketAddr::new(address, port)]);
-    }
-    is_localhost(host).then(|| {
-        vec![
-            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
-        ]
-    })
-}
-
 /// RFC 6761: such names never leave the machine.
 pub fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).as_bytes();
@@ -213,7 +223,7 @@ fn make_room(known: &mut HashMap<(String, u16), Name>, key: &(String, u16)) {
 fn not_found(error: &str) -> Fault {
     Fault::new(
         Kind::Network,
-        format!("could not look up the host: {error}; check `base_url` and the network"),
+        format!("could not look up the host: {error}; check the URL and the network"),
     )
 }
 
@@ -249,7 +259,7 @@ mod tests {
             max_response_bytes: 0,
             probe: false,
         };
-        let current = Current::new(&exchange, control, true);
+        let current = Current::begin(&exchange, control, None);
         resolver.resolve("trophy.test", 443, &current)
     }
 
@@ -281,7 +291,7 @@ mod tests {
                 max_response_bytes: 0,
                 probe: false,
             };
-            let current = Current::new(&exchange, &control, true);
+            let current = Current::begin(&exchange, &control, None);
             let found = resolver.resolve(host, 80, &current).unwrap();
             assert_eq!(found[0], first.parse().unwrap());
         }
@@ -305,6 +315,23 @@ mod tests {
 
         assert_eq!(again, [OTHER, ADDRESS]);
         assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_name_that_led_to_a_refusal_is_looked_up_anew_and_the_address_that_answered_stays_first() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let resolver = Resolver::new(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(vec![ADDRESS, OTHER])
+        });
+        let control = CancelToken::new();
+        resolve(&resolver, LONG, &control).unwrap();
+        resolver.doubt("trophy.test", 443);
+        resolver.prefer("trophy.test", 443, OTHER);
+        let again = resolve(&resolver, LONG, &control).unwrap();
+        assert_eq!(again, [OTHER, ADDRESS]);
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
     }
 
     #[test]

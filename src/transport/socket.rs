@@ -1,14 +1,14 @@
 //! A TCP connection whose waits end at the exchange's deadline and when its call is cancelled.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
-use super::Kind;
-use super::current::{Current, Fault, Phase};
+use super::current::{Current, Phase};
+use super::fault::Fault;
 use crate::host::sys;
 
 #[derive(Debug)]
@@ -16,50 +16,24 @@ pub struct Socket {
     /// Shared with the [`crate::host::cancel::CancelToken`] of the call that uses it.
     stream: Arc<TcpStream>,
     generation: u32,
-    /// The timeouts that the socket has; none are set at first.
-    read_timeout: Option<Duration>,
-    write_timeout: Option<Duration>,
+    reads: Patience,
+    writes: Patience,
 }
 
 impl Socket {
-    /// Connects to the first address that answers. Each gets its share of the time that is left.
-    pub fn connect(
-        addresses: &[SocketAddr],
-        current: &Current,
-    ) -> Result<(Socket, SocketAddr), Fault> {
-        let mut failed = None;
-        for (tried, address) in addresses.iter().enumerate() {
-            let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-            let share = current.left()? / others;
-            match connect_within(*address, share, current) {
-                Ok(stream) => return Self::new(stream, current).map(|socket| (socket, *address)),
-                Err(Unconnected::Fault(fault)) => return Err(fault),
-                Err(Unconnected::Refused(error)) => {
-                    failed = Some(format!(
-                        "could not connect to {address}: {error}; check the URL and the network"
-                    ));
-                }
-            }
-        }
-        // Where the last address used up its share, the time is over.
-        current.left()?;
-        Err(Fault::new(
-            Kind::Network,
-            failed.unwrap_or_else(|| "the host has no address".to_owned()),
-        ))
-    }
-
-    fn new(stream: TcpStream, current: &Current) -> Result<Self, Fault> {
+    /// `stream`: connected, and non-blocking.
+    pub fn new(stream: TcpStream, current: &Current) -> Result<Self, Fault> {
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
         stream
             .set_nodelay(true)
             .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive))
+            .and_then(|()| stream.set_nonblocking(cfg!(windows)))
             .map_err(|error| current.socket_failed(&error))?;
         let socket = Socket {
             stream: Arc::new(stream),
             generation: sys::generation(),
-            read_timeout: None,
-            write_timeout: None,
+            reads: Patience::default(),
+            writes: Patience::default(),
         };
         socket.attach(current)?;
         Ok(socket)
@@ -73,73 +47,41 @@ impl Socket {
             .map_err(|_| Fault::cancelled())
     }
 
-    /// For those who wait for it with others.
-    #[cfg(unix)]
-    pub fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&*self.stream)
-    }
-
-    /// Reads what there is, at least a byte; 0 at the end of the stream. None: nothing has come yet, which
-    /// is said only where the exchange does not wait.
-    pub fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<Option<usize>, Fault> {
-        let mut expired = false;
+    /// Reads what there is, at least a byte; 0 at the end of the stream.
+    pub fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<usize, Fault> {
+        let mut is_late = false;
         loop {
-            // What has come is read, however late it is.
-            let read = if current.waits {
-                let left = current.left()?;
-                if let Some(timeout) = new_timeout(self.read_timeout, left, expired) {
-                    set(self.stream.set_read_timeout(Some(timeout)), current)?;
-                    self.read_timeout = Some(timeout);
-                }
-                (&*self.stream).read(buffer)
-            } else {
-                sys::read_now(&self.stream, buffer)
-            };
-            match read {
+            self.reads
+                .allow(&self.stream, Direction::Read, is_late, current)?;
+            match (&*self.stream).read(buffer) {
                 Ok(0) => {
                     // A cancel shuts the socket down, which must not look like the end of a reply.
                     current.check_cancelled()?;
-                    return Ok(Some(0));
+                    return Ok(0);
                 }
-                Ok(amount) => return Ok(Some(amount)),
-                Err(error) if is_timeout(&error) && !current.waits => {
-                    return current.left().map(|_| None);
-                }
-                Err(error) if is_timeout(&error) => expired = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(current.socket_failed(&error)),
+                Ok(amount) => return Ok(amount),
+                Err(error) => is_late = goes_on(&error, current)?,
             }
         }
     }
 
-    /// Writes some of it, at least a byte. None: there is no room yet, which is said only where the
-    /// exchange does not wait.
-    pub fn write(&mut self, bytes: &[u8], current: &Current) -> Result<Option<usize>, Fault> {
-        let mut expired = false;
-        loop {
-            let left = current.left()?;
-            let written = if current.waits {
-                if let Some(timeout) = new_timeout(self.write_timeout, left, expired) {
-                    set(self.stream.set_write_timeout(Some(timeout)), current)?;
-                    self.write_timeout = Some(timeout);
-                }
-                (&*self.stream).write(bytes)
-            } else {
-                sys::write_now(&self.stream, bytes)
-            };
-            match written {
+    pub fn write_all(&mut self, mut bytes: &[u8], current: &Current) -> Result<(), Fault> {
+        let mut is_late = false;
+        while !bytes.is_empty() {
+            self.writes
+                .allow(&self.stream, Direction::Write, is_late, current)?;
+            match (&*self.stream).write(bytes) {
                 Ok(amount) => {
                     if current.phase.get() >= Phase::Send {
                         current.sent.set(true);
                     }
-                    return Ok(Some(amount));
+                    bytes = &bytes[amount..];
+                    is_late = false;
                 }
-                Err(error) if is_timeout(&error) && !current.waits => return Ok(None),
-                Err(error) if is_timeout(&error) => expired = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(current.socket_failed(&error)),
+                Err(error) => is_late = goes_on(&error, current)?,
             }
         }
+        Ok(())
     }
 
     /// True if the other side neither closed the connection nor sent what nobody asked for.
@@ -160,11 +102,66 @@ impl Drop for Socket {
     }
 }
 
+/// After an error that is none: whether the wait was too short.
+fn goes_on(error: &io::Error, current: &Current) -> Result<bool, Fault> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(true),
+        io::ErrorKind::Interrupted => Ok(false),
+        _ => Err(current.socket_failed(error)),
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Direction {
+    Read,
+    Write,
+}
+
+/// How long a read or a write waits: on Unix, the kernel sees to it, which costs no further system call. A
+/// cancel wakes it by a shutdown.
+#[cfg(unix)]
+#[derive(Debug, Default)]
+struct Patience {
+    /// The timeout that the socket has; none is set at first.
+    in_place: Option<Duration>,
+}
+
+#[cfg(unix)]
+impl Patience {
+    /// Before a read or a write. `is_late`: the one before took its time.
+    fn allow(
+        &mut self,
+        stream: &TcpStream,
+        direction: Direction,
+        is_late: bool,
+        current: &Current,
+    ) -> Result<(), Fault> {
+        let left = current.left()?;
+        let Some(timeout) = new_timeout(self.in_place, left, is_late) else {
+            return Ok(());
+        };
+        let set = match direction {
+            Direction::Read => stream.set_read_timeout(Some(timeout)),
+            Direction::Write => stream.set_write_timeout(Some(timeout)),
+        };
+        match set {
+            Ok(()) => self.in_place = Some(timeout),
+            // macOS refuses once the peer has closed, though a reply may still be there to be read.
+            Err(error)
+                if cfg!(target_vendor = "apple") && error.kind() == io::ErrorKind::InvalidInput => {
+            }
+            Err(error) => return Err(current.socket_failed(&error)),
+        }
+        Ok(())
+    }
+}
+
 /// The timeout to set for a wait of `left`, or `None` where the one in place will do. Setting it is
 /// a system call, and `left` is never twice the same: so a shorter one is as good, since an early
-/// timeout (`expired`) is followed by another wait for exactly the rest.
-fn new_timeout(in_place: Option<Duration>, left: Duration, expired: bool) -> Option<Duration> {
-    if expired {
+/// timeout (`is_late`) is followed by another wait for exactly the rest.
+#[cfg(unix)]
+fn new_timeout(in_place: Option<Duration>, left: Duration, is_late: bool) -> Option<Duration> {
+    if is_late {
         return Some(left);
     }
     match in_place {
@@ -173,100 +170,36 @@ fn new_timeout(in_place: Option<Duration>, left: Duration, expired: bool) -> Opt
     }
 }
 
-/// macOS refuses a timeout once the peer has closed, though a reply may still be there to be read.
-fn set(result: io::Result<()>, current: &Current) -> Result<(), Fault> {
-    match result {
-        Err(error)
-            if cfg!(target_vendor = "apple") && error.kind() == io::ErrorKind::InvalidInput =>
-        {
-            Ok(())
+/// On Windows a shutdown wakes nobody, and a socket whose timeout has passed is in no known state. So the
+/// socket does not block: where a read or a write could do nothing, this waits, and looks for a cancel.
+#[cfg(windows)]
+#[derive(Debug, Default)]
+struct Patience;
+
+#[cfg(windows)]
+impl Patience {
+    fn allow(
+        &mut self,
+        stream: &TcpStream,
+        direction: Direction,
+        is_late: bool,
+        current: &Current,
+    ) -> Result<(), Fault> {
+        /// How soon a cancelled call notices.
+        const SLICE: Duration = Duration::from_millis(20);
+
+        let left = current.left()?;
+        current.check_cancelled()?;
+        if is_late {
+            let to_write = matches!(direction, Direction::Write);
+            sys::poll(&[stream], to_write, left.min(SLICE))
+                .map_err(|error| current.socket_failed(&error))?;
         }
-        result => result.map_err(|error| current.socket_failed(&error)),
+        Ok(())
     }
 }
 
-/// On Unix, `TimedOut` is not ours: the network gave the connection up.
-fn is_timeout(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-        || (cfg!(windows) && error.kind() == io::ErrorKind::TimedOut)
-}
-
-enum Unconnected {
-    /// This address failed, the next may do.
-    Refused(io::Error),
-    Fault(Fault),
-}
-
-impl From<Fault> for Unconnected {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<io::Error> for Unconnected {
-    fn from(error: io::Error) -> Self {
-        Self::Refused(error)
-    }
-}
-
-#[cfg(unix)]
-fn connect_within(
-    address: SocketAddr,
-    share: Duration,
-    current: &Current,
-) -> Result<TcpStream, Unconnected> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    use std::time::Instant;
-
-    /// How soon a cancelled call notices.
-    const SLICE: Duration = Duration::from_millis(10);
-
-    current.check_cancelled()?;
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_nonblocking(true)?;
-    let started = Instant::now();
-    match socket.connect(&address.into()) {
-        Ok(()) => {}
-        Err(error)
-            if error.raw_os_error() == Some(libc::EINPROGRESS)
-                || error.kind() == io::ErrorKind::Interrupted =>
-        {
-            loop {
-                let left = share.saturating_sub(started.elapsed());
-                if sys::poll_writable(&socket, left.min(SLICE))? {
-                    break;
-                }
-                current.check_cancelled()?;
-                if left.is_zero() {
-                    return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-                }
-            }
-            if let Some(error) = socket.take_error()? {
-                return Err(error.into());
-            }
-        }
-        Err(error) => return Err(error.into()),
-    }
-    socket.set_nonblocking(false)?;
-    Ok(socket.into())
-}
-
-/// Without poll(), a cancelled call notices at the end of the wait.
-#[cfg(not(unix))]
-fn connect_within(
-    address: SocketAddr,
-    share: Duration,
-    current: &Current,
-) -> Result<TcpStream, Unconnected> {
-    current.check_cancelled()?;
-    Ok(TcpStream::connect_timeout(&address, share)?)
-}
-
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

@@ -1,0 +1,122 @@
+//! A reply: what its head says to us, and its body up to a limit.
+
+use std::io::Read;
+
+use ureq::Body;
+use ureq::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER, TRANSFER_ENCODING,
+};
+use ureq::http::{Response, Version};
+
+use super::Kind;
+use super::current::Current;
+use super::fault::Fault;
+
+/// A server may announce what it never sends: beyond this, memory follows what came.
+const MOST_TRUSTED: u64 = 1 << 20;
+
+/// What is kept of a head; it is there also where the body fails.
+#[derive(Debug, Default)]
+pub struct Head {
+    pub status: u16,
+    pub retry_after: Option<String>,
+    pub rate_limit_reset: Option<String>,
+    pub date: Option<String>,
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
+}
+
+impl Head {
+    pub fn of(response: &Response<Body>) -> Self {
+        let text = |name: &str| {
+            let value = response.headers().get(name)?;
+            std::str::from_utf8(value.as_bytes())
+                .ok()
+                .map(str::to_owned)
+        };
+        let status = response.status();
+        let if_refused = |name: &str| text(name).filter(|_| !status.is_success());
+        Self {
+            status: status.as_u16(),
+            retry_after: if_refused(RETRY_AFTER.as_str()),
+            rate_limit_reset: if_refused("x-ratelimit-reset"),
+            date: text(DATE.as_str()),
+            content_type: text(CONTENT_TYPE.as_str()),
+            content_encoding: text(CONTENT_ENCODING.as_str()),
+        }
+    }
+
+    fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The coding of the body, which no request of ours allows.
+    fn coding(&self) -> Option<&str> {
+        let coding = self.content_encoding.as_deref().map(str::trim);
+        coding.filter(|it| !it.is_empty() && !it.eq_ignore_ascii_case("identity"))
+    }
+}
+
+/// Reads the body, which has a spare byte of capacity.
+pub fn read_body(
+    response: Response<Body>,
+    head: &Head,
+    max_bytes: u64,
+    current: &Current,
+) -> Result<Vec<u8>, Fault> {
+    let invalid = |reason: String| Fault::new(Kind::InvalidResponse, reason);
+    if head.status < 200 {
+        let reason = format!("the server changes the protocol, unasked: {}", head.status);
+        return Err(invalid(reason));
+    }
+    if has_doubtful_end(&response) || head.coding().is_some() {
+        current.end_connection();
+    }
+    if has_foreign_framing(response.headers()) {
+        return Err(invalid(
+            "the reply has a transfer coding that was not asked for".to_owned(),
+        ));
+    }
+    if let Some(coding) = head.coding().filter(|_| head.is_success()) {
+        let reason = format!("the reply is compressed ({coding}), which nobody asked for");
+        return Err(invalid(reason));
+    }
+    let too_long = || {
+        invalid(format!(
+            "the reply is longer than {max_bytes} bytes; `max_response_bytes` sets the limit"
+        ))
+    };
+    let body = response.into_body();
+    let announced = body.content_length().unwrap_or(0);
+    if announced > max_bytes {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::with_capacity(announced.min(MOST_TRUSTED) as usize + 1);
+    body.into_reader()
+        .take(max_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| Fault::of(error.into(), current))?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(too_long());
+    }
+    bytes.reserve_exact(1);
+    Ok(bytes)
+}
+
+/// Somebody on the way may have seen another end, so that what follows is not the next reply.
+fn has_doubtful_end(response: &Response<Body>) -> bool {
+    let headers = response.headers();
+    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+    let length = headers.get(CONTENT_LENGTH).map(|it| it.as_bytes());
+    let has_no_body = matches!(response.status().as_u16(), 204 | 304);
+    is_chunked && (length.is_some() || has_no_body || response.version() == Version::HTTP_10)
+        || has_no_body && length.is_some_and(|it| it != b"0")
+}
+
+/// Whether the body is framed by anything but `chunked`, once.
+fn has_foreign_framing(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    codings.next().is_some()
+        || first.is_some_and(|it| !it.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+}

@@ -1,0 +1,79 @@
+//! A request, handed to ureq.
+
+use ureq::http::header::{
+    ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
+use ureq::http::{Request, Response, Uri};
+use ureq::{Agent, Body};
+
+use super::current::Current;
+use super::fault::Fault;
+use super::{Exchange, Kind};
+use crate::api::operations::Method;
+
+/// The first three say where a message ends; a second opinion on that is how requests are smuggled.
+const OURS: [HeaderName; 4] = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, ACCEPT_ENCODING];
+
+/// Sends the request and reads the reply's head.
+pub fn send(
+    exchange: &Exchange<'_>,
+    uri: &Uri,
+    user_agent: &str,
+    agent: &Agent,
+    current: &Current,
+) -> Result<Response<Body>, Fault> {
+    let mut request = Request::builder()
+        .method(exchange.method.as_str())
+        .uri(uri.clone());
+    let mut has_user_agent = user_agent.is_empty();
+    for (name, value) in exchange.headers {
+        let name = header_name(name)?;
+        has_user_agent |= name == USER_AGENT;
+        request = request.header(name, header_value(value)?);
+    }
+    if !has_user_agent {
+        request = request.header(USER_AGENT, header_value(user_agent)?);
+    }
+    // Without a body, ureq would send these chunked.
+    let needs_body = matches!(exchange.method, Method::Post | Method::Put | Method::Patch);
+    let body = exchange.body.or(needs_body.then_some(&[][..]));
+    let response = match body {
+        Some(body) => request
+            .body(body)
+            .map_err(ureq::Error::from)
+            .and_then(|request| agent.run(request)),
+        None => request
+            .body(())
+            .map_err(ureq::Error::from)
+            .and_then(|request| agent.run(request)),
+    };
+    response.map_err(|error| Fault::of(error, current))
+}
+
+/// A token, of a length that servers could take.
+pub fn is_header_name(name: &str) -> bool {
+    HeaderName::from_bytes(name.as_bytes()).is_ok()
+}
+
+pub fn check_user_agent(user_agent: &str) -> Result<(), String> {
+    header_value(user_agent)
+        .map(drop)
+        .map_err(|_| "`user_agent`: holds a line break or another control character".to_owned())
+}
+
+fn header_name(name: &str) -> Result<HeaderName, Fault> {
+    let found = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Fault::new(Kind::InvalidRequest, "a header's name is none"))?;
+    if OURS.contains(&found) {
+        let reason = format!("the header `{name}` is the library's own");
+        return Err(Fault::new(Kind::InvalidRequest, reason));
+    }
+    Ok(found)
+}
+
+fn header_value(value: &str) -> Result<HeaderValue, Fault> {
+    HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+        let reason = "a header holds a line break or another control character";
+        Fault::new(Kind::InvalidRequest, reason)
+    })
+}
