@@ -22,7 +22,7 @@ pub struct Refusal {
     pub error: Error,
     pub failure: Failure,
     /// The service's own word, a JSON object with `error`: only this ends an event or pauses a queue.
-    pub is_the_services: bool,
+    pub is_own_word: bool,
 }
 
 /// What an answer to the operation `name` means. `now` is the Unix time here.
@@ -85,7 +85,7 @@ fn unreadable(name: &str, head: Head<'_>) -> Refusal {
     Refusal {
         error,
         failure: Failure::Final,
-        is_the_services: false,
+        is_own_word: false,
     }
 }
 
@@ -105,7 +105,7 @@ fn refused(name: &str, head: Head<'_>, body: String, now: Duration) -> Refusal {
             status: head.status,
             retry_after,
         },
-        is_the_services: said.is_some(),
+        is_own_word: said.is_some(),
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(refusal.error.status, Status::InvalidResponse);
             assert_eq!(refusal.error.details.http_status, Some(201));
             assert_eq!(refusal.failure, Failure::Final);
-            assert!(!refusal.is_the_services);
+            assert!(!refusal.is_own_word);
             assert_eq!(
                 refusal.error.message,
                 "metrics_event: the reply is not JSON (text/html); the event may have been counted, and was not \
@@ -225,7 +225,7 @@ mod tests {
             for status in [302, 400, 401, 403, 404, 405, 407, 409, 413, 422, 423, 451] {
                 let refusal = answer("metrics_event", status, body).unwrap_err();
                 let message = &refusal.error.message;
-                assert_eq!(refusal.is_the_services, is_the_services, "{status} {body}");
+                assert_eq!(refusal.is_own_word, is_the_services, "{status} {body}");
                 assert_eq!(refusal.error.status, Status::of_http(status));
                 assert_eq!(
                     message.contains("a proxy or a portal?"),
@@ -241,13 +241,13 @@ mod tests {
         }
         for status in [429, 500, 503] {
             let refusal = answer("metrics_event", status, "<html>").unwrap_err();
-            assert!(!refusal.is_the_services);
+            assert!(!refusal.is_own_word);
             assert!(!refusal.error.message.contains("portal"));
         }
         assert!(
             !answer("users_get", 404, b"\xff\xfe")
                 .unwrap_err()
-                .is_the_services
+                .is_own_word
         );
     }
 
