@@ -90,7 +90,8 @@ fn unreadable(name: &str, head: Head<'_>) -> Refusal {
 }
 
 fn refused(name: &str, head: Head<'_>, body: String, now: Duration) -> Refusal {
-    let said = services_word(&body);
+    // The service's errors are `{"error":"…"}`.
+    let said = json::text(&body, "/error");
     let retry_after = asked_wait(head.status, head.asked, now);
     let mut error = Error::new(
         Status::of_http(head.status),
@@ -107,12 +108,6 @@ fn refused(name: &str, head: Head<'_>, body: String, now: Duration) -> Refusal {
         },
         is_own_word: said.is_some(),
     }
-}
-
-/// What the service says of an error: `{"error":"…"}`.
-fn services_word(body: &str) -> Option<String> {
-    json::length(body, "").filter(|_| body.trim_start().starts_with('{'))?;
-    json::text(body, "/error")
 }
 
 const FOREIGN: &str = "; this does not look like the service: a proxy or a portal?";

@@ -2,10 +2,10 @@
 //! (RFC 6901). Nothing here builds a tree: a value is a slice of the text it stands in.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
@@ -237,15 +237,22 @@ pub fn at<'a>(text: &'a str, pointer: &str) -> Option<&'a RawValue> {
     }
     for token in pointer.strip_prefix('/')?.split('/') {
         let token = token.replace("~1", "/").replace("~0", "~");
-        let mut deserializer = serde_json::Deserializer::from_str(value.get());
         value = match kind(value) {
-            "an object" => deserializer.deserialize_map(Member(&token)),
-            "an array" => deserializer.deserialize_seq(Element(index(&token)?)),
+            "an object" => *members_of(value)?.get(&*token)?,
+            "an array" => *elements_of(value)?.get(index(&token)?)?,
             _ => return None,
-        }
-        .ok()??;
+        };
     }
     Some(value)
+}
+
+/// Of a name that stands twice, the last.
+fn members_of(object: &RawValue) -> Option<HashMap<String, &RawValue>> {
+    serde_json::from_str(object.get()).ok()
+}
+
+fn elements_of(array: &RawValue) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(array.get()).ok()
 }
 
 /// The number there; `None` if there is none, or it is beyond a double.
@@ -268,88 +275,17 @@ pub fn text(json: &str, pointer: &str) -> Option<String> {
 /// How many elements or members the array or object there has.
 pub fn length(text: &str, pointer: &str) -> Option<usize> {
     let value = at(text, pointer)?;
-    let mut deserializer = serde_json::Deserializer::from_str(value.get());
     match kind(value) {
-        "an object" => deserializer.deserialize_map(Count),
-        "an array" => deserializer.deserialize_seq(Count),
-        _ => return None,
+        "an object" => members_of(value).map(|members| members.len()),
+        "an array" => elements_of(value).map(|elements| elements.len()),
+        _ => None,
     }
-    .ok()
 }
 
 /// An array index as RFC 6901 writes it: no sign, no leading zero.
 fn index(token: &str) -> Option<usize> {
     let plain = token == "0" || !token.starts_with(['0', '+']);
     plain.then(|| token.parse().ok()).flatten()
-}
-
-struct Member<'t>(&'t str);
-
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(Name(name)) = map.next_key()? {
-            if name == self.0 {
-                found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-}
-
-struct Element(usize);
-
-impl<'de> Visitor<'de> for Element {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        for _ in 0..self.0 {
-            if seq.next_element::<IgnoredAny>()?.is_none() {
-                return Ok(None);
-            }
-        }
-        let found = seq.next_element()?;
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(found)
-    }
-}
-
-struct Count;
-
-impl<'de> Visitor<'de> for Count {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object or an array")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
-        let mut count = 0;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
-        let mut count = 0;
-        while seq.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
 }
 
 /// What serde_json says, but for where: the text is one line, and the message names what it is about.

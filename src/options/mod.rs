@@ -348,15 +348,15 @@ mod tests {
             ),
             (
                 r#"{"additional_headers":{"A":"b\r\nC: d"}}"#,
-                r#"options_json: additional_headers.A: holds a line break"#,
+                r#"options_json: additional_headers: "A": holds a line break"#,
             ),
             (
                 r#"{"additional_headers":{"X-Api-Key":"b"}}"#,
-                r#"options_json: additional_headers.X-Api-Key: is written by the library"#,
+                r#"options_json: additional_headers: "X-Api-Key": is written by the library"#,
             ),
             (
                 r#"{"additional_headers":{"a b":"b"}}"#,
-                r#"options_json: additional_headers.a b: is not the name of a header"#,
+                r#"options_json: additional_headers: "a b": is not the name of a header"#,
             ),
             (
                 r#"{"base_url":"http://api.trophy.so/v1"}"#,
@@ -441,11 +441,11 @@ mod tests {
             ),
             (
                 r#"{"additional_headers":{"A":1}}"#,
-                "options_json: additional_headers.A: must be a string, not 1",
+                r#"options_json: additional_headers: "A": must be a string, not 1"#,
             ),
             (
                 r#"{"additional_headers":{"A":"1","a":"2"}}"#,
-                r#"options_json: additional_headers: "a" is there twice"#,
+                r#"options_json: additional_headers: "a": is there twice"#,
             ),
             (
                 r#"{"base_url":"https://x:99999"}"#,
@@ -547,8 +547,8 @@ mod tests {
             ),
             (
                 r#"{"additional_query_parameters":{"q":[[]]}}"#,
-                "args_json: options.additional_query_parameters.q: must be a string, a number, a boolean, or an \
-                 array of these, not an array",
+                "args_json: options.additional_query_parameters: \"q\": must be a string, a number, a boolean, or \
+                 an array of these, not an array",
             ),
             (
                 r#"{"base_url":"http://x"}"#,

@@ -7,8 +7,8 @@ use std::vec;
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{
-    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer,
-    MapAccess, Visitor,
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _,
+    IntoDeserializer, MapAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::value::RawValue;
@@ -80,18 +80,16 @@ pub fn must_be(what: &str, given: &RawValue) -> String {
     format!("must be {what}, not {shown}")
 }
 
+/// An object's members, or what is wrong with it.
+pub fn members(value: &RawValue) -> Result<Members<'_>, String> {
+    if json::kind(value) != "an object" {
+        return Err(must_be("a JSON object", value));
+    }
+    serde_json::from_str(value.get()).map_err(|error| json::without_position(&error))
+}
+
 /// The value of an option, or all the options.
 struct Given<'de>(&'de RawValue);
-
-impl<'de> Given<'de> {
-    fn members(&self) -> Result<Members<'de>, Wrong> {
-        if json::kind(self.0) != "an object" {
-            return Err(de::Error::custom(must_be("a JSON object", self.0)));
-        }
-        serde_json::from_str(self.0.get())
-            .map_err(|error| de::Error::custom(json::without_position(&error)))
-    }
-}
 
 impl<'de> Deserializer<'de> for Given<'de> {
     type Error = Wrong;
@@ -99,24 +97,21 @@ impl<'de> Deserializer<'de> for Given<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         self.0
             .deserialize_any(visitor)
-            .map_err(|error| de::Error::custom(json::without_position(&error)))
+            .map_err(|error| Wrong::custom(json::without_position(&error)))
     }
 
-    /// Options by their names.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Wrong> {
-        let mut members = self.members()?;
+        let mut members = members(self.0).map_err(Wrong::custom)?;
         members.0.retain(|(_, value)| value.get() != "null");
-        visitor.visit_map(Entries::of(members))
-    }
-
-    /// Names that are the caller's own.
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        visitor.visit_map(Entries::of(self.members()?))
+        visitor.visit_map(Entries {
+            rest: members.0.into_iter(),
+            current: None,
+        })
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
@@ -127,17 +122,17 @@ impl<'de> Deserializer<'de> for Given<'de> {
         match self.0.get() {
             "true" => visitor.visit_bool(true),
             "false" => visitor.visit_bool(false),
-            _ => Err(de::Error::custom(must_be("true or false", self.0))),
+            _ => Err(Wrong::custom(must_be("true or false", self.0))),
         }
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match json::string(self.0) {
             Some(text) if text.is_empty() => {
-                Err(de::Error::custom("is empty; leave it out for the default"))
+                Err(Wrong::custom("is empty; leave it out for the default"))
             }
             Some(text) => visitor.visit_string(text.into_owned()),
-            None => Err(de::Error::custom(must_be("a string", self.0))),
+            None => Err(Wrong::custom(must_be("a string", self.0))),
         }
     }
 
@@ -156,7 +151,7 @@ impl<'de> Deserializer<'de> for Given<'de> {
             _ => {
                 let quoted = variants.iter().map(|name| format!("\"{name}\""));
                 let names: Vec<_> = quoted.collect();
-                Err(de::Error::custom(must_be(&names.join(" or "), self.0)))
+                Err(Wrong::custom(must_be(&names.join(" or "), self.0)))
             }
         }
     }
@@ -172,7 +167,7 @@ impl<'de> Deserializer<'de> for Given<'de> {
 
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit unit_struct seq tuple
-        tuple_struct identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 
@@ -180,15 +175,6 @@ impl<'de> Deserializer<'de> for Given<'de> {
 struct Entries<'de> {
     rest: vec::IntoIter<(Cow<'de, str>, &'de RawValue)>,
     current: Option<(Cow<'de, str>, &'de RawValue)>,
-}
-
-impl<'de> Entries<'de> {
-    fn of(members: Members<'de>) -> Self {
-        Self {
-            rest: members.0.into_iter(),
-            current: None,
-        }
-    }
 }
 
 impl<'de> MapAccess<'de> for Entries<'de> {
@@ -208,7 +194,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
         let Some((name, value)) = self.current.take() else {
-            return Err(de::Error::custom("a value was asked for before its name"));
+            return Err(Wrong::custom("a value was asked for before its name"));
         };
         seed.deserialize(Given(value))
             .map_err(|wrong| wrong.inside(&name))

@@ -1,15 +1,16 @@
 //! What the value of an option may be: ranges, URLs, headers, keys.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
-use super::reader::{Raw, must_be};
-use crate::api::json;
+use super::reader::{self, Raw, must_be};
+use crate::api::json::{self, Members};
 use crate::error::Error;
 
 /// A whole number in a range.
@@ -117,114 +118,81 @@ const OWN_HEADERS: &[(&str, &str)] = &[
 pub fn headers<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(String, String)>, D::Error> {
-    let headers = members(deserializer, |name, value| {
-        let lower = name.to_ascii_lowercase();
+    let mut headers: Vec<(String, String)> = Vec::new();
+    for (name, value) in members(deserializer)? {
+        let refused = |why: String| D::Error::custom(format!("\"{name}\": {why}"));
         if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            return Err("is not the name of a header".to_owned());
+            return Err(refused("is not the name of a header".to_owned()));
         }
-        if let Some((_, instead)) = OWN_HEADERS.iter().find(|(own, _)| *own == lower) {
-            return Err(format!("is written by the library: {instead}"));
+        let is_name = |other: &str| other.eq_ignore_ascii_case(&name);
+        if headers.iter().any(|(other, _)| is_name(other)) {
+            return Err(refused(
+                "is there twice; the names of headers know no case".to_owned(),
+            ));
+        }
+        if let Some((_, instead)) = OWN_HEADERS.iter().find(|(own, _)| is_name(own)) {
+            return Err(refused(format!("is written by the library: {instead}")));
         }
         if value.get() == "null" {
-            return Ok(None);
+            continue;
         }
-        let text = json::string(value).ok_or_else(|| must_be("a string", value))?;
-        as_header_value(&text)?;
-        Ok(Some(text.into_owned()))
-    })?;
+        let text = json::string(value).ok_or_else(|| refused(must_be("a string", value)))?;
+        as_header_value(&text).map_err(refused)?;
+        headers.push((name.to_string(), text.into_owned()));
+    }
     if headers.len() > MAX_HEADERS {
         return Err(D::Error::custom(format!(
             "must be at most {MAX_HEADERS} headers, not {}",
             headers.len()
         )));
     }
-    let twice = headers.iter().enumerate().find(|(at, (name, _))| {
-        let before = &headers[..*at];
-        before
-            .iter()
-            .any(|(other, _)| other.eq_ignore_ascii_case(name))
-    });
-    match twice {
-        Some((_, (name, _))) => Err(D::Error::custom(format!(
-            "\"{name}\" is there twice; the names of headers know no case"
-        ))),
-        None => Ok(headers),
-    }
+    Ok(headers)
 }
 
 /// Strings, numbers and booleans; an array of them repeats the name.
 pub fn query_parameters<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(String, String)>, D::Error> {
-    let parameters = members(deserializer, |_, value| {
-        let wrong = || must_be("a string, a number, a boolean, or an array of these", value);
+    let mut parameters = Vec::new();
+    for (name, value) in members(deserializer)? {
+        let wrong = || {
+            let what = must_be("a string, a number, a boolean, or an array of these", value);
+            D::Error::custom(format!("\"{name}\": {what}"))
+        };
         let elements: Vec<&RawValue> = match json::kind(value) {
-            "null" => return Ok(None),
+            "null" => continue,
             "an array" => serde_json::from_str(value.get()).map_err(|_| wrong())?,
             _ => vec![value],
         };
-        let texts = elements
-            .into_iter()
-            .map(|element| match json::kind(element) {
-                "an object" | "an array" | "null" => Err(wrong()),
-                "a string" => Ok(json::string(element).ok_or_else(wrong)?.into_owned()),
-                _ => Ok(element.get().to_owned()),
-            });
-        texts.collect::<Result<Vec<_>, _>>().map(Some)
-    })?;
-    let each = parameters
-        .into_iter()
-        .flat_map(|(name, texts)| texts.into_iter().map(move |text| (name.clone(), text)));
-    Ok(each.collect())
+        for element in elements {
+            let text = match json::kind(element) {
+                "an object" | "an array" | "null" => return Err(wrong()),
+                "a string" => json::string(element).ok_or_else(wrong)?,
+                _ => Cow::Borrowed(element.get()),
+            };
+            parameters.push((name.to_string(), text.into_owned()));
+        }
+    }
+    Ok(parameters)
 }
 
 /// Any JSON by name. Null is a value here, as it is in the service's bodies.
 pub fn body_parameters<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(String, String)>, D::Error> {
-    members(deserializer, |_, value| Ok(Some(value.get().to_owned())))
+    let members = members(deserializer)?.into_iter();
+    Ok(members
+        .map(|(name, value)| (name.into_owned(), value.get().to_owned()))
+        .collect())
 }
 
-/// An object of the caller's own names, whose members are read by a function that says what is wrong.
-fn members<'de, T, D: Deserializer<'de>>(
+/// An object whose names are the caller's own.
+fn members<'de, D: Deserializer<'de>>(
     deserializer: D,
-    read: fn(&str, &'de RawValue) -> Result<Option<T>, String>,
-) -> Result<Vec<(String, T)>, D::Error> {
-    struct Member<'n, 'de, T>(
-        &'n str,
-        fn(&str, &'de RawValue) -> Result<Option<T>, String>,
-    );
-
-    impl<'de, T> DeserializeSeed<'de> for Member<'_, 'de, T> {
-        type Value = Option<T>;
-
-        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
-            let Raw(value) = Raw::deserialize(deserializer)?;
-            self.1(self.0, value).map_err(D::Error::custom)
-        }
-    }
-
-    struct Object<'de, T>(fn(&str, &'de RawValue) -> Result<Option<T>, String>);
-
-    impl<'de, T> Visitor<'de> for Object<'de, T> {
-        type Value = Vec<(String, T)>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some(name) = map.next_key::<String>()? {
-                if let Some(value) = map.next_value_seed(Member(&name, self.0))? {
-                    members.push((name, value));
-                }
-            }
-            Ok(members)
-        }
-    }
-
-    deserializer.deserialize_map(Object(read))
+) -> Result<Vec<(Cow<'de, str>, &'de RawValue)>, D::Error> {
+    let Raw(value) = Raw::deserialize(deserializer)?;
+    let Members(members) = reader::members(value).map_err(D::Error::custom)?;
+    Ok(members)
 }
 
 fn as_header_value(value: &str) -> Result<(), String> {
