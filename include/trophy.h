@@ -80,7 +80,8 @@
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
  * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY,
  *                                         which do not count for a base_url on this machine
- * ca_file                     none        a PEM file of the certificates to trust in place of Mozilla's
+ * ca_file                     none        a PEM file of the certificates to trust in place of the roots
+ * tls_roots                   "builtin"   the roots: "builtin", Mozilla's; "system", the machine's own store
  * allow_insecure_http         false       plain http to other hosts than this one
  * max_response_bytes          16777216    a longer reply is TROPHY_STATUS_INVALID_RESPONSE
  * callbacks                   "worker"    where callbacks run: "worker", on threads of the library; "dispatch",
@@ -90,7 +91,8 @@
  * max_pending_calls           10000       asynchronous calls that wait; beyond it TROPHY_STATUS_QUEUE_FULL
  * user_agent                  "libtrophy/1.0.0"  the User-Agent header
  * queue                       {}          options of the queue:
- *   path                      none        its folder; without one the queue is in memory, and lost with the process
+ *   path                      none        its folder, made absolute when the client is made; without one the queue
+ *                                         is in memory, and lost with the process
  *   durability                "process"   what an event survives: "process", a crash of the process; "power", a
  *                                         power cut (slower: each event is synced to the disk)
  *   max_events                100000      events it holds
@@ -633,13 +635,13 @@ trophy_status trophy_client_set_api_key(const trophy_client *client,
  * @param client          Borrowed; safe from any thread.
  * @param key             The metric's key. Borrowed, UTF-8.
  * @param user_json       The user: `{"id": "42"}`, and what is to be set or changed: email, name, tz,
- *                        device_tokens, subscribe_to_emails, sign_up_date, attributes. Borrowed, UTF-8.
+ *                        device_tokens, subscribe_to_emails, sign_up_date ("YYYY-MM-DD"), attributes. Borrowed,
+ *                        UTF-8.
  * @param value           How much to add. May be negative or a fraction; not NaN, not infinite.
  * @param attributes_json Optional: the event's attributes, `{"genre": "crime"}`. Values are strings, null ones
  *                        are left out. NULL for none. Borrowed, UTF-8.
  * @param idempotency_key Optional: what makes this event the same as another of this user and metric, such as
- *                        your row's id. Not empty, no space at its ends, no control character. NULL: one is
- *                        made. Borrowed, UTF-8.
+ *                        your row's id. Visible ASCII. NULL: one is made. Borrowed.
  * @param options_json    Optional: request options (see above). NULL for none. Borrowed, UTF-8.
  * @param out_json        Set to the reply: total, achievements, currentStreak, points, leaderboards,
  *                        idempotencyKey, idempotentReplayed (true if it had counted before); or to error JSON.
@@ -829,8 +831,8 @@ trophy_status trophy_achievements_all(const trophy_client *client,
  * @param client    Borrowed; safe from any thread.
  * @param key       The achievement's key. Borrowed, UTF-8.
  * @param user_json The user: `{"id": "42"}`, and what is to be set or changed: email, name, tz,
- *                  device_tokens, subscribe_to_emails (needs an email), sign_up_date, attributes (strings).
- *                  Borrowed, UTF-8.
+ *                  device_tokens, subscribe_to_emails (needs an email), sign_up_date ("YYYY-MM-DD"),
+ *                  attributes (strings). Borrowed, UTF-8.
  * @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
  *                  UTF-8.
  * @param out_json  Set to the completion, or to error JSON. Owned: free with trophy_string_free(). May be
@@ -853,7 +855,7 @@ trophy_status trophy_achievements_complete(const trophy_client *client,
  *
  * @param client    Borrowed; safe from any thread.
  * @param user_json The user: `{"id": "42"}`, and email, name, tz, device_tokens, subscribe_to_emails (needs
- *                  an email), sign_up_date, attributes (strings). Borrowed, UTF-8.
+ *                  an email), sign_up_date ("YYYY-MM-DD"), attributes (strings). Borrowed, UTF-8.
  * @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
  *                  UTF-8.
  * @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
@@ -891,7 +893,7 @@ trophy_status trophy_users_get(const trophy_client *client,
  * @param client    Borrowed; safe from any thread.
  * @param id        Your id for the user. Borrowed, UTF-8.
  * @param user_json What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email),
- *                  sign_up_date, attributes (strings). Borrowed, UTF-8.
+ *                  sign_up_date ("YYYY-MM-DD"), attributes (strings). Borrowed, UTF-8.
  * @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
  *                  UTF-8.
  * @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
@@ -912,7 +914,7 @@ trophy_status trophy_users_identify(const trophy_client *client,
  * @param client    Borrowed; safe from any thread.
  * @param id        Your id for the user. Borrowed, UTF-8.
  * @param user_json What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email),
- *                  sign_up_date, attributes (strings). Borrowed, UTF-8.
+ *                  sign_up_date ("YYYY-MM-DD"), attributes (strings). Borrowed, UTF-8.
  * @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
  *                  UTF-8.
  * @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.

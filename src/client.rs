@@ -20,9 +20,9 @@ use crate::host::locks::until;
 use crate::host::log;
 use crate::host::per_process::PerProcess;
 use crate::host::sys;
-use crate::options::{ClientOptions, check_api_key, check_header_value};
+use crate::options::{self, ClientOptions, check_api_key, check_header_value};
 use crate::queue::Queue;
-use crate::transport::{Settings, Transport};
+use crate::transport::{Settings, TlsRoots, Transport};
 
 /// One handle. Dropping the last one ends the client, as [`Client::close`] with no wait.
 pub struct Client {
@@ -314,7 +314,10 @@ fn transport(options: &ClientOptions) -> Result<Transport, Error> {
     Transport::new(&Settings {
         proxy: options.proxy.clone(),
         ca_file: options.ca_file.clone(),
-        tls_roots: crate::transport::TlsRoots::default(),
+        tls_roots: match options.tls_roots {
+            options::TlsRoots::Builtin => TlsRoots::Builtin,
+            options::TlsRoots::System => TlsRoots::System,
+        },
         max_idle: options.workers + 16,
         user_agent: options.user_agent.clone(),
     })

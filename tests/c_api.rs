@@ -184,15 +184,23 @@ fn the_committed_header_is_the_one_the_build_makes() {
 
 #[test]
 fn the_header_and_the_readme_know_every_option() {
-    let options = fs::read_to_string(Path::new(ROOT).join("src/options.rs")).unwrap();
+    let options = fs::read_to_string(Path::new(ROOT).join("src/options/mod.rs")).unwrap();
     let header = header();
-    // Where values are checked other strings are matched.
-    let (options, _) = options.split_once("pub fn check_api_key").unwrap();
-    let names: Vec<_> = options
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" =>"))
-        .map(|(name, _)| name)
-        .collect();
+    // A field is an option, under its own name or another.
+    let mut names = Vec::new();
+    let mut renamed = None;
+    for line in options.lines().take_while(|line| *line != "#[cfg(test)]") {
+        let line = line.strip_prefix("    ").unwrap_or_default();
+        if let Some((_, rest)) = line.split_once("rename = \"") {
+            renamed = rest.split('"').next();
+        } else if let Some((field, _)) = line
+            .strip_prefix("pub ")
+            .and_then(|rest| rest.split_once(": "))
+            && !field.contains(' ')
+        {
+            names.push(renamed.take().unwrap_or(field));
+        }
+    }
     assert!(names.len() > 30, "{names:?}");
     let readme = readme();
     for name in names {

@@ -54,6 +54,65 @@ fn a_reply_that_cannot_be_read_is_not_asked_for_again() {
 }
 
 #[test]
+fn somebody_elses_answer_is_told_from_the_services() {
+    let service = Service::start();
+    let client = service.client(json!({"max_retries": 0}));
+    for (status, expected) in [
+        (200, Status::InvalidResponse),
+        (403, Status::Forbidden),
+        (404, Status::NotFound),
+        (407, Status::Http),
+    ] {
+        for (body, is_the_services) in [("<html>", false), (r#"{"error":"no"}"#, true)] {
+            if status == 200 && is_the_services {
+                continue;
+            }
+            service.fault(
+                json!({"fault": "status_before", "status": status, "body": body, "count": 1}),
+            );
+            let error = client.event(&event(&user(18))).unwrap_err();
+            assert_eq!(error.status, expected, "{error}");
+            let doubts = error
+                .message
+                .contains("this does not look like the service: a proxy or a portal?");
+            assert_eq!(doubts, !is_the_services, "{error}");
+        }
+    }
+}
+
+#[test]
+fn what_a_server_will_not_take_yet_is_tried_again() {
+    for status in [408, 409, 421, 425] {
+        let service = Service::start();
+        service.fault(
+            json!({"fault": "status_before", "status": status, "body": "<html>", "count": 1}),
+        );
+        let client = service.client(json!({}));
+        client.event(&event(&user(18))).unwrap();
+        assert_eq!(service.requests("metrics_event"), 2);
+        assert_eq!(service.events(), 1);
+    }
+    // Nobody knows what a conflict is about where there is no key.
+    let service = Service::start();
+    service.fault(json!({"fault": "status_before", "status": 409, "count": 1}));
+    let client = service.client(json!({}));
+    let error = client
+        .call("users_identify", Some(r#"{"id":"1","body":{}}"#))
+        .unwrap_err();
+    assert_eq!(error.details.http_status, Some(409));
+    assert_eq!(service.requests("users_identify"), 1);
+}
+
+#[test]
+fn a_byte_order_mark_before_a_reply_is_passed_over() {
+    let service = Service::start();
+    service
+        .fault(json!({"fault": "status_before", "status": 201, "body": "\u{feff}{\"total\":1}"}));
+    let client = service.client(json!({}));
+    assert_eq!(client.event(&event(&user(18))).unwrap(), r#"{"total":1}"#);
+}
+
+#[test]
 fn what_is_not_safe_is_not_sent_twice() {
     let service = Service::start();
     service.fault(json!({"fault": "close_after", "operation": "users_create"}));

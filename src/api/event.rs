@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::api::json::{self, Members};
+use crate::api::json;
+use crate::api::path;
+use crate::api::user;
 use crate::error::Error;
 use crate::options::check_header_value;
 
@@ -54,12 +56,7 @@ pub const PARAMETERS: Names = Names {
 impl<'a> Event<'a> {
     /// Checks the fields. `args.options_json` is the caller's to read.
     pub fn check(args: &EventArgs<'a>, names: &Names) -> Result<Self, Error> {
-        if args.key.is_empty() {
-            return Err(Error::invalid(format!(
-                "{}: is empty; give the metric's key",
-                names.key
-            )));
-        }
+        path::segment(names.key, args.key)?;
         if !args.value.is_finite() {
             return Err(Error::invalid(format!(
                 "{}: must be a finite number, not {}",
@@ -67,9 +64,9 @@ impl<'a> Event<'a> {
             )));
         }
         if let Some(key) = args.idempotency_key {
-            check_header_value(names.idempotency_key, key)?;
+            check_idempotency_key(names.idempotency_key, key)?;
         }
-        let (user, user_id) = user(names.user, args.user_json)?;
+        let (user, user_id) = user::identified(names.user, args.user_json)?;
         let attributes = args
             .attributes_json
             .map(|text| attributes(names.attributes, text))
@@ -148,96 +145,25 @@ pub fn write_number(out: &mut String, value: f64) {
     }
 }
 
-/// The names that are accepted beside the wire's, as the official SDKs spell them.
-const ALIASES: &[(&str, &str)] = &[
-    ("device_tokens", "deviceTokens"),
-    ("subscribe_to_emails", "subscribeToEmails"),
-    ("sign_up_date", "signUpDate"),
-];
-
-/// A user that must have an id: its JSON with the wire's names, and the id.
-pub fn user<'a>(parameter: &str, text: &'a str) -> Result<(Cow<'a, str>, Cow<'a, str>), Error> {
-    let members = Members::parse(parameter, text)?;
-    let id = members.get("id").ok_or_else(|| {
-        Error::invalid(format!(
-            "{parameter}: has no \"id\"; give at least {{\"id\":\"…\"}}, your id for the user"
-        ))
-    })?;
-    let id = match json::string(id) {
-        Some(id) if id.is_empty() => {
-            return Err(Error::invalid(format!("{parameter}: \"id\" is empty")));
-        }
-        Some(id) => id,
-        None if json::kind(id) == "a string" => {
-            return Err(Error::invalid(format!(
-                "{parameter}: \"id\" holds an escape that is no character"
-            )));
-        }
-        None => {
-            return Err(Error::invalid(format!(
-                "{parameter}: \"id\" must be a string, not {}",
-                json::kind(id)
-            )));
-        }
-    };
-    Ok((with_wire_names(parameter, text, members)?, id))
+/// Visible ASCII: another character would be one text in a header, where servers read Latin-1, and another
+/// in a batch, which is UTF-8, and the event would count twice.
+pub fn check_idempotency_key(label: &str, key: &str) -> Result<(), Error> {
+    check_header_value(label, key)?;
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::invalid(format!(
+            "{label}: holds a character that is not visible ASCII (a space, or one beyond \"~\"), which would not \
+             be the same in a header and in a batch"
+        )));
+    }
+    Ok(())
 }
 
-/// The text as it is, unless a name in it has to be translated.
-fn with_wire_names<'a>(
-    parameter: &str,
-    text: &'a str,
-    mut members: Members<'a>,
-) -> Result<Cow<'a, str>, Error> {
-    if !use_wire_names(parameter, &mut members)? {
-        return Ok(Cow::Borrowed(text));
+/// An object of strings, without its null members; `None` if it is null.
+pub fn attributes<'a>(parameter: &str, text: &'a str) -> Result<Option<Cow<'a, str>>, Error> {
+    match text.trim() {
+        "null" => Ok(None),
+        _ => user::strings(parameter, text).map(Some),
     }
-    let mut out = String::with_capacity(text.len());
-    members.write(&mut out);
-    Ok(Cow::Owned(out))
-}
-
-/// Translates the names of a user's members; whether there was one to translate.
-pub fn use_wire_names(parameter: &str, members: &mut Members<'_>) -> Result<bool, Error> {
-    let mut translated = false;
-    for at in 0..members.0.len() {
-        let name = &members.0[at].0;
-        let Some((alias, wire)) = ALIASES.iter().find(|(alias, _)| alias == name) else {
-            continue;
-        };
-        if members.get(wire).is_some() {
-            return Err(Error::invalid(format!(
-                "{parameter}: \"{alias}\" and \"{wire}\" are the same; give one"
-            )));
-        }
-        members.0[at].0 = Cow::Borrowed(wire);
-        translated = true;
-    }
-    Ok(translated)
-}
-
-/// An object of strings, without its null members; `None` if nothing is left but an absent object.
-fn attributes<'a>(parameter: &str, text: &'a str) -> Result<Option<Cow<'a, str>>, Error> {
-    if text.trim() == "null" {
-        return Ok(None);
-    }
-    let mut members = Members::parse(parameter, text)?;
-    for (name, value) in &members.0 {
-        if !matches!(json::kind(value), "a string" | "null") {
-            return Err(Error::invalid(format!(
-                "{parameter}: \"{name}\" must be a string, not {}",
-                json::kind(value)
-            )));
-        }
-    }
-    let before = members.0.len();
-    members.0.retain(|(_, value)| value.get() != "null");
-    if members.0.len() == before {
-        return Ok(Some(Cow::Borrowed(text)));
-    }
-    let mut out = String::with_capacity(text.len());
-    members.write(&mut out);
-    Ok(Some(Cow::Owned(out)))
 }
 
 #[cfg(test)]
@@ -279,13 +205,6 @@ mod tests {
     }
 
     #[test]
-    fn a_user_that_needs_no_translation_is_passed_on_as_it_came() {
-        let text = r#" { "id" : "1" , "deviceTokens":["a"] } "#;
-        let (user, _) = user("user_json", text).unwrap();
-        assert!(matches!(user, Cow::Borrowed(same) if same == text));
-    }
-
-    #[test]
     fn numbers_are_written_as_people_write_them() {
         for (value, text) in [
             (750.0, "750"),
@@ -302,6 +221,19 @@ mod tests {
         let mut out = String::new();
         write_number(&mut out, f64::MAX);
         assert_eq!(out.parse::<f64>().unwrap(), f64::MAX);
+    }
+
+    #[test]
+    fn an_idempotency_key_is_visible_ascii() {
+        for key in ["!~", "chapter-7", "a\"b"] {
+            assert!(check_idempotency_key("k", key).is_ok(), "{key}");
+        }
+        for key in ["chapter-é", "a b", "\u{7f}", "a\nb", "", " a", "日"] {
+            let error = check_idempotency_key("k", key).unwrap_err();
+            assert!(error.message.starts_with("k: "), "{key}");
+        }
+        let error = check_idempotency_key("k", "chapter-é").unwrap_err();
+        assert!(error.message.contains("visible ASCII"));
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
 
 use crate::api::event::{self, Event, EventArgs};
-use crate::api::json::{self, Members};
+use crate::api::json::{self, Members, raw};
 use crate::api::operations::{self, Body, Kind, Operation, Query};
+use crate::api::path::{path_of, query_string};
+use crate::api::retry::Repetition;
+use crate::api::user;
 use crate::error::Error;
 use crate::options::RequestOptions;
 
@@ -24,6 +26,19 @@ pub struct Request {
     /// User id, for an event: with the metric it names the lane.
     pub lane: Option<LaneName>,
     pub options: RequestOptions,
+}
+
+impl Request {
+    /// What sending it twice would do.
+    pub fn repetition(&self) -> Repetition {
+        let is_keyed =
+            self.idempotency_key.is_some() || self.operation.name == operations::EVENT_BATCH;
+        match (self.repeatable, is_keyed) {
+            (true, true) => Repetition::CountsOnce,
+            (true, false) => Repetition::Harmless,
+            (false, _) => Repetition::Harmful,
+        }
+    }
 }
 
 /// The user and the metric of an event: no two of them are in flight together.
@@ -71,7 +86,7 @@ pub struct Context<'a> {
 pub fn from_event(args: &EventArgs<'_>, context: Context<'_>) -> Result<Request, Error> {
     let event = Event::check(args, &event::PARAMETERS)?;
     let options = RequestOptions::parse(
-        "options_json",
+        "options_json: ",
         args.options_json,
         context.allow_insecure_http,
     )?;
@@ -119,7 +134,7 @@ pub fn from_parts(
     let body = match body {
         // The function takes the user, the wire an object around it.
         Some((label, text)) if operation.name == operations::COMPLETION => {
-            let (user, _) = event::user(label, text)?;
+            let (user, _) = user::identified(label, text)?;
             wrapped = format!("{{\"user\":{user}}}");
             Some((label, wrapped.as_str()))
         }
@@ -137,7 +152,7 @@ fn build(
     context: Context<'_>,
 ) -> Result<Request, Error> {
     let options = RequestOptions::parse(
-        "args_json: \"options\"",
+        "args_json: options.",
         args.take("options").map(RawValue::get),
         context.allow_insecure_http,
     )?;
@@ -226,10 +241,7 @@ fn event_by_name(
     };
     let user = needed("user")?;
     let value = needed("value")?;
-    let number = (json::kind(value) == "a number")
-        .then(|| serde_json::from_str(value.get()).ok())
-        .flatten()
-        .ok_or_else(|| must_be(names.value, "a finite number", value))?;
+    let number = finite(value).ok_or_else(|| must_be(names.value, "a finite number", value))?;
     let attributes = body.take("attributes");
     let event = Event::check(
         &EventArgs {
@@ -291,8 +303,8 @@ fn keyed_event(
     })
 }
 
-/// The body as it is sent: users with the wire's names, an object with the additional parameters
-/// that it does not have itself, the events of a batch each with an idempotency key.
+/// The body as it is sent: users checked, with the wire's names; an object with the additional parameters
+/// that it does not have itself; the events of a batch checked, each with an idempotency key.
 fn body_of<'a>(
     operation: &Operation,
     label: &str,
@@ -308,50 +320,58 @@ fn body_of<'a>(
         }
         if let Some((name, _)) = additional.first() {
             return Err(Error::invalid(format!(
-                "args_json: \"options\": \"additional_body_parameters\": \"{name}\" cannot be added to the array \
-                 that {} takes",
+                "args_json: options.additional_body_parameters: \"{name}\" cannot be added to the array that {} \
+                 takes",
                 operation.name
             )));
         }
         return match operation.name {
-            operations::EVENT_BATCH => keyed_batch(label, value, context),
+            operations::EVENT_BATCH => batch(label, value, context).map(Cow::Owned),
             _ => Ok(Cow::Borrowed(text)),
         };
     }
-    let mut members = Members::of(label, value)?;
-    let mut changed = false;
-    let user;
-    if matches!(operation.path, "/users" | "/users/{id}") {
-        changed = event::use_wire_names(label, &mut members)?;
-    } else if operation.name == operations::COMPLETION
-        && let Some(at) = members.0.iter().position(|(name, _)| name == "user")
-    {
-        (user, _) = event::user(&format!("{label}: \"user\""), members.0[at].1.get())?;
-        if let Cow::Owned(translated) = &user {
-            members.0[at].1 = raw(translated)?;
-            changed = true;
-        }
-    }
+    let body = match operation.path {
+        "/users" | "/users/{id}" => user::fields(label, text)?,
+        _ if operation.name == operations::COMPLETION => completion(label, text)?,
+        _ => Cow::Borrowed(text),
+    };
+    with_additional(label, body, additional)
+}
+
+fn completion<'a>(label: &str, text: &'a str) -> Result<Cow<'a, str>, Error> {
+    let mut members = Members::parse(label, text)?;
+    let Some(value) = members.get("user") else {
+        return Ok(Cow::Borrowed(text));
+    };
+    let (user, _) = user::identified(&format!("{label}: \"user\""), value.get())?;
+    members.set("user", raw(&user)?);
+    let mut out = String::with_capacity(text.len());
+    members.write(&mut out);
+    Ok(Cow::Owned(out))
+}
+
+fn with_additional<'a>(
+    label: &str,
+    body: Cow<'a, str>,
+    additional: &[(String, String)],
+) -> Result<Cow<'a, str>, Error> {
+    let mut members = Members::parse(label, &body)?;
+    let before = members.0.len();
     for (name, value) in additional {
         if members.get(name).is_none() {
             members.0.push((Cow::Borrowed(name), raw(value)?));
-            changed = true;
         }
     }
-    if !changed {
-        return Ok(Cow::Borrowed(text));
+    if members.0.len() == before {
+        return Ok(body);
     }
-    let mut out = String::with_capacity(text.len() + 64);
+    let mut out = String::with_capacity(body.len() + 64);
     members.write(&mut out);
     Ok(Cow::Owned(out))
 }
 
 /// A batch of events: those without an idempotency key get one, so that it is safe to send again.
-fn keyed_batch<'a>(
-    label: &str,
-    value: &'a RawValue,
-    context: Context<'_>,
-) -> Result<Cow<'a, str>, Error> {
+fn batch(label: &str, value: &RawValue, context: Context<'_>) -> Result<String, Error> {
     let events: Vec<&RawValue> = serde_json::from_str(value.get())
         .map_err(|error| Error::invalid(format!("{label}: {error}")))?;
     let mut out = String::with_capacity(value.get().len() + 64 * events.len());
@@ -360,98 +380,69 @@ fn keyed_batch<'a>(
         if at > 0 {
             out.push(',');
         }
-        let mut members = Members::of(&format!("{label}: event {at}"), event)?;
-        if members
-            .get("idempotencyKey")
-            .is_some_and(|key| key.get() != "null")
-        {
-            out.push_str(event.get());
-            continue;
-        }
-        members.take("idempotencyKey");
-        let key = context.make_key.quoted_key()?;
-        members
-            .0
-            .push((Cow::Borrowed("idempotencyKey"), raw(&key)?));
-        members.write(&mut out);
+        write_batch_event(&mut out, &format!("{label}: event {at}"), event, context)?;
     }
     out.push(']');
-    Ok(Cow::Owned(out))
+    Ok(out)
 }
 
-fn raw(text: &str) -> Result<&RawValue, Error> {
-    serde_json::from_str(text).map_err(|error| Error::invalid(format!("body: {error}")))
-}
-
-/// A URL has at most 64 KiB here: a base, two path parameters and a query fit.
-pub const MAX_URL_PART: usize = 8 << 10;
-const MAX_QUERY: usize = 32 << 10;
-
-/// Path parameters are one segment each, so all but the unreserved characters of RFC 3986 is encoded.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
-
-/// Writes the path parameters into the path. `label` goes before their names in messages.
-pub fn path_of(operation: &Operation, values: &[&str], label: &str) -> Result<String, Error> {
-    let mut values = values.iter();
-    let mut path = String::with_capacity(operation.path.len() + 32);
-    let mut rest = operation.path;
-    while let Some((before, (name, after))) = rest
-        .split_once('{')
-        .and_then(|(before, parameter)| Some((before, parameter.split_once('}')?)))
+/// What is there is checked as for a single event; what is missing, the service names.
+fn write_batch_event(
+    out: &mut String,
+    label: &str,
+    event: &RawValue,
+    context: Context<'_>,
+) -> Result<(), Error> {
+    let mut members = Members::of(label, event)?;
+    let named = |name: &str| format!("{label}: \"{name}\"");
+    if let Some(key) = members.get("key")
+        && json::string(key).is_none_or(|key| key.is_empty())
     {
-        path.push_str(before);
-        rest = after;
-        let Some(value) = values.next() else {
-            return Err(Error::invalid(format!(
-                "{}: a path parameter is missing",
-                operation.name
-            )));
-        };
-        let named = || match label {
-            "" => name.to_owned(),
-            label => format!("{label}\"{name}\""),
-        };
-        match *value {
-            "" => return Err(Error::invalid(format!("{}: is empty", named()))),
-            // A path segment of dots climbs.
-            "." => path.push_str("%2E"),
-            ".." => path.push_str("%2E%2E"),
-            value => {
-                let before = path.len();
-                path.extend(utf8_percent_encode(value, SEGMENT));
-                if path.len() - before > MAX_URL_PART {
-                    return Err(Error::invalid(format!(
-                        "{}: is too long for a URL: more than {MAX_URL_PART} bytes when encoded",
-                        named()
-                    )));
-                }
-            }
+        return Err(must_be(&named("key"), "a string that is not empty", key));
+    }
+    if let Some(value) = members.get("value")
+        && finite(value).is_none()
+    {
+        return Err(must_be(&named("value"), "a finite number", value));
+    }
+    let (user, attributes, key);
+    if let Some(given) = members.get("user") {
+        let (checked, _) = user::identified(&named("user"), given.get())?;
+        user = user::in_a_batch(&checked)
+            .map(Cow::into_owned)
+            .unwrap_or_default();
+        members.set("user", raw(&user)?);
+    }
+    if let Some(given) = members.get("attributes") {
+        attributes = event::attributes(&named("attributes"), given.get())?;
+        match &attributes {
+            Some(attributes) => members.set("attributes", raw(attributes)?),
+            None => _ = members.take("attributes"),
         }
     }
-    path.push_str(rest);
-    Ok(path)
+    match members.get("idempotencyKey") {
+        Some(given) if given.get() != "null" => {
+            let label = named("idempotencyKey");
+            let given = json::string(given).ok_or_else(|| must_be(&label, "a string", given))?;
+            event::check_idempotency_key(&label, &given)?;
+        }
+        _ => {
+            members.take("idempotencyKey");
+            key = context.make_key.quoted_key()?;
+            members
+                .0
+                .push((Cow::Borrowed("idempotencyKey"), raw(&key)?));
+        }
+    }
+    members.write(out);
+    Ok(())
 }
 
-/// `?a=b&c=d`, or nothing.
-fn query_string(parameters: &[(String, String)]) -> Result<String, Error> {
-    let mut out = String::new();
-    for (name, value) in parameters {
-        out.push(if out.is_empty() { '?' } else { '&' });
-        out.extend(utf8_percent_encode(name, SEGMENT));
-        out.push('=');
-        out.extend(utf8_percent_encode(value, SEGMENT));
-    }
-    if out.len() > MAX_QUERY {
-        return Err(Error::invalid(format!(
-            "args_json, options_json: the query parameters are too long for a URL: more than {MAX_QUERY} bytes \
-             when encoded"
-        )));
-    }
-    Ok(out)
+/// The double that a JSON number is.
+fn finite(value: &RawValue) -> Option<f64> {
+    (json::kind(value) == "a number")
+        .then(|| serde_json::from_str(value.get()).ok())
+        .flatten()
 }
 
 /// Takes a query parameter out of the arguments.
@@ -533,12 +524,12 @@ mod tests {
         assert_eq!(request.path, "/streaks?userIds=1&userIds=a%26b");
         let request = call(
             "users_achievements",
-            r#"{"id":"..","includeIncomplete":true,"options":{"additional_query_parameters":{"x":1,"includeIncomplete":"no"}}}"#,
+            r#"{"id":"...","includeIncomplete":true,"options":{"additional_query_parameters":{"x":1,"includeIncomplete":"no"}}}"#,
         )
         .unwrap();
         assert_eq!(
             request.path,
-            "/users/%2E%2E/achievements?includeIncomplete=true&x=1"
+            "/users/.../achievements?includeIncomplete=true&x=1"
         );
         let request = call("leaderboards_all", r#"{"includeFinished":false}"#).unwrap();
         assert_eq!(request.path, "/leaderboards?includeFinished=false");
@@ -553,6 +544,76 @@ mod tests {
                 "users_streak",
                 r#"{"id":""}"#,
                 "args_json: \"id\": is empty",
+            ),
+            (
+                "users_achievements",
+                r#"{"id":".."}"#,
+                "args_json: \"id\": is \"..\", which is a step in a URL's path",
+            ),
+            (
+                "users_points",
+                r#"{"id":"1","key":"."}"#,
+                "args_json: \"key\": is \".\", which is a step in a URL's path",
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"..","body":{"user":{"id":"1"},"value":1}}"#,
+                "args_json: \"key\": is \"..\", which is a step in a URL's path",
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"k","idempotencyKey":"chapter-é","body":{"user":{"id":"1"},"value":1}}"#,
+                "args_json: \"idempotencyKey\": holds a character that is not visible ASCII",
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"k","body":{"user":{"id":"1","email":5},"value":1}}"#,
+                "args_json: \"body\": \"user\": \"email\" must be a string, not a number",
+            ),
+            (
+                "users_update",
+                r#"{"id":"1","body":{"attributes":{"a":1}}}"#,
+                "args_json: \"body\": \"attributes\": \"a\" must be a string, not a number",
+            ),
+            (
+                "achievements_complete",
+                r#"{"key":"k","body":{"user":{"id":"1","subscribeToEmails":"no"}}}"#,
+                "args_json: \"body\": \"user\": \"subscribeToEmails\" must be true or false, not a string",
+            ),
+            (
+                "admin_metrics_batch_events",
+                r#"{"body":[{"key":"k"},{"idempotencyKey":"é"}]}"#,
+                "args_json: \"body\": event 1: \"idempotencyKey\": holds a character that is not visible ASCII",
+            ),
+            (
+                "admin_metrics_batch_events",
+                r#"{"body":[{"idempotencyKey":7}]}"#,
+                "args_json: \"body\": event 0: \"idempotencyKey\" must be a string, not a number",
+            ),
+            (
+                "admin_metrics_batch_events",
+                r#"{"body":[{"user":{"id":7}}]}"#,
+                "args_json: \"body\": event 0: \"user\": \"id\" must be a string, not a number",
+            ),
+            (
+                "admin_metrics_batch_events",
+                r#"{"body":[{"value":"1"}]}"#,
+                "args_json: \"body\": event 0: \"value\" must be a finite number, not a string",
+            ),
+            (
+                "admin_metrics_batch_events",
+                r#"{"body":[{"key":""}]}"#,
+                "args_json: \"body\": event 0: \"key\" must be a string that is not empty",
+            ),
+            (
+                "admin_metrics_batch_events",
+                r#"{"body":[{"attributes":{"a":1}}]}"#,
+                "args_json: \"body\": event 0: \"attributes\": \"a\" must be a string, not a number",
+            ),
+            (
+                "admin_metrics_batch_events",
+                r#"{"body":[[]]}"#,
+                "args_json: \"body\": event 0: must be a JSON object, not an array",
             ),
             (
                 "users_streak",
@@ -633,7 +694,7 @@ mod tests {
             (
                 "users_streak",
                 r#"{"id":"1","options":{"x":1}}"#,
-                "args_json: \"options\": \"x\" is not an option",
+                "args_json: options.x: is not an option",
             ),
         ] {
             let error = call(name, args).unwrap_err();
@@ -676,6 +737,20 @@ mod tests {
             ),
             r#"[{"key":"k","idempotencyKey":"made"},{"idempotencyKey":"mine"},{"idempotencyKey":"made"}]"#
         );
+        assert_eq!(
+            body(
+                "admin_metrics_batch_events",
+                r#"{"body":[{"key":"k","user":{"id":"1","sign_up_date":"2025-01-01","attributes":{"a":null}},"value":0.9215686321258545,"attributes":null,"new":[1.0]},{"user":{"signUpDate":"2025-01-01","id":"1","tz":"UTC"},"attributes":{"a":"b","c":null},"idempotencyKey":"i"}]}"#
+            ),
+            r#"[{"key":"k","user":{"id":"1","attributes":{}},"value":0.9215686321258545,"new":[1.0],"idempotencyKey":"made"},{"user":{"id":"1","tz":"UTC"},"attributes":{"a":"b"},"idempotencyKey":"i"}]"#
+        );
+        assert_eq!(
+            body(
+                "users_update",
+                r#"{"id":"1","body":{"tz":null,"deviceTokens":null,"attributes":{"a":null,"b":"c"}}}"#
+            ),
+            r#"{"tz":null,"deviceTokens":null,"attributes":{"b":"c"}}"#
+        );
         assert_eq!(body("admin_metrics_create", r#"{"body":[ 1 ]}"#), "[ 1 ]");
     }
 
@@ -693,27 +768,55 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_safe_is_repeatable() {
-        assert!(call("users_streak", r#"{"id":"1"}"#).unwrap().repeatable);
-        assert!(
-            call("users_identify", r#"{"id":"1","body":{}}"#)
-                .unwrap()
-                .repeatable
-        );
-        assert!(
-            call("admin_metrics_batch_events", r#"{"body":[]}"#)
-                .unwrap()
-                .repeatable
-        );
-        assert!(
-            !call("users_create", r#"{"body":{"id":"1"}}"#)
-                .unwrap()
-                .repeatable
-        );
-        assert!(
-            !call("admin_streaks_reset", r#"{"body":{}}"#)
-                .unwrap()
-                .repeatable
-        );
+    fn only_what_is_safe_may_be_repeated() {
+        for (name, args, repetition) in [
+            ("users_streak", r#"{"id":"1"}"#, Repetition::Harmless),
+            (
+                "users_identify",
+                r#"{"id":"1","body":{}}"#,
+                Repetition::Harmless,
+            ),
+            (
+                "admin_metrics_batch_events",
+                r#"{"body":[]}"#,
+                Repetition::CountsOnce,
+            ),
+            (
+                "metrics_event",
+                r#"{"key":"words","body":{"user":{"id":"18"},"value":1}}"#,
+                Repetition::CountsOnce,
+            ),
+            (
+                "users_create",
+                r#"{"body":{"id":"1"}}"#,
+                Repetition::Harmful,
+            ),
+            ("admin_streaks_reset", r#"{"body":{}}"#, Repetition::Harmful),
+        ] {
+            let request = call(name, args).unwrap();
+            assert_eq!(request.repetition(), repetition, "{name}");
+            assert_eq!(request.repeatable, repetition != Repetition::Harmful);
+        }
+    }
+
+    #[test]
+    fn a_value_is_the_same_double_however_it_comes() {
+        for seed in 1..1_000_u64 {
+            let bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let value = (bits >> 11) as f64 / (1_u64 << 53) as f64;
+            let args = format!(r#"{{"key":"k","body":{{"user":{{"id":"1"}},"value":{value:?}}}}}"#);
+            let body = call("metrics_event", &args).unwrap().body.unwrap();
+            assert_eq!(json::number(&body, "/value"), Some(value), "{body}");
+            let args = EventArgs {
+                key: "k",
+                user_json: r#"{"id":"1"}"#,
+                value,
+                attributes_json: None,
+                idempotency_key: None,
+                options_json: None,
+            };
+            let body = from_event(&args, CONTEXT).unwrap().body.unwrap();
+            assert_eq!(json::number(&body, "/value"), Some(value), "{body}");
+        }
     }
 }

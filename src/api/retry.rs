@@ -10,6 +10,17 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// has processed the event, so a retry that overtakes the first request could count twice.
 const AFTER_SILENCE: Duration = Duration::from_secs(1);
 
+/// What sending a request twice does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repetition {
+    /// It takes effect twice.
+    Harmful,
+    /// The same as sending it once.
+    Harmless,
+    /// The same, by the idempotency keys that its events carry.
+    CountsOnce,
+}
+
 /// How an attempt failed, as far as it matters for the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
@@ -27,16 +38,15 @@ pub enum Failure {
 /// How long to wait before the next attempt, or `None` if there is to be none.
 ///
 /// `attempts`: how many were made. `left`: until the call's deadline. `random`: in 0.0..1.0.
-/// `repeatable`: sending the request twice has the effect of sending it once.
 pub fn pause(
     failure: Failure,
     attempts: u32,
     max_retries: u32,
     left: Duration,
-    repeatable: bool,
+    repetition: Repetition,
     random: f64,
 ) -> Option<Duration> {
-    if attempts > max_retries || !is_worth_it(failure, repeatable) {
+    if attempts > max_retries || !is_worth_it(failure, repetition) {
         return None;
     }
     let pause = match failure {
@@ -51,12 +61,18 @@ pub fn pause(
     (pause < left).then_some(pause)
 }
 
-fn is_worth_it(failure: Failure, repeatable: bool) -> bool {
+fn is_worth_it(failure: Failure, repetition: Repetition) -> bool {
+    let is_repeatable = repetition != Repetition::Harmful;
     match failure {
-        Failure::NoAnswer { sent } => repeatable || !sent,
-        // 429 is said before anything is done.
-        Failure::Answer { status: 429, .. } => true,
-        Failure::Answer { status, .. } => repeatable && matches!(status, 408 | 500..=599),
+        Failure::NoAnswer { sent } => is_repeatable || !sent,
+        Failure::Answer { status, .. } => match status {
+            // It is said before anything is done.
+            429 => true,
+            // Documented nowhere: perhaps the same event in flight. Its key tells.
+            409 => repetition == Repetition::CountsOnce,
+            408 | 421 | 425 | 500..=599 => is_repeatable,
+            _ => false,
+        },
         Failure::Final => false,
     }
 }
@@ -67,28 +83,58 @@ pub fn backoff(attempts: u32, random: f64) -> Duration {
     (FIRST * 2u32.pow(doublings)).min(LONGEST).mul_f64(random)
 }
 
-/// How long an answer asks to wait: `Retry-After` as seconds or an HTTP date (RFC 9110, 10.2.3), or
-/// else `X-RateLimit-Reset` as Unix seconds. `now` is the Unix time.
-pub fn retry_after(
-    header: Option<&str>,
-    rate_limit_reset: Option<&str>,
-    now: Duration,
-) -> Option<Duration> {
-    let by_header = header.map(str::trim).and_then(|text| {
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-        }
-        if let Ok(seconds) = text.parse::<f64>() {
-            return Duration::try_from_secs_f64(seconds).ok();
-        }
-        let date = httpdate::parse_http_date(text).ok()?;
-        let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-        Some(date.saturating_sub(now))
-    });
-    by_header.or_else(|| {
-        let reset: f64 = rate_limit_reset?.trim().parse().ok()?;
-        Some(Duration::try_from_secs_f64(reset).ok()?.saturating_sub(now))
+/// The longest that is believed of an answer. A call goes by its deadline anyway.
+pub const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+/// The longest that a queue waits for the asking, which has no deadline: then it looks for itself.
+pub const LONGEST_QUEUE_WAIT: Duration = Duration::from_secs(300);
+
+/// From here on, a number of seconds is a Unix time (of 2001), and from there on one of milliseconds.
+const UNIX_SECONDS: f64 = 1e9;
+const UNIX_MILLISECONDS: f64 = 1e12;
+
+/// The headers of an answer that say when to come again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// `Retry-After`: seconds or an HTTP date (RFC 9110, 10.2.3).
+    pub retry_after: Option<&'a str>,
+    /// `X-RateLimit-Reset`: Unix seconds.
+    pub rate_limit_reset: Option<&'a str>,
+    /// `Date`: what the sender of the others takes for now.
+    pub date: Option<&'a str>,
+}
+
+/// How long an answer asks to wait. `now`: the Unix time here, for an answer without a date. Nothing is
+/// asked by what cannot be meant: no number and no date, or a negative one.
+pub fn retry_after(asked: Asked<'_>, now: Duration) -> Option<Duration> {
+    let now = asked.date.and_then(unix_time_of).unwrap_or(now);
+    let by_header = asked
+        .retry_after
+        .and_then(|text| match text.trim().parse() {
+            Ok(number) => by_number(number, now),
+            Err(_) => Some(unix_time_of(text)?.saturating_sub(now)),
+        });
+    let by_reset = || by_number(asked.rate_limit_reset?.trim().parse().ok()?, now);
+    by_header
+        .or_else(by_reset)
+        .map(|wait| wait.min(LONGEST_ASKED))
+}
+
+/// Seconds from now, or a Unix time in the place of them.
+fn by_number(number: f64, now: Duration) -> Option<Duration> {
+    if number.is_nan() || number < 0.0 {
+        return None;
+    }
+    let seconds = |number| Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX);
+    Some(match number {
+        UNIX_MILLISECONDS.. => seconds(number / 1_000.0).saturating_sub(now),
+        UNIX_SECONDS.. => seconds(number).saturating_sub(now),
+        _ => seconds(number),
     })
+}
+
+fn unix_time_of(date: &str) -> Option<Duration> {
+    let date = httpdate::parse_http_date(date.trim()).ok()?;
+    date.duration_since(std::time::UNIX_EPOCH).ok()
 }
 
 #[cfg(test)]
@@ -116,71 +162,189 @@ mod tests {
 
     #[test]
     fn only_what_is_safe_is_tried_again() {
-        for (failure, repeatable, again) in [
-            (Failure::NoAnswer { sent: true }, true, true),
-            (Failure::NoAnswer { sent: true }, false, false),
-            (Failure::NoAnswer { sent: false }, false, true),
-            (answer(408), true, true),
-            (answer(408), false, false),
-            (answer(429), false, true),
-            (answer(500), true, true),
-            (answer(599), true, true),
-            (answer(503), false, false),
-            (answer(400), true, false),
-            (answer(302), true, false),
-            (Failure::Final, true, false),
+        use Repetition::{CountsOnce, Harmful, Harmless};
+        // Failure; again if harmful, if harmless, if keyed.
+        for (failure, harmful, harmless, keyed) in [
+            (Failure::NoAnswer { sent: true }, false, true, true),
+            (Failure::NoAnswer { sent: false }, true, true, true),
+            (answer(408), false, true, true),
+            (answer(409), false, false, true),
+            (answer(421), false, true, true),
+            (answer(425), false, true, true),
+            (answer(429), true, true, true),
+            (answer(500), false, true, true),
+            (answer(599), false, true, true),
+            (answer(400), false, false, false),
+            (answer(404), false, false, false),
+            (answer(423), false, false, false),
+            (answer(302), false, false, false),
+            (Failure::Final, false, false, false),
         ] {
-            let pause = pause(failure, 1, 2, HOUR, repeatable, 0.5);
-            assert_eq!(pause.is_some(), again, "{failure:?} {repeatable}");
+            for (repetition, again) in [
+                (Harmful, harmful),
+                (Harmless, harmless),
+                (CountsOnce, keyed),
+            ] {
+                let pause = pause(failure, 1, 2, HOUR, repetition, 0.5);
+                assert_eq!(pause.is_some(), again, "{failure:?} {repetition:?}");
+            }
         }
     }
 
     #[test]
     fn silence_is_met_with_a_second_of_patience() {
-        let pause = pause(Failure::NoAnswer { sent: true }, 1, 2, HOUR, true, 0.0);
+        let pause = pause(
+            Failure::NoAnswer { sent: true },
+            1,
+            2,
+            HOUR,
+            Repetition::Harmless,
+            0.0,
+        );
         assert_eq!(pause, Some(AFTER_SILENCE));
     }
 
     #[test]
     fn the_retries_and_the_deadline_are_kept() {
-        assert_eq!(pause(answer(500), 3, 2, HOUR, true, 1.0), None);
-        assert_eq!(pause(answer(500), 1, 0, HOUR, true, 1.0), None);
+        assert_eq!(
+            pause(answer(500), 3, 2, HOUR, Repetition::Harmless, 1.0),
+            None
+        );
+        assert_eq!(
+            pause(answer(500), 1, 0, HOUR, Repetition::Harmless, 1.0),
+            None
+        );
         let asked = Failure::Answer {
             status: 429,
             retry_after: Some(Duration::from_secs(30)),
         };
         assert_eq!(
-            pause(asked, 1, 2, HOUR, true, 0.0),
+            pause(asked, 1, 2, HOUR, Repetition::Harmless, 0.0),
             Some(Duration::from_secs(30))
         );
-        assert_eq!(pause(asked, 1, 2, Duration::from_secs(30), true, 0.0), None);
+        assert_eq!(
+            pause(
+                asked,
+                1,
+                2,
+                Duration::from_secs(30),
+                Repetition::Harmless,
+                0.0
+            ),
+            None
+        );
         let at_once = Failure::Answer {
             status: 429,
             retry_after: Some(Duration::ZERO),
         };
-        assert_eq!(pause(at_once, 1, 2, HOUR, true, 0.5), Some(FIRST / 2));
+        assert_eq!(
+            pause(at_once, 1, 2, HOUR, Repetition::Harmless, 0.5),
+            Some(FIRST / 2)
+        );
     }
+
+    /// Sun, 06 Nov 1994 08:48:37 GMT.
+    const THEN: u64 = 784_111_777 - 60;
 
     #[test]
     fn retry_after_is_read_in_all_its_forms() {
-        let now = Duration::from_secs(784_111_777 - 60); // Sun, 06 Nov 1994 08:48:37 GMT
         for (header, reset, seconds) in [
             (Some("2"), None, Some(2)),
             (Some(" 0 "), Some("1"), Some(0)),
             (Some("Sun, 06 Nov 1994 08:49:37 GMT"), None, Some(60)),
             (Some("Sun, 06 Nov 1983 08:49:37 GMT"), None, Some(0)),
-            (None, Some("784111787"), Some(70)),
             (Some("soon"), None, None),
-            (Some("99999999999999999999"), None, Some(u64::MAX)),
+            (Some("soon"), Some("7"), Some(7)),
+            (Some(""), None, None),
+            (Some(""), Some("7"), Some(7)),
             (Some("-1"), None, None),
+            (Some("-1"), Some("7"), Some(7)),
+            (None, Some("-7"), None),
             (Some("NaN"), None, None),
-            (Some("1e300"), None, None),
+            (Some("99999999999999999999"), None, Some(3600)),
+            (Some("1e300"), None, Some(3600)),
+            (Some("inf"), None, Some(3600)),
             (None, None, None),
         ] {
+            let asked = Asked {
+                retry_after: header,
+                rate_limit_reset: reset,
+                date: None,
+            };
             assert_eq!(
-                retry_after(header, reset, now),
+                retry_after(asked, Duration::from_secs(THEN)),
                 seconds.map(Duration::from_secs),
                 "{header:?} {reset:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_against_the_replys_own_date() {
+        // The clock here is a day behind, and one ahead.
+        for here in [1_767_225_600 - 86_400, 1_767_225_600 + 86_400] {
+            for (header, reset, date, seconds) in [
+                (
+                    Some("Thu, 01 Jan 2026 00:00:01 GMT"),
+                    None,
+                    Some("Thu, 01 Jan 2026 00:00:00 GMT"),
+                    1,
+                ),
+                (
+                    None,
+                    Some("1767225601"),
+                    Some("Thu, 01 Jan 2026 00:00:00 GMT"),
+                    1,
+                ),
+                // A Unix time where seconds belong, and in milliseconds.
+                (
+                    Some("1767225605"),
+                    None,
+                    Some(" Thu, 01 Jan 2026 00:00:00 GMT "),
+                    5,
+                ),
+                (
+                    Some("1767225605000"),
+                    None,
+                    Some("Thu, 01 Jan 2026 00:00:00 GMT"),
+                    5,
+                ),
+                (
+                    None,
+                    Some("1767225605000"),
+                    Some("Thu, 01 Jan 2026 00:00:00 GMT"),
+                    5,
+                ),
+                // A time that has passed.
+                (
+                    Some("1767225000"),
+                    None,
+                    Some("Thu, 01 Jan 2026 00:00:00 GMT"),
+                    0,
+                ),
+            ] {
+                let asked = Asked {
+                    retry_after: header,
+                    rate_limit_reset: reset,
+                    date,
+                };
+                assert_eq!(
+                    retry_after(asked, Duration::from_secs(here)),
+                    Some(Duration::from_secs(seconds)),
+                    "{asked:?}"
+                );
+            }
+        }
+        // Without a date, or with one that is none, the clock here counts.
+        for date in [None, Some("yesterday")] {
+            let asked = Asked {
+                rate_limit_reset: Some("1767225610"),
+                date,
+                ..Asked::default()
+            };
+            assert_eq!(
+                retry_after(asked, Duration::from_secs(1_767_225_600)),
+                Some(Duration::from_secs(10))
             );
         }
     }

@@ -103,7 +103,7 @@ impl Call {
                 .max_retries
                 .unwrap_or(delivery.options.max_retries),
             self.deadline.saturating_duration_since(now),
-            self.request.repeatable,
+            self.request.repetition(),
             delivery.random.fraction(),
         );
         let mut error = refusal.error;

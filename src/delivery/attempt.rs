@@ -9,9 +9,9 @@ use super::api_key::ApiKey;
 use super::callbacks::Callbacks;
 use super::lanes::Lanes;
 use super::stats::Stats;
-use crate::api::json;
+use crate::api::answer::{self, Head};
 use crate::api::request::Request;
-use crate::api::retry::{self, Failure};
+use crate::api::retry::{Asked, Failure};
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
 use crate::host::locks::Notify;
@@ -189,7 +189,7 @@ impl Delivery {
             Err(failure) => failure.sent_at,
         };
         let result = match result {
-            Ok(reply) => self.answered(request, reply, api_key),
+            Ok(reply) => answered(request, reply, api_key),
             Err(failure) => Err(unanswered(request, failure, deadline)),
         };
         if let Err(refusal) = &result
@@ -212,100 +212,40 @@ impl Delivery {
         });
         sent
     }
+}
 
-    fn answered(
-        &self,
-        request: &Request,
-        reply: transport::Reply,
-        api_key: &ApiKey,
-    ) -> Result<String, Refusal> {
-        let name = request.operation.name;
-        let status = Status::of_http(reply.status);
-        let text = String::from_utf8(reply.body);
-        if status == Status::Ok {
-            return match text {
-                Ok(text) if text.is_empty() => Ok("null".to_owned()),
-                Ok(text) if json::is_json(&text) => Ok(text),
-                _ => Err(Refusal::last(unreadable(
-                    request,
-                    Some(reply.status),
-                    format!("{name}: the reply is not JSON"),
-                ))),
-            };
-        }
-
-        let body = match text {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        };
-        let body = api_key.redact(body);
-        let retry_after = asked_wait(
-            reply.status,
-            reply.retry_after.as_deref(),
-            reply.rate_limit_reset.as_deref(),
-        );
-        // Once more, since JSON may have had the secret escaped.
-        let message = api_key.redact(explain(name, reply.status, &body));
-        let is_own_word = json::text(&body, "/error").is_some();
-        let mut error = Error::new(status, message);
-        error.details.http_status = Some(reply.status);
-        error.details.retry_after = retry_after;
-        error.details.body = (!body.is_empty()).then_some(body);
-        Err(Refusal {
+fn answered(
+    request: &Request,
+    reply: transport::Reply,
+    api_key: &ApiKey,
+) -> Result<String, Refusal> {
+    let head = Head {
+        status: reply.status,
+        content_type: reply.content_type.as_deref(),
+        asked: Asked {
+            retry_after: reply.retry_after.as_deref(),
+            rate_limit_reset: reply.rate_limit_reset.as_deref(),
+            date: reply.date.as_deref(),
+        },
+    };
+    let read = answer::read(request.operation.name, head, reply.body, unix_now());
+    read.map_err(|refusal| {
+        let mut error = refusal.error;
+        error.message = api_key.redact(error.message);
+        error.details.body = error.details.body.map(|body| api_key.redact(body));
+        Refusal {
             error,
-            failure: Failure::Answer {
-                status: reply.status,
-                retry_after,
-            },
+            failure: refusal.failure,
             stale: false,
-            is_own_word,
-        })
-    }
-}
-
-/// How long the server asked to wait, by the headers of an answer.
-fn asked_wait(
-    status: u16,
-    retry_after: Option<&str>,
-    rate_limit_reset: Option<&str>,
-) -> Option<Duration> {
-    let unix_now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let reset = rate_limit_reset.filter(|_| status == 429);
-    let may_ask = matches!(status, 408 | 429 | 500..=599);
-    may_ask
-        .then(|| retry::retry_after(retry_after, reset, unix_now))
-        .flatten()
-}
-
-/// What an error answer means and what to do about it.
-fn explain(name: &str, status: u16, body: &str) -> String {
-    let said = json::text(body, "/error")
-        .filter(|text| !text.is_empty())
-        .map(|text| format!(": {text}"))
-        .unwrap_or_default();
-    let hint = match status {
-        401 => "; check the API key, which may have been rotated, and that it fits this API",
-        403 => "; the API key may not do this",
-        429 => "; the service takes 5 events a second, and the queue keeps to that by itself",
-        300..=399 => {
-            "; redirects are not followed, since the API key must not travel: check base_url"
+            is_own_word: refusal.is_own_word,
         }
-        _ => "",
-    };
-    format!("{name}: the service answered {status}{said}{hint}")
+    })
 }
 
-fn unreadable(request: &Request, status: Option<u16>, what: String) -> Error {
-    let counted = if request.lane.is_some() {
-        "; the event may have been counted, and was not sent again"
-    } else {
-        "; it was not sent again"
-    };
-    let mut error = Error::new(Status::InvalidResponse, what + counted);
-    error.details.http_status = status;
-    error
+fn unix_now() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant) -> Refusal {
@@ -313,12 +253,14 @@ fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant)
     let message = format!("{name}: {}", failure.message);
     if let (Kind::InvalidResponse | Kind::Timeout, Some(status)) = (failure.kind, failure.answered)
     {
-        return broken_off(request, &failure, status, message);
+        return broken_off(name, &failure, status);
     }
     let error = match failure.kind {
         Kind::Cancelled => return Refusal::last(Error::cancelled()),
         Kind::Tls => return Refusal::last(Error::new(Status::Tls, message)),
-        Kind::InvalidResponse => return Refusal::last(unreadable(request, None, message)),
+        Kind::InvalidResponse => {
+            return Refusal::last(answer::unread(name, None, &failure.message));
+        }
         Kind::Timeout => {
             let mut error = Error::new(Status::Timeout, message);
             if deadline <= Instant::now() + Duration::from_millis(1) {
@@ -340,18 +282,15 @@ fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant)
 }
 
 /// An answer that broke off, or did not come to its end in time: a yes or a no all the same.
-fn broken_off(
-    request: &Request,
-    failure: &transport::Failure,
-    status: u16,
-    message: String,
-) -> Refusal {
+fn broken_off(name: &str, failure: &transport::Failure, status: u16) -> Refusal {
     if !(200..300).contains(&status) {
-        let retry_after = asked_wait(
-            status,
-            failure.retry_after.as_deref(),
-            failure.rate_limit_reset.as_deref(),
-        );
+        let asked = Asked {
+            retry_after: failure.retry_after.as_deref(),
+            rate_limit_reset: failure.rate_limit_reset.as_deref(),
+            date: failure.date.as_deref(),
+        };
+        let retry_after = answer::asked_wait(status, asked, unix_now());
+        let message = format!("{name}: {}", failure.message);
         let mut error = Error::new(Status::of_http(status), message);
         error.details.http_status = Some(status);
         error.details.retry_after = retry_after;
@@ -365,28 +304,9 @@ fn broken_off(
             is_own_word: false,
         };
     }
-    let mut error = unreadable(request, Some(status), message);
+    let mut error = answer::unread(name, Some(status), &failure.message);
     if failure.kind == Kind::Timeout {
         error.status = Status::Timeout;
     }
     Refusal::last(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_answer_is_explained() {
-        let text = explain(
-            "metrics_event",
-            422,
-            r#"{"error":"Invalid attribute keys: device."}"#,
-        );
-        assert_eq!(
-            text,
-            "metrics_event: the service answered 422: Invalid attribute keys: device."
-        );
-        assert!(explain("users_get", 302, "<html>").contains("redirects are not followed"));
-    }
 }

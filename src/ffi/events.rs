@@ -16,13 +16,13 @@ use crate::error::{Error, Status};
 /// @param client          Borrowed; safe from any thread.
 /// @param key             The metric's key. Borrowed, UTF-8.
 /// @param user_json       The user: `{"id": "42"}`, and what is to be set or changed: email, name, tz,
-///                        device_tokens, subscribe_to_emails, sign_up_date, attributes. Borrowed, UTF-8.
+///                        device_tokens, subscribe_to_emails, sign_up_date ("YYYY-MM-DD"), attributes. Borrowed,
+///                        UTF-8.
 /// @param value           How much to add. May be negative or a fraction; not NaN, not infinite.
 /// @param attributes_json Optional: the event's attributes, `{"genre": "crime"}`. Values are strings, null ones
 ///                        are left out. NULL for none. Borrowed, UTF-8.
 /// @param idempotency_key Optional: what makes this event the same as another of this user and metric, such as
-///                        your row's id. Not empty, no space at its ends, no control character. NULL: one is
-///                        made. Borrowed, UTF-8.
+///                        your row's id. Visible ASCII. NULL: one is made. Borrowed.
 /// @param options_json    Optional: request options (see above). NULL for none. Borrowed, UTF-8.
 /// @param out_json        Set to the reply: total, achievements, currentStreak, points, leaderboards,
 ///                        idempotencyKey, idempotentReplayed (true if it had counted before); or to error JSON.

@@ -41,8 +41,8 @@ pub unsafe extern "C" fn trophy_achievements_all(
 /// @param client    Borrowed; safe from any thread.
 /// @param key       The achievement's key. Borrowed, UTF-8.
 /// @param user_json The user: `{"id": "42"}`, and what is to be set or changed: email, name, tz,
-///                  device_tokens, subscribe_to_emails (needs an email), sign_up_date, attributes (strings).
-///                  Borrowed, UTF-8.
+///                  device_tokens, subscribe_to_emails (needs an email), sign_up_date ("YYYY-MM-DD"),
+///                  attributes (strings). Borrowed, UTF-8.
 /// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
 ///                  UTF-8.
 /// @param out_json  Set to the completion, or to error JSON. Owned: free with trophy_string_free(). May be
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn trophy_achievements_complete(
 ///
 /// @param client    Borrowed; safe from any thread.
 /// @param user_json The user: `{"id": "42"}`, and email, name, tz, device_tokens, subscribe_to_emails (needs
-///                  an email), sign_up_date, attributes (strings). Borrowed, UTF-8.
+///                  an email), sign_up_date ("YYYY-MM-DD"), attributes (strings). Borrowed, UTF-8.
 /// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
 ///                  UTF-8.
 /// @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn trophy_users_get(
 /// @param client    Borrowed; safe from any thread.
 /// @param id        Your id for the user. Borrowed, UTF-8.
 /// @param user_json What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email),
-///                  sign_up_date, attributes (strings). Borrowed, UTF-8.
+///                  sign_up_date ("YYYY-MM-DD"), attributes (strings). Borrowed, UTF-8.
 /// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
 ///                  UTF-8.
 /// @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn trophy_users_identify(
 /// @param client    Borrowed; safe from any thread.
 /// @param id        Your id for the user. Borrowed, UTF-8.
 /// @param user_json What to set: email, name, tz, device_tokens, subscribe_to_emails (needs an email),
-///                  sign_up_date, attributes (strings). Borrowed, UTF-8.
+///                  sign_up_date ("YYYY-MM-DD"), attributes (strings). Borrowed, UTF-8.
 /// @param args_json Optional: `{"options": {...}}`, request options (see above). NULL for none. Borrowed,
 ///                  UTF-8.
 /// @param out_json  Set to the user, or to error JSON. Owned: free with trophy_string_free(). May be NULL.

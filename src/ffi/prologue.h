@@ -80,7 +80,8 @@
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
  * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY,
  *                                         which do not count for a base_url on this machine
- * ca_file                     none        a PEM file of the certificates to trust in place of Mozilla's
+ * ca_file                     none        a PEM file of the certificates to trust in place of the roots
+ * tls_roots                   "builtin"   the roots: "builtin", Mozilla's; "system", the machine's own store
  * allow_insecure_http         false       plain http to other hosts than this one
  * max_response_bytes          16777216    a longer reply is TROPHY_STATUS_INVALID_RESPONSE
  * callbacks                   "worker"    where callbacks run: "worker", on threads of the library; "dispatch",
@@ -90,7 +91,8 @@
  * max_pending_calls           10000       asynchronous calls that wait; beyond it TROPHY_STATUS_QUEUE_FULL
  * user_agent                  "libtrophy/@VERSION@"  the User-Agent header
  * queue                       {}          options of the queue:
- *   path                      none        its folder; without one the queue is in memory, and lost with the process
+ *   path                      none        its folder, made absolute when the client is made; without one the queue
+ *                                         is in memory, and lost with the process
  *   durability                "process"   what an event survives: "process", a crash of the process; "power", a
  *                                         power cut (slower: each event is synced to the disk)
  *   max_events                100000      events it holds

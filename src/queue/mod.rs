@@ -168,7 +168,7 @@ fn open(options: &QueueOptions) -> Result<Store, Error> {
         Error::new(
             Status::Storage,
             format!(
-                "options_json: \"queue\": \"path\": the folder {} cannot be used: {error}",
+                "options_json: queue.path: the folder {} cannot be used: {error}",
                 path.display()
             ),
         )

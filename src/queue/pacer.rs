@@ -21,12 +21,14 @@
 
 use std::time::Duration;
 
+use crate::api::retry;
+
 /// Added to the period: the jitter of the network must not make six requests of five in a second.
 const MARGIN: f64 = 1.02;
 /// No period is longer (if the ceiling's own is not): a client of any fleet tries about once an hour.
 const LONGEST_PERIOD: Duration = Duration::from_secs(3600);
 /// A longer `Retry-After` is taken for a mistake.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+const LONGEST_RETRY_AFTER: Duration = retry::LONGEST_QUEUE_WAIT;
 /// Ceilings outside are brought inside: one request in 11 days, one in a microsecond.
 const CEILINGS: (f64, f64) = (1e-6, 1e6);
 
@@ -474,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_of_a_million_years_is_an_hour() {
+    fn a_retry_after_of_a_million_years_is_five_minutes() {
         let mut pacer = Pacer::new(5.0);
         pacer.started(Duration::ZERO);
         pacer.limited(SECOND, Some(Duration::MAX), 0.5);

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::api::event::{self, Event, EventArgs};
-use crate::api::json::{self, Members};
-use crate::api::request::{self, MakeKey};
+use crate::api::json::{self, Members, raw};
+use crate::api::path;
+use crate::api::request::MakeKey;
+use crate::api::user;
 use crate::error::Error;
 use crate::options::RequestOptions;
 
@@ -47,7 +49,7 @@ pub struct User<'a> {
 
 /// The options of an event that is to be kept.
 fn options(text: &str, allow_insecure_http: bool) -> Result<RequestOptions, Error> {
-    let options = RequestOptions::parse("options_json", Some(text), allow_insecure_http)?;
+    let options = RequestOptions::parse("options_json: ", Some(text), allow_insecure_http)?;
     for (given, option, why) in [
         (
             options.api_key.is_some(),
@@ -72,7 +74,7 @@ fn options(text: &str, allow_insecure_http: bool) -> Result<RequestOptions, Erro
     ] {
         if given {
             return Err(Error::invalid(format!(
-                "options_json: \"{option}\" does not go with an enqueued event: {why}"
+                "options_json: {option}: does not go with an enqueued event: {why}"
             )));
         }
     }
@@ -97,10 +99,8 @@ pub fn write(
             &*it.additional_body_parameters,
         )
     });
-    // What can never be sent is not kept. A short path fits.
-    if event.key.len() > 1_000 || !query.is_empty() {
-        request::event_path(event.key, query)?;
-    }
+    // What can never be sent is not kept.
+    path::query_string(query)?;
     let idempotency_key = match event.idempotency_key {
         Some(key) => json::quote(key),
         None => make_key.quoted_key()?,
@@ -150,30 +150,33 @@ impl<'a> Record<'a> {
 
     /// The event as a batch has it, with another value if it was merged.
     pub fn batch_item(&self, value: Option<f64>) -> Option<Cow<'a, str>> {
-        match value {
-            None => Some(Cow::Borrowed(self.event.get())),
-            Some(value) => self.rewrite(value, &[]).map(Cow::Owned),
+        let mut event: Members<'_> = serde_json::from_str(self.event.get()).ok()?;
+        let user = user::in_a_batch(event.get("user")?.get())?;
+        if value.is_none() && matches!(user, Cow::Borrowed(_)) {
+            return Some(Cow::Borrowed(self.event.get()));
         }
+        event.set("user", raw(&user).ok()?);
+        self.write(event, value).map(Cow::Owned)
     }
 
     /// The event as the body of a request of its own.
     pub fn single_body(&self, value: Option<f64>) -> Option<String> {
-        let value = value.or_else(|| Some(self.fields()?.value))?;
-        self.rewrite(value, &["key", "idempotencyKey"])
+        let mut event: Members<'_> = serde_json::from_str(self.event.get()).ok()?;
+        event
+            .0
+            .retain(|(name, _)| !matches!(&**name, "key" | "idempotencyKey"));
+        self.write(event, value)
     }
 
-    fn rewrite(&self, value: f64, without: &[&str]) -> Option<String> {
+    fn write(&self, event: Members<'_>, value: Option<f64>) -> Option<String> {
         let mut number = String::new();
-        event::write_number(&mut number, value);
-        let mut members: Members<'_> = serde_json::from_str(self.event.get()).ok()?;
-        members.0.retain(|(name, _)| !without.contains(&&**name));
-        for (name, member) in &mut members.0 {
-            if name == "value" {
-                *member = raw(&number).ok()?;
-            }
+        let mut event: Members<'_> = event;
+        if let Some(value) = value {
+            event::write_number(&mut number, value);
+            event.set("value", raw(&number).ok()?);
         }
         let mut out = String::with_capacity(self.event.get().len());
-        members.write(&mut out);
+        event.write(&mut out);
         Some(out)
     }
 
@@ -205,10 +208,6 @@ pub fn outcome(result: Result<&str, &Error>) -> String {
     }
 }
 
-fn raw(text: &str) -> Result<&RawValue, Error> {
-    serde_json::from_str(text).map_err(|error| Error::invalid(error.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +224,7 @@ mod tests {
     }
 
     fn make(args: &EventArgs<'_>, tenant: Option<&str>) -> Result<String, Error> {
-        write(args, tenant, false, &request::Made).map(|(record, _)| record)
+        write(args, tenant, false, &crate::api::request::Made).map(|(record, _)| record)
     }
 
     #[test]
@@ -244,6 +243,61 @@ mod tests {
             record.batch_item(Some(7.0)).unwrap(),
             r#"{"key":"words","idempotencyKey":"made","user":{"id":"18"},"value":7,"attributes":{"genre":"é"}}"#
         );
+    }
+
+    #[test]
+    fn the_date_of_signing_up_goes_with_a_single_event_only() {
+        for (user, in_a_batch) in [
+            (
+                r#"{"id":"18","sign_up_date":"2025-01-01"}"#,
+                r#"{"id":"18"}"#,
+            ),
+            (
+                r#"{"signUpDate":"2025-01-01","id":"18","tz":"UTC"}"#,
+                r#"{"id":"18","tz":"UTC"}"#,
+            ),
+        ] {
+            let args = EventArgs {
+                user_json: user,
+                attributes_json: None,
+                ..args(1.0, None, None)
+            };
+            let text = make(&args, None).unwrap();
+            let record = Record::parse(text.as_bytes()).unwrap();
+            let single = record.single_body(None).unwrap();
+            assert!(single.contains(r#""signUpDate":"2025-01-01""#), "{single}");
+            for (value, written) in [(None, "1"), (Some(3.0), "3")] {
+                assert_eq!(
+                    record.batch_item(value).unwrap(),
+                    format!(
+                        r#"{{"key":"words","idempotencyKey":"made","user":{in_a_batch},"value":{written}}}"#
+                    )
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_the_same_double_all_the_way() {
+        let check = |value: f64| {
+            let text = make(&args(value, None, None), None).unwrap();
+            let record = Record::parse(text.as_bytes()).unwrap();
+            assert_eq!(record.fields().unwrap().value, value);
+            let item = record.batch_item(Some(value)).unwrap();
+            for sent in [record.single_body(None).unwrap(), item.into_owned()] {
+                assert_eq!(json::number(&sent, "/value"), Some(value), "{sent}");
+            }
+        };
+        check(0.9215686321258545);
+        for seed in 0..1_000_u64 {
+            // Half of them of any size, half between 0 and 1.
+            let bits = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let of_any_size = f64::from_bits(bits);
+            if of_any_size.is_finite() {
+                check(of_any_size);
+            }
+            check((bits >> 11) as f64 / (1_u64 << 53) as f64);
+        }
     }
 
     #[test]

@@ -118,6 +118,69 @@ static void an_empty_name(void) {
     REFUSES("api_key", trophy_client_set_api_key(client, "", &json));
 }
 
+static void dots_that_are_a_step_in_a_path(void) {
+    static const char *const dots[] = {".", ".."};
+    for (size_t i = 0; i < sizeof dots / sizeof *dots; i++) {
+        char args[64];
+        REFUSES_EVENT("key", client, dots[i], USER, 1, NULL, NULL, NULL);
+        REFUSES("id", trophy_users_get(client, dots[i], NULL, &json));
+        REFUSES("id", trophy_users_identify(client, dots[i], "{}", NULL, &json));
+        REFUSES("id", trophy_users_single_metric(client, dots[i], "words", NULL, &json));
+        REFUSES("key", trophy_users_single_metric(client, "42", dots[i], NULL, &json));
+        REFUSES("key", trophy_achievements_complete(client, dots[i], USER, NULL, &json));
+        snprintf(args, sizeof args, "{\"id\": \"%s\"}", dots[i]);
+        REFUSES("id", trophy_call(client, TROPHY_OP_USERS_ACHIEVEMENTS, args, &json));
+        REFUSES("id", trophy_call(client, TROPHY_OP_ADMIN_METRICS_GET, args, &json));
+        REFUSES("id", trophy_call_async(client, TROPHY_OP_USERS_STREAK, args, never, NULL, &json));
+    }
+}
+
+static void an_idempotency_key_that_is_not_visible_ascii(void) {
+    static const char *const keys[] = {"chapter-\xc3\xa9", "a b", "\x7f", " a", "a\tb"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        char args[160];
+        REFUSES_EVENT("idempotency_key", client, "words", USER, 1, NULL, keys[i], NULL);
+        snprintf(args, sizeof args,
+                 "{\"key\": \"words\", \"idempotencyKey\": \"%s\", \"body\": {\"user\": " USER ", \"value\": 1}}",
+                 i == 4 ? "a\\tb" : keys[i]);
+        REFUSES("idempotencyKey", trophy_call(client, TROPHY_OP_METRICS_EVENT, args, &json));
+        snprintf(args, sizeof args,
+                 "{\"body\": [{\"key\": \"words\", \"user\": " USER ", \"value\": 1, \"idempotencyKey\": \"%s\"}]}",
+                 i == 4 ? "a\\tb" : keys[i]);
+        REFUSES("event 0: \"idempotencyKey\"", trophy_call(client, TROPHY_OP_ADMIN_METRICS_BATCH_EVENTS, args, &json));
+    }
+    REFUSES_EVENT("visible ASCII", client, "words", USER, 1, NULL, "chapter-\xc3\xa9", NULL);
+}
+
+static void a_user_with_a_field_of_another_type(void) {
+    static const struct {
+        const char *name, *value;
+    } fields[] = {
+        {"email", "5"},
+        {"name", "[]"},
+        {"tz", "true"},
+        {"signUpDate", "20260101"},
+        {"sign_up_date", "{}"},
+        {"deviceTokens", "\"t\""},
+        {"device_tokens", "[\"t\", 1]"},
+        {"subscribeToEmails", "\"yes\""},
+        {"attributes", "{\"a\": 1}"},
+        {"attributes", "[\"a\"]"},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const char *name = fields[i].name;
+        char user[96], args[192];
+        snprintf(user, sizeof user, "{\"id\": \"42\", \"%s\": %s}", name, fields[i].value);
+        REFUSES_EVENT(name, client, "words", user, 1, NULL, NULL, NULL);
+        REFUSES(name, trophy_users_create(client, user, NULL, &json));
+        REFUSES(name, trophy_users_identify(client, "42", user, NULL, &json));
+        REFUSES(name, trophy_users_update(client, "42", user, NULL, &json));
+        REFUSES(name, trophy_achievements_complete(client, "first", user, NULL, &json));
+        snprintf(args, sizeof args, "{\"body\": [{\"key\": \"words\", \"user\": %s, \"value\": 1}]}", user);
+        REFUSES(name, trophy_call(client, TROPHY_OP_ADMIN_METRICS_BATCH_EVENTS, args, &json));
+    }
+}
+
 static void json_that_is_none_or_of_another_type(void) {
     REFUSES_EVENT("user_json", client, "words", "{\"id\": \"42\"", 1, NULL, NULL, NULL);
     REFUSES_EVENT("user_json", client, "words", "42", 1, NULL, NULL, NULL);
@@ -184,7 +247,9 @@ static void options_that_make_no_sense(void) {
     REFUSES("max_retries", trophy_client_new("app.x", "{\"max_retries\": 1.5}", &made, &json));
     REFUSES("callbacks", trophy_client_new("app.x", "{\"callbacks\": \"thread\"}", &made, &json));
     REFUSES("workers", trophy_client_new("app.x", "{\"workers\": 0}", &made, &json));
-    REFUSES("batch_size", trophy_client_new("app.x", "{\"queue\": {\"batch_size\": 1001}}", &made, &json));
+    REFUSES("options_json: queue.batch_size: must be a whole number from 1 to 1000, not 1001",
+            trophy_client_new("app.x", "{\"queue\": {\"batch_size\": 1001}}", &made, &json));
+    REFUSES("tls_roots", trophy_client_new("app.x", "{\"tls_roots\": \"mozilla\"}", &made, &json));
     REFUSES("base_url", trophy_client_new("app.x", "{\"base_url\": \"ftp://api.trophy.so\"}", &made, &json));
     REFUSES("options_json", trophy_client_new("app.x", "{\"max_retries\": 1, \"max_retries\": 2}", &made, &json));
     CHECK(made == NULL);
@@ -223,6 +288,9 @@ int main(void) {
     RUN(text_that_is_not_utf_8);
     RUN(a_value_that_is_no_number);
     RUN(an_empty_name);
+    RUN(dots_that_are_a_step_in_a_path);
+    RUN(an_idempotency_key_that_is_not_visible_ascii);
+    RUN(a_user_with_a_field_of_another_type);
     RUN(json_that_is_none_or_of_another_type);
     RUN(json_nested_20000_deep);
     RUN(line_breaks_that_would_split_a_header);

@@ -1,5 +1,7 @@
 /* The main job: one event, sent at once. */
 #include "check.h"
+#include <math.h>
+#include <stdint.h>
 
 static trophy_client *client;
 
@@ -42,6 +44,30 @@ static void a_value_may_be_negative_and_a_fraction(void) {
     trophy_string_free(json);
 }
 
+/* A double from a number: of any size, or between 0 and 1. */
+static double double_of(uint64_t number) {
+    uint64_t bits = number * UINT64_C(0x9e3779b97f4a7c15);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return number % 2 == 0 && isfinite(value) ? value : (double)(bits >> 11) / 9007199254740992.0;
+}
+
+static void a_value_is_the_same_double_however_it_goes(void) {
+    for (uint64_t i = 0; i < 500; i++) {
+        double value = i == 0 ? 0.9215686321258545 : double_of(i);
+        char args[128];
+        char *json = NULL;
+        trophy_metrics_event(client, "words", "{\"id\":\"42\"}", value, NULL, NULL, NULL, &json);
+        CHECK(trophy_json_number(json, "/body/value", -1) == value);
+        trophy_string_free(json);
+        snprintf(args, sizeof args, "{\"key\": \"words\", \"body\": {\"user\": {\"id\": \"42\"}, \"value\": %.17g}}",
+                 value);
+        trophy_call(client, TROPHY_OP_METRICS_EVENT, args, &json);
+        CHECK(trophy_json_number(json, "/body/value", -1) == value);
+        trophy_string_free(json);
+    }
+}
+
 static void a_users_names_may_be_written_as_in_c(void) {
     char *json = NULL;
     CHECK_STATUS(trophy_metrics_event(client, "words",
@@ -81,6 +107,7 @@ int main(void) {
     RUN(an_event_is_one_post_with_its_key);
     RUN(an_event_without_a_key_gets_one_of_its_own);
     RUN(a_value_may_be_negative_and_a_fraction);
+    RUN(a_value_is_the_same_double_however_it_goes);
     RUN(a_users_names_may_be_written_as_in_c);
     RUN(an_events_own_fields_win_over_additional_ones);
     RUN(out_json_may_be_null);

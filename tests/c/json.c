@@ -1,5 +1,6 @@
 /* Reading JSON by pointer, and writing a string. */
 #include "check.h"
+#include <stdint.h>
 
 #define REPLY "{\"total\": 750.5, \"list\": [1, {\"a/b\": \"x\", \"m~n\": true}], \"text\": \"q\\\"\\u00e9\\n\", \"none\": null}"
 
@@ -14,6 +15,19 @@ static void a_number_is_read_or_the_fallback_given(void) {
     CHECK(trophy_json_number("\xff", "", -1) == -1);
     CHECK(trophy_json_number(NULL, "", -1) == -1);
     CHECK(trophy_json_number(REPLY, NULL, -1) == -1);
+}
+
+static void a_number_is_the_double_that_was_written(void) {
+    static uint64_t state = 1;
+    CHECK(trophy_json_number("0.9215686321258545", "", -1) == 0.9215686321258545);
+    for (int i = 0; i < 1000; i++) {
+        char text[64];
+        double value;
+        state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        value = (double)(state >> 11) / 9007199254740992.0;
+        snprintf(text, sizeof text, "{\"value\": %.17g}", value);
+        CHECK(trophy_json_number(text, "/value", -1) == value);
+    }
 }
 
 static void a_string_comes_unescaped_and_other_values_as_json(void) {
@@ -59,6 +73,7 @@ static void a_quoted_string_is_json_and_reads_back(void) {
 
 int main(void) {
     RUN(a_number_is_read_or_the_fallback_given);
+    RUN(a_number_is_the_double_that_was_written);
     RUN(a_string_comes_unescaped_and_other_values_as_json);
     RUN(length_counts_items_and_members);
     RUN(a_quoted_string_is_json_and_reads_back);

@@ -105,11 +105,16 @@ static void every_function_sends_its_operation(void) {
 
 }
 
-static void dots_do_not_climb(void) {
-    char *json = NULL;
-    CHECK_STATUS(trophy_users_get(client, "..", NULL, &json), TROPHY_STATUS_OK);
-    CHECK_JSON(json, "/target", "/app/users/%2E%2E");
-    trophy_string_free(json);
+static void dots_that_are_no_step_are_part_of_a_name(void) {
+    static const char *const names[] = {"...", "a..b", ".a", "a."};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char target[32];
+        char *json = NULL;
+        snprintf(target, sizeof target, "/app/users/%s", names[i]);
+        CHECK_STATUS(trophy_users_get(client, names[i], NULL, &json), TROPHY_STATUS_OK);
+        CHECK_JSON(json, "/target", target);
+        trophy_string_free(json);
+    }
 }
 
 static void an_empty_reply_is_null(void) {
@@ -122,7 +127,7 @@ static void an_empty_reply_is_null(void) {
 int main(void) {
     client = make_client(NULL);
     RUN(every_function_sends_its_operation);
-    RUN(dots_do_not_climb);
+    RUN(dots_that_are_no_step_are_part_of_a_name);
     RUN(an_empty_reply_is_null);
     trophy_client_free(client);
     return RESULT;

@@ -75,6 +75,38 @@ static void flush_tells_how_much_is_left(void) {
     trophy_client_free(client);
 }
 
+static void enqueue_three(trophy_client *client) {
+    for (int i = 0; i < 3; i++) {
+        CHECK_STATUS(trophy_metrics_event_enqueue(client, "words", "{\"id\":\"42\"}", 1, NULL, NULL, NULL, NULL),
+                     TROPHY_STATUS_OK);
+    }
+}
+
+static void a_relative_path_stays_where_the_client_was_made(void) {
+    char made_in[] = "/tmp/trophy-made-XXXXXX", gone_to[] = "/tmp/trophy-gone-XXXXXX", command[128];
+    trophy_client *client;
+    char *json = NULL;
+    CHECK(mkdtemp(made_in) != NULL && mkdtemp(gone_to) != NULL);
+    CHECK(chdir(made_in) == 0);
+    /* Nobody listens on port 9. */
+    client = make_client("{\"base_url\": \"http://127.0.0.1:9\", \"queue\": {\"path\": \"events\"}}");
+    CHECK(chdir(gone_to) == 0);
+    enqueue_three(client);
+    trophy_client_free(client);
+    CHECK(access("events", F_OK) != 0);
+    CHECK(chdir(made_in) == 0);
+    CHECK(access("events", F_OK) == 0);
+    client = make_client("{\"queue\": {\"path\": \"events\", \"requests_per_second\": 1000}}");
+    CHECK_STATUS(trophy_client_flush(client, -1, NULL), TROPHY_STATUS_OK);
+    CHECK_STATUS(trophy_client_stats(client, &json), TROPHY_STATUS_OK);
+    CHECK_JSON(json, "/delivered", "3");
+    trophy_string_free(json);
+    trophy_client_free(client);
+    CHECK(chdir("/") == 0);
+    snprintf(command, sizeof command, "rm -r %s %s", made_in, gone_to);
+    CHECK(system(command) == 0);
+}
+
 static void nobody_need_listen(void) {
     trophy_client *client = make_client("{\"queue\": {\"requests_per_second\": 1000}}");
     struct ends ends = {0, 0, 0};
@@ -90,6 +122,7 @@ static void nobody_need_listen(void) {
 int main(void) {
     RUN(every_event_has_one_end_and_it_is_heard);
     RUN(flush_tells_how_much_is_left);
+    RUN(a_relative_path_stays_where_the_client_was_made);
     RUN(nobody_need_listen);
     return RESULT;
 }

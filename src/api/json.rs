@@ -1,13 +1,11 @@
 //! JSON as text: checking it, taking an object's members apart, and reading a value by JSON Pointer
 //! (RFC 6901). Nothing here builds a tree: a value is a slice of the text it stands in.
 
-mod check;
-
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
@@ -23,11 +21,14 @@ pub fn parse<'a>(name: &str, text: &'a str) -> Result<&'a RawValue, Error> {
     Ok(value)
 }
 
+/// Text that this library wrote as JSON.
+pub fn raw(text: &str) -> Result<&RawValue, Error> {
+    serde_json::from_str(text).map_err(|error| Error::invalid(error.to_string()))
+}
+
 /// For text that is known to be JSON.
 fn check_depth(name: &str, text: &str) -> Result<(), Error> {
-    // A level takes two bytes at least.
-    let may_be_deep = text.len() > 2 * MAX_DEPTH;
-    if may_be_deep && check::depth(text).is_some_and(|depth| depth > MAX_DEPTH) {
+    if depth(text) > MAX_DEPTH {
         return Err(Error::invalid(format!(
             "{name}: is nested deeper than {MAX_DEPTH} levels"
         )));
@@ -35,9 +36,31 @@ fn check_depth(name: &str, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether `text` is JSON of any depth: for replies, which are passed on and not taken apart.
+/// How deep a text that is known to be JSON is nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest): (usize, usize) = (0, 0);
+    let mut is_in_string = false;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_in_string = !is_in_string,
+            // In a string: what is escaped ends none.
+            b'\\' => _ = bytes.next(),
+            b'[' | b'{' if !is_in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !is_in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Whether `text` is JSON of any depth: for replies, which are passed on and not taken apart. serde_json
+/// ignores a value without recursion and without a limit of depth.
 pub fn is_json(text: &str) -> bool {
-    check::depth(text).is_some()
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// The members of an object, in order, their values as text. A name given twice is an error, since
@@ -79,6 +102,13 @@ impl<'a> Members<'a> {
         let at = self.0.iter().position(|(member, _)| member == name)?;
         let (_, value) = self.0.remove(at);
         (value.get() != "null").then_some(value)
+    }
+
+    /// Gives a member that is there another value.
+    pub fn set(&mut self, name: &str, value: &'a RawValue) {
+        if let Some(member) = self.0.iter_mut().find(|(member, _)| member == name) {
+            member.1 = value;
+        }
     }
 
     /// Writes the object again.
@@ -190,21 +220,13 @@ pub fn kind(value: &RawValue) -> &'static str {
 
 /// Appends `text` as a JSON string.
 pub fn write_string(out: &mut String, text: &str) {
-    if check::is_plain(text) {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else {
-        // A string has no way to fail to become JSON.
-        out.push_str(&serde_json::to_string(text).unwrap_or_default());
-    }
+    out.push_str(&quote(text));
 }
 
 /// `text` as a JSON string, with its quotes.
 pub fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    write_string(&mut quoted, text);
-    quoted
+    // A string has no way to fail to become JSON.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 /// The value at an RFC 6901 pointer ("" is the whole, "/points/total", "/achievements/0/name").
@@ -215,15 +237,22 @@ pub fn at<'a>(text: &'a str, pointer: &str) -> Option<&'a RawValue> {
     }
     for token in pointer.strip_prefix('/')?.split('/') {
         let token = token.replace("~1", "/").replace("~0", "~");
-        let mut deserializer = serde_json::Deserializer::from_str(value.get());
         value = match kind(value) {
-            "an object" => deserializer.deserialize_map(Member(&token)),
-            "an array" => deserializer.deserialize_seq(Element(index(&token)?)),
+            "an object" => *members_of(value)?.get(&*token)?,
+            "an array" => *elements_of(value)?.get(index(&token)?)?,
             _ => return None,
-        }
-        .ok()??;
+        };
     }
     Some(value)
+}
+
+/// Of a name that stands twice, the last.
+fn members_of(object: &RawValue) -> Option<HashMap<String, &RawValue>> {
+    serde_json::from_str(object.get()).ok()
+}
+
+fn elements_of(array: &RawValue) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(array.get()).ok()
 }
 
 /// The number there; `None` if there is none, or it is beyond a double.
@@ -246,13 +275,11 @@ pub fn text(json: &str, pointer: &str) -> Option<String> {
 /// How many elements or members the array or object there has.
 pub fn length(text: &str, pointer: &str) -> Option<usize> {
     let value = at(text, pointer)?;
-    let mut deserializer = serde_json::Deserializer::from_str(value.get());
     match kind(value) {
-        "an object" => deserializer.deserialize_map(Count),
-        "an array" => deserializer.deserialize_seq(Count),
-        _ => return None,
+        "an object" => members_of(value).map(|members| members.len()),
+        "an array" => elements_of(value).map(|elements| elements.len()),
+        _ => None,
     }
-    .ok()
 }
 
 /// An array index as RFC 6901 writes it: no sign, no leading zero.
@@ -261,81 +288,14 @@ fn index(token: &str) -> Option<usize> {
     plain.then(|| token.parse().ok()).flatten()
 }
 
-struct Member<'t>(&'t str);
-
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+/// What serde_json says, but for where: the text is one line, and the message names what it is about.
+pub fn without_position(error: &serde_json::Error) -> String {
+    let mut text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    if text.ends_with(&position) {
+        text.truncate(text.len() - position.len());
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(Name(name)) = map.next_key()? {
-            if name == self.0 {
-                found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-}
-
-struct Element(usize);
-
-impl<'de> Visitor<'de> for Element {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        for _ in 0..self.0 {
-            if seq.next_element::<IgnoredAny>()?.is_none() {
-                return Ok(None);
-            }
-        }
-        let found = seq.next_element()?;
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(found)
-    }
-}
-
-struct Count;
-
-impl<'de> Visitor<'de> for Count {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object or an array")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
-        let mut count = 0;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
-        let mut count = 0;
-        while seq.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
-}
-
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.find(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    text
 }
 
 #[cfg(test)]
@@ -385,9 +345,63 @@ mod tests {
         let deep = "[".repeat(20_000) + &"]".repeat(20_000);
         let error = parse("user_json", &deep).unwrap_err();
         assert!(error.message.starts_with("user_json: is nested deeper"));
-        assert!(is_json(&deep));
         assert!(at(&deep, "/0/0/0").is_some());
         assert!(parse("user_json", r#"{"a":"[[[[\"[["}"#).is_ok());
+        for levels in [0, 1, MAX_DEPTH, MAX_DEPTH + 1] {
+            let text = r#"{"]\"":"#.repeat(levels) + "1" + &"}".repeat(levels);
+            assert_eq!(depth(&text), levels);
+            assert_eq!(parse("x", &text).is_ok(), levels <= MAX_DEPTH);
+        }
+    }
+
+    #[test]
+    fn json_is_told_from_what_is_none_at_any_depth() {
+        // As deep as a reply of the default limit can be, on a small stack.
+        let huge = || {
+            assert!(!is_json(&"[".repeat(16 << 20)));
+            let deep = "[".repeat(1 << 19) + &"]".repeat(1 << 19);
+            assert!(is_json(&deep));
+            assert!(!is_json(&deep[1..]));
+            assert!(!is_json(&deep[..deep.len() - 1]));
+            assert!(!is_json(&r#"{"a":["#.repeat(1 << 17)));
+            assert_eq!(length(&deep, "/0/0"), Some(1));
+        };
+        let small = std::thread::Builder::new().stack_size(64 << 10);
+        small.spawn(huge).unwrap().join().unwrap();
+        for (text, expected) in [
+            ("null", true),
+            (" \t\r\n[]\n", true),
+            (r#"{"a":[1,{"b":-0.5e+10}],"c":"é\"\\\u00e9"}"#, true),
+            ("1e999", true),
+            (r#""\ud800""#, true),
+            ("", false),
+            ("[1,]", false),
+            ("[1}", false),
+            ("01", false),
+            ("nul", false),
+            ("1 2", false),
+            ("\"\n\"", false),
+            ("\u{feff}1", false),
+        ] {
+            assert_eq!(is_json(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_the_double_that_was_written() {
+        assert_eq!(number("0.9215686321258545", ""), Some(0.9215686321258545));
+        for seed in 1..1_000_u64 {
+            let bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let value = (bits >> 11) as f64 / (1_u64 << 53) as f64;
+            assert_eq!(number(&value.to_string(), ""), Some(value));
+            let of_any_size = f64::from_bits(bits);
+            if of_any_size.is_finite() {
+                assert_eq!(
+                    number(&format!("[{of_any_size:e}]"), "/0"),
+                    Some(of_any_size)
+                );
+            }
+        }
     }
 
     #[test]
