@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 
+use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Proxy};
 
@@ -15,10 +16,10 @@ const MOST_HEAD_BYTES: usize = 64 * 1024;
 /// More than that, so that a head which is too long is seen to be.
 const INPUT_BYTES: usize = 128 * 1024;
 /// A line of a request's head may be so long.
-const OUTPUT_BYTES: usize = 128 * 1024;
+const OUTPUT_BYTES: usize = 64 * 1024;
 
 pub struct Agents {
-    pub common: Common,
+    common: Common,
     tls: TlsConfig,
     max_idle: usize,
     by_route: Mutex<Vec<(Option<Proxy>, Agent)>>,
@@ -48,6 +49,11 @@ impl Agents {
     pub fn close_idle(&self) {
         let agents = std::mem::take(&mut *lock(&self.by_route));
         drop(agents);
+    }
+
+    /// A kept connection to this server failed: those that are idle by now are used no more.
+    pub fn distrust(&self, server: &Uri) {
+        self.common.distrust.add(server);
     }
 
     fn agent(&self, proxy: Option<Proxy>) -> Agent {

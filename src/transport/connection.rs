@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use ureq::http::Uri;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
-use super::Kind;
 use super::current::{Current, Phase};
+use super::exchange::Kind;
 use super::fault::Fault;
 use crate::host::locks::lock;
 
@@ -38,7 +38,7 @@ impl<Way: Transport> Connection<Way> {
         current.uses_connection(&closes);
         Self {
             way,
-            server: server(uri),
+            server: name(uri),
             used: Instant::now(),
             closes,
             distrust,
@@ -134,7 +134,7 @@ fn is_cut(kind: ErrorKind) -> bool {
 }
 
 /// As ureq's pool tells servers apart.
-pub fn server(uri: &Uri) -> String {
+fn name(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     let authority = uri.authority().map_or("", |it| it.as_str());
     format!("{scheme}://{authority}")
@@ -146,12 +146,12 @@ pub fn server(uri: &Uri) -> String {
 pub struct Distrust(Mutex<HashMap<String, Instant>>);
 
 impl Distrust {
-    pub fn add(&self, server: String) {
+    pub fn add(&self, server: &Uri) {
         let now = Instant::now();
         let mut failed = lock(&self.0);
         // Longer than that none is kept.
         failed.retain(|_, at| now.duration_since(*at) < KEPT_IDLE);
-        failed.insert(server, now);
+        failed.insert(name(server), now);
     }
 
     fn covers(&self, server: &str, used: Instant) -> bool {
@@ -212,7 +212,7 @@ mod tests {
     fn what_was_idle_when_another_failed_is_distrusted_and_what_came_later_is_not() {
         let distrust = Distrust::default();
         let before = Instant::now();
-        distrust.add("https://trophy.test".to_owned());
+        distrust.add(&Uri::from_static("https://trophy.test/v1"));
         assert!(distrust.covers("https://trophy.test", before));
         assert!(!distrust.covers("https://other.test", before));
         let after = Instant::now() + Duration::from_millis(1);

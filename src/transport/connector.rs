@@ -13,9 +13,9 @@ use ureq::unversioned::transport::{
     RustlsConnector, Transport,
 };
 
-use super::Kind;
 use super::connection::{Connection, Distrust};
 use super::current::{Current, Phase};
+use super::exchange::Kind;
 use super::fault::Fault;
 use super::race;
 use super::resolver::Resolver;

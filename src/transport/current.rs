@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::exchange::{Exchange, Kind};
 use super::fault::Fault;
-use super::{Exchange, Kind};
 use crate::host::cancel::CancelToken;
 
 thread_local! {

@@ -1,12 +1,8 @@
-//! Why an exchange failed, in words for a person: ours on their way through ureq, and ureq's own.
+//! Why an exchange failed, on its way out through ureq.
 
 use std::fmt;
-use std::io;
 
-use rustls::{CertificateError, InvalidMessage};
-
-use super::Kind;
-use super::current::{Current, Phase};
+use super::exchange::Kind;
 
 #[derive(Debug)]
 pub struct Fault {
@@ -25,81 +21,6 @@ impl Fault {
     pub fn cancelled() -> Self {
         Self::new(Kind::Cancelled, "the call was cancelled")
     }
-
-    /// What an error of ureq means in the exchange under way.
-    pub fn of(error: ureq::Error, current: &Current) -> Self {
-        let phase = current.phase.get();
-        match error {
-            ureq::Error::Other(error) => match error.downcast::<Fault>() {
-                Ok(fault) => *fault,
-                Err(error) => malformed(&error),
-            },
-            ureq::Error::Rustls(error) => tls_failed(&error),
-            ureq::Error::Tls(error) => Fault::new(Kind::Tls, format!("TLS failed: {error}")),
-            ureq::Error::Io(error) => match error.get_ref().and_then(|it| it.downcast_ref()) {
-                Some(error) => tls_failed(error),
-                None if error.kind() == io::ErrorKind::UnexpectedEof => closed(current),
-                None => current.socket_failed(&error),
-            },
-            ureq::Error::ConnectProxyFailed(reason) => no_tunnel(&reason),
-            ureq::Error::LargeResponseHeader(_, most) => Fault::new(
-                Kind::InvalidResponse,
-                format!("the reply's head is longer than {most} bytes"),
-            ),
-            error if phase == Phase::Tunnel => Fault::new(
-                Kind::Network,
-                format!("its answer to CONNECT is not HTTP: {error}"),
-            ),
-            error if phase < Phase::Send || !current.sent.get() => {
-                Fault::new(Kind::InvalidRequest, format!("cannot be sent: {error}"))
-            }
-            error => malformed(&error),
-        }
-    }
-}
-
-fn malformed(error: &dyn fmt::Display) -> Fault {
-    Fault::new(Kind::Network, format!("the reply is not HTTP: {error}"))
-}
-
-/// `reason`: ureq's, which ends in the status twice, `…503/503`, or has none.
-fn no_tunnel(reason: &str) -> Fault {
-    let status = reason.rsplit('/').next().map(str::parse::<u16>);
-    let reason = match status {
-        Some(Ok(407)) => "it answered 407: check the user and password in `proxy`".to_owned(),
-        Some(Ok(status)) => format!("it refused the tunnel with {status}"),
-        _ => "it broke off its answer to CONNECT".to_owned(),
-    };
-    Fault::new(Kind::Network, reason)
-}
-
-fn closed(current: &Current) -> Fault {
-    let reason = match current.phase.get() {
-        Phase::Tunnel => "the connection was closed before it answered CONNECT",
-        Phase::Handshake => "the connection was closed in the TLS handshake",
-        _ if current.status.get().is_some() => {
-            "the connection was closed before the reply was complete"
-        }
-        _ => "the connection was closed before a reply came",
-    };
-    Fault::new(Kind::Network, reason)
-}
-
-fn tls_failed(error: &rustls::Error) -> Fault {
-    let hint = match error {
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            return Fault::new(
-                Kind::Tls,
-                "TLS failed: this port does not speak TLS but, it seems, plain http; check whether the \
-                 base URL's scheme should be http, and its port",
-            );
-        }
-        rustls::Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::Other(_),
-        ) => "; if the server's authority is your own, name it in `ca_file`",
-        _ => "",
-    };
-    Fault::new(Kind::Tls, format!("TLS failed: {error}{hint}"))
 }
 
 impl fmt::Display for Fault {

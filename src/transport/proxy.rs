@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ureq::Proxy;
 use ureq::http::Uri;
 
-use super::Kind;
+use super::exchange::Kind;
 use super::fault::Fault;
 use super::resolver::is_localhost;
 use super::url;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Kind;
 use super::current::Current;
+use super::exchange::Kind;
 use super::fault::Fault;
 use crate::host::sys;
 
@@ -103,8 +103,9 @@ fn unreachable(failed: Option<(SocketAddr, io::Error)>) -> Fault {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::super::{Exchange, Method};
+    use super::super::exchange::Exchange;
     use super::*;
+    use crate::api::operations::Method;
     use crate::host::cancel::CancelToken;
     use std::net::TcpListener;
 

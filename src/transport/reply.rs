@@ -8,8 +8,9 @@ use ureq::http::header::{
 };
 use ureq::http::{Response, Version};
 
-use super::Kind;
 use super::current::Current;
+use super::exchange::Kind;
+use super::explain::explain;
 use super::fault::Fault;
 
 /// A server may announce what it never sends: beyond this, memory follows what came.
@@ -95,7 +96,7 @@ pub fn read_body(
     body.into_reader()
         .take(max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(|error| Fault::of(error.into(), current))?;
+        .map_err(|error| explain(error.into(), current))?;
     if bytes.len() as u64 > max_bytes {
         return Err(too_long());
     }

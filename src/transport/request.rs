@@ -7,8 +7,9 @@ use ureq::http::{Request, Response, Uri};
 use ureq::{Agent, Body};
 
 use super::current::Current;
+use super::exchange::{Exchange, Kind};
+use super::explain::explain;
 use super::fault::Fault;
-use super::{Exchange, Kind};
 use crate::api::operations::Method;
 
 /// The first three say where a message ends; a second opinion on that is how requests are smuggled.
@@ -47,7 +48,7 @@ pub fn send(
             .map_err(ureq::Error::from)
             .and_then(|request| agent.run(request)),
     };
-    response.map_err(|error| Fault::of(error, current))
+    response.map_err(|error| explain(error, current))
 }
 
 /// A token, of a length that servers could take.

@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use super::Kind;
 use super::current::Current;
+use super::exchange::Kind;
 use super::fault::Fault;
 use crate::host::locks::{lock, wait_until};
 use crate::host::sys;
@@ -235,8 +235,9 @@ impl fmt::Debug for Resolver {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Exchange, Method};
+    use super::super::exchange::Exchange;
     use super::*;
+    use crate::api::operations::Method;
     use crate::host::cancel::CancelToken;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;

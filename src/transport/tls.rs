@@ -11,7 +11,7 @@ use rustls::sign::SigningKey;
 use rustls::{Error, RootCertStore};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::TlsRoots;
+use super::exchange::TlsRoots;
 use crate::host::log;
 
 /// More than any list of authorities; a device would never end.

@@ -2,7 +2,7 @@
 
 use ureq::http::Uri;
 
-use super::Kind;
+use super::exchange::Kind;
 use super::fault::Fault;
 
 /// The server that a URL names, and what to ask it for.

@@ -3,8 +3,8 @@
 
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-use super::Kind;
 use super::current::{Current, Phase};
+use super::exchange::Kind;
 use super::fault::Fault;
 use super::socket::Socket;
 
