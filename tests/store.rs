@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use trophy::queue::store::{
-    Drain, Durability, Entry, MAX_PAYLOAD, Options, OsFolder, Place, Store,
+    Drain, Durability, Entry, MAX_PAYLOAD, Options, OsFolder, Position, Store,
 };
 
 fn open_with(path: &Path, options: Options) -> Store {
@@ -32,8 +32,8 @@ fn read_all(drain: &mut Drain) -> Vec<Entry> {
     }
 }
 
-fn places(entries: &[Entry]) -> Vec<Place> {
-    entries.iter().map(|entry| entry.place).collect()
+fn places(entries: &[Entry]) -> Vec<Position> {
+    entries.iter().map(|entry| entry.position).collect()
 }
 
 fn names(path: &Path) -> Vec<String> {
@@ -261,7 +261,7 @@ fn draining_the_events_of_another_does_not_hide_ones_own() {
         .filter(|entry| text(entry).starts_with("theirs"));
 
     drain
-        .settle(&theirs.map(|entry| entry.place).collect::<Vec<_>>())
+        .settle(&theirs.map(|entry| entry.position).collect::<Vec<_>>())
         .unwrap();
 
     assert_eq!(store.usage().events, 1);
@@ -341,7 +341,7 @@ fn the_folder_and_its_files_are_private_to_the_user() {
     let mut drain = store.try_drain().unwrap().unwrap();
     let entries = read_all(&mut drain);
     drain.settle(&places(&entries[..1])).unwrap();
-    drain.bury("{}").unwrap();
+    drain.add_dead_letters(&["{}".into()]).unwrap();
 
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
@@ -415,7 +415,7 @@ fn a_folder_where_a_file_should_be_stops_no_event() {
     }
 
     assert_eq!(entries.iter().map(text).collect::<Vec<_>>(), ["one", "two"]);
-    assert!(drain.bury("{}").is_err());
+    assert!(drain.add_dead_letters(&["{}".into()]).is_err());
     assert!(!drain.take_damage().is_empty());
     drain.settle(&places(&entries)).unwrap();
     assert_eq!(store.usage().events, 0);
@@ -464,7 +464,7 @@ fn the_dead_stay_readable_and_are_bounded() {
     for _ in 0..2 {
         let mut drain = store.try_drain().unwrap().unwrap();
         for _ in 0..15 {
-            drain.bury(&line).unwrap();
+            drain.add_dead_letters(std::slice::from_ref(&line)).unwrap();
         }
     }
     for name in ["dead.jsonl", "dead.1.jsonl"] {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::delivery::lanes::LaneId;
 use crate::queue::record::{Likeness, exact_sum};
-use crate::queue::store::Place;
+use crate::queue::store::Position;
 
 /// An undelivered event.
 #[derive(Debug, Clone)]
 pub struct Item {
     /// The order in which the store gave it.
     pub number: u64,
-    pub place: Place,
+    pub place: Position,
     pub at_ms: u64,
     pub lane: LaneId,
     pub value: f64,
@@ -31,7 +31,7 @@ pub struct Item {
 #[derive(Debug, Clone)]
 pub struct Merged {
     pub value: f64,
-    pub members: Vec<Place>,
+    pub members: Vec<Position>,
     /// How many of them the store has on record.
     pub recorded: usize,
 }
@@ -58,7 +58,7 @@ impl Item {
             .map_or(self.value, |merged| merged.value)
     }
 
-    pub fn members(&self) -> &[Place] {
+    pub fn members(&self) -> &[Position] {
         self.merged.as_ref().map_or(&[], |merged| &merged.members)
     }
 }
@@ -381,7 +381,7 @@ mod tests {
         let number = backlog.number();
         Item {
             number,
-            place: Place::new(0, number as u32),
+            place: Position::new(0, number as u32),
             at_ms: number,
             lane,
             value: 2.0,

@@ -31,7 +31,7 @@ use crate::queue::backlog::{Backlog, BatchSize, Item, Limits, Merged, Shipment, 
 use crate::queue::bell::{Bell, Rings};
 use crate::queue::pacer::Pacer;
 use crate::queue::record::{self, Record};
-use crate::queue::store::{Drain, Entry, Store, StoreError, Usage};
+use crate::queue::store::{Drain, Entry, Hold, Position, Store, StoreError, Usage};
 
 /// How much is read from the folder at a time, before others have their turn.
 const PIECE_EVENTS: usize = 256;
@@ -84,6 +84,10 @@ struct State {
     drain: Option<Drain>,
     /// Its folder was removed: what is known of it is delivered, from files that are still open.
     is_lost: bool,
+    /// Another may drain: nothing more is sent, and the drain goes when what is under way is back.
+    gives_up: bool,
+    /// Unreadable events that are not on record among the dead yet.
+    unrecorded: Vec<(Position, Vec<String>)>,
     /// The next look at the folder.
     look_at: Instant,
     /// When there last was something to send.
@@ -145,6 +149,8 @@ impl Sender {
             state: Mutex::new(State {
                 drain: None,
                 is_lost: false,
+                gives_up: false,
+                unrecorded: Vec::new(),
                 look_at: now,
                 idle_since: now,
                 is_read: false,
@@ -385,6 +391,9 @@ impl Sender {
                 false => Action::Look(state.look_at),
             };
         }
+        if let Some(action) = self.give_up_lost_drain(state, now) {
+            return action;
+        }
         self.fill(state, engine);
         if state.is_lost && state.backlog.len() == 0 && state.in_flight == 0 {
             state.is_lost = false;
@@ -430,6 +439,29 @@ impl Sender {
         }
     }
 
+    /// If the lock file was removed, another process may hold a new one.
+    fn give_up_lost_drain(&self, state: &mut State, now: Instant) -> Option<Action> {
+        if let Some(drain) = &state.drain
+            && !state.gives_up
+            && drain.hold() == Hold::Lost
+        {
+            log::warn(|| "queue: the drain lock was removed; it is taken anew".to_owned());
+            state.gives_up = true;
+        }
+        if !state.gives_up {
+            return None;
+        }
+        if state.in_flight > 0 {
+            return Some(Action::Wait(now + LOOK));
+        }
+        state.gives_up = false;
+        state.is_lost = false;
+        state.drain = None;
+        state.backlog = Backlog::default();
+        state.look_at = now;
+        Some(Action::Again)
+    }
+
     /// How many events to look at before the next request is made.
     fn enough(&self, state: &State) -> usize {
         match self.options.coalesce {
@@ -462,6 +494,7 @@ impl Sender {
                 log::info(|| "queue: this process delivers the events".to_owned());
                 state.drain = Some(drain);
                 state.backlog = Backlog::default();
+                state.unrecorded.clear();
                 state.idle_since = now;
             }
             Ok(None) => {}
@@ -492,17 +525,43 @@ impl Sender {
             }
         };
         state.is_read = entries.is_empty();
-        for entry in entries {
-            let place = entry.place;
-            if let Err(payload) = self.take_in(&mut state.backlog, engine, entry) {
-                engine.stats.dead.add(1);
-                log::error(|| "queue: a sound record holds no event; it is set aside".to_owned());
-                let text = String::from_utf8_lossy(&payload);
-                let line = format!("{{\"unreadable\":{}}}", json::quote(&text));
-                report(drain.bury(&line));
-                report(drain.settle(&[place]));
+        let mut entries = VecDeque::from(entries);
+        while let Some(entry) = entries.pop_front() {
+            let position = entry.position;
+            let is_merged = entry.merged.is_some();
+            let Err(payload) = self.take_in(&mut state.backlog, engine, entry) else {
+                continue;
+            };
+            log::error(|| "queue: a sound record holds no event; it is set aside".to_owned());
+            let mut lines = vec![unreadable_line(&payload)];
+            if is_merged {
+                match drain.dissolve(position) {
+                    // What was merged into it is sound.
+                    Ok(members) => members
+                        .into_iter()
+                        .rev()
+                        .for_each(|it| entries.push_front(it)),
+                    // It was sent by another version, with its members, and they share its end.
+                    Err(error) => {
+                        log::error(|| {
+                            format!("queue: so are those that were merged into it: {error}")
+                        });
+                        lines.extend(member_lines(drain, position));
+                    }
+                }
             }
+            state.unrecorded.push((position, lines));
         }
+        state.unrecorded.retain(|(position, lines)| {
+            let recorded = drain.add_dead_letters(lines);
+            let is_recorded = recorded.is_ok();
+            report(recorded);
+            if is_recorded {
+                engine.stats.dead.add(lines.len() as u64);
+                report(drain.settle(&[*position]));
+            }
+            !is_recorded
+        });
         for damage in drain.take_damage() {
             engine.stats.damaged.add(1);
             log::error(|| format!("queue: damage was set aside: {damage:?}"));
@@ -526,7 +585,7 @@ impl Sender {
         };
         let item = Item {
             number: backlog.number(),
-            place: entry.place,
+            place: entry.position,
             at_ms: entry.at_ms,
             lane,
             value,
@@ -786,7 +845,7 @@ impl Sender {
                     .into_iter()
                     .partition(|item| item.unreadable >= MOST_UNREADABLE);
                 state.backlog.put_back(kept);
-                self.bury(state, engine, &dead, &error);
+                self.set_aside(state, engine, dead, &error);
             }
             _ if http_status.is_some_and(|code| (400..500).contains(&code) && code != 408)
                 || refusal.failure == Failure::Final && is_of_the_event(error.status) =>
@@ -799,7 +858,7 @@ impl Sender {
                     let parts = parts_of(&items, error.status);
                     state.backlog.put_back_in_parts(items, parts);
                 } else {
-                    self.bury(state, engine, &items, &error);
+                    self.set_aside(state, engine, items, &error);
                 }
             }
             _ => {
@@ -811,24 +870,27 @@ impl Sender {
         }
     }
 
-    /// Sets events aside that the service will never take.
-    fn bury(&self, state: &mut State, engine: &Engine, items: &[Item], error: &Error) {
+    /// Sets events aside that the service will never take. One that cannot be put on record stays.
+    fn set_aside(&self, state: &mut State, engine: &Engine, items: Vec<Item>, error: &Error) {
+        let mut recorded = Vec::new();
         for item in items {
+            let Some(drain) = &mut state.drain else {
+                return;
+            };
+            let mut lines = Vec::new();
+            for_each_event(drain, &item, |at_ms, payload| {
+                lines.extend(dead_line(at_ms, payload, error));
+            });
+            if let Err(failure) = drain.add_dead_letters(&lines) {
+                log::error(|| format!("queue: a dead event is kept, and tried again: {failure}"));
+                state.backlog.put_back(vec![item]);
+                continue;
+            }
             engine.stats.dead.add(item.events());
             log::error(|| format!("queue: an event is dead: {}", error.message));
+            recorded.push(item);
         }
-        if let Some(drain) = &mut state.drain {
-            for item in items {
-                let mut lines = Vec::new();
-                for_each_event(drain, item, |at_ms, payload| {
-                    lines.extend(dead_line(at_ms, payload, error));
-                });
-                for line in lines {
-                    report(drain.bury(&line));
-                }
-            }
-        }
-        self.end(state, items, Err(error));
+        self.end(state, &recorded, Err(error));
     }
 
     /// These events have come to their end: they leave the store, and the host hears of them.
@@ -849,8 +911,16 @@ impl Sender {
                 });
             }
         }
-        let places: Vec<_> = items.iter().map(|item| item.place).collect();
-        report(drain.settle(&places));
+        // Also of those whose merge is not on record.
+        let positions: Vec<_> = items
+            .iter()
+            .flat_map(|item| {
+                [item.place]
+                    .into_iter()
+                    .chain(item.members().iter().copied())
+            })
+            .collect();
+        report(drain.settle(&positions));
     }
 
     /// Tells the host what became of its events. With no lock held.
@@ -1014,6 +1084,19 @@ fn dead_line(at_ms: u64, payload: &[u8], error: &Error) -> Option<String> {
         record.event,
         serde_json::to_string(&error.view()).unwrap_or_default()
     ))
+}
+
+/// A dead record that is no event, as a person reads it.
+fn unreadable_line(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(payload);
+    format!("{{\"unreadable\":{}}}", json::quote(&text))
+}
+
+fn member_lines(drain: &Drain, leader: Position) -> Vec<String> {
+    let merged = drain.reread(leader).ok().and_then(|leader| leader.merged);
+    let members = merged.map_or_else(Vec::new, |merged| merged.members);
+    let entries = members.into_iter().filter_map(|it| drain.reread(it).ok());
+    entries.map(|it| unreadable_line(&it.payload)).collect()
 }
 
 /// The records that an item stands for, with when they came: its own, and those merged into it, which are

@@ -1,0 +1,16 @@
+//! A folder as on Unix.
+
+#[path = "damage.rs"]
+mod damage;
+#[path = "faults.rs"]
+mod faults;
+#[path = "life.rs"]
+mod life;
+#[path = "model.rs"]
+mod model;
+
+use super::*;
+
+fn new_folder() -> MemoryFolder {
+    MemoryFolder::default()
+}
