@@ -171,6 +171,8 @@ impl Acks {
 pub struct Loaded {
     pub acks: Acks,
     pub length: u64,
+    /// Where its last sound frame ends.
+    pub sound: u64,
     /// Offset and length.
     pub damage: Vec<(u64, u64)>,
     /// Events were merged in it, once.
@@ -209,6 +211,7 @@ pub fn load(folder: &dyn Folder, name: &str) -> io::Result<Loaded> {
             },
         };
         scanner.pass(length);
+        loaded.sound = scanner.offset();
     }
     loaded.length = scanner.offset();
     Ok(loaded)
@@ -220,6 +223,9 @@ pub struct Log {
     file: Option<Box<dyn File>>,
     /// Where the file ends, and the next write begins.
     length: u64,
+    /// Where a crash left part of a frame at its end. It goes before the next is written, or bytes that a
+    /// power cut leaves behind it might complete it.
+    torn: Option<u64>,
     pending: Vec<u8>,
     /// Whether the file's name is safe against power loss.
     named: bool,
@@ -228,11 +234,13 @@ pub struct Log {
 }
 
 impl Log {
-    pub fn new(name: String, length: u64) -> Log {
+    /// Of a file that was found so long, and sound up to there.
+    pub fn new(name: String, length: u64, sound: u64) -> Log {
         Log {
             name,
             file: None,
             length,
+            torn: (sound < length).then_some(sound),
             pending: Vec::new(),
             named: false,
             merged: false,
@@ -329,6 +337,12 @@ impl Log {
             Some(file) => file,
             none => none.insert(folder.append(&self.name)?),
         };
+        if let Some(sound) = self.torn {
+            file.truncate(sound)?;
+            self.length = sound;
+            file.sync_data()?;
+            self.torn = None;
+        }
         let mut first = Vec::new();
         let bytes = if self.length == 0 {
             format::put_header(&mut first, false);

@@ -135,7 +135,7 @@ impl Reader {
             damage,
             settled: loaded.acks.settled.len() as u64,
             acks: loaded.acks,
-            log: Log::new(ack, loaded.length),
+            log: Log::new(ack, loaded.length, loaded.sound),
             unsettled: BTreeSet::new(),
         })
     }

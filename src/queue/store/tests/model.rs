@@ -67,6 +67,10 @@ struct Known {
     attempted: bool,
     leader: Option<usize>,
     merged: Option<(f64, Vec<usize>)>,
+    /// What no power cut undoes: it came to its end, was sent so, or was sent as part of another.
+    ended: bool,
+    sent: Option<Option<(f64, Vec<usize>)>>,
+    sent_with: Option<usize>,
 }
 
 struct Model {
@@ -133,8 +137,7 @@ impl Model {
                 let places = self.choose(&chosen);
                 self.drain().attempt(&places).unwrap();
                 for place in places {
-                    let event = &mut self.events[self.given[&place]];
-                    event.attempted |= !event.settled && event.leader.is_none();
+                    self.attempt(self.given[&place]);
                 }
             }
             Step::Merge {
@@ -233,10 +236,24 @@ impl Model {
         }
     }
 
+    fn attempt(&mut self, number: usize) {
+        let event = &mut self.events[number];
+        if event.settled || event.leader.is_some() || event.attempted {
+            return;
+        }
+        event.attempted = true;
+        event.sent = Some(event.merged.clone());
+        for member in event.merged.clone().unwrap_or_default().1 {
+            self.events[member].sent_with = Some(number);
+        }
+    }
+
     fn settle(&mut self, number: usize) {
-        self.events[number].settled = true;
-        for member in self.events[number].merged.take().unwrap_or_default().1 {
-            self.events[member].settled = true;
+        let mut all = self.events[number].merged.take().unwrap_or_default().1;
+        all.push(number);
+        for number in all {
+            self.events[number].settled = true;
+            self.events[number].ended = true;
         }
     }
 
@@ -290,9 +307,11 @@ impl Model {
             entries.extend(batch);
         }
         let lost = |event: &Known| Known {
-            writer: event.writer,
             settled: true,
-            ..Known::default()
+            attempted: false,
+            leader: None,
+            merged: None,
+            ..event.clone()
         };
         let before = std::mem::take(&mut self.events);
         self.events = before.iter().map(lost).collect();
@@ -316,11 +335,17 @@ impl Model {
             self.events[number].merged = Some((value, members));
         }
         for (number, (before, after)) in before.iter().zip(&self.events).enumerate() {
-            assert!(before.settled || !after.settled, "{number} is lost");
-            // An attempt is synced, and the merges before it.
-            if before.attempted && !before.settled {
+            assert!(before.ended || !after.settled, "{number} is lost");
+            if after.settled {
+                continue;
+            }
+            // An attempt is synced, and the merges before it: who was sent comes back as it was sent.
+            if let Some(leader) = before.sent_with {
+                assert_eq!(after.leader, Some(leader), "{number} was sent so");
+            }
+            if let Some(sent) = &before.sent {
                 assert!(after.attempted, "{number} was attempted");
-                assert_eq!(after.merged, before.merged, "{number} was attempted so");
+                assert_eq!(&after.merged, sent, "{number} was attempted so");
             }
         }
         self.hand();
