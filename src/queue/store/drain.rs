@@ -95,8 +95,9 @@ impl Drain {
                 Err(error) => Err(error),
             };
         }
-        match read {
-            Err(error) if batch.entries.is_empty() => Err(error),
+        let failed = read.err().or(self.segments.take_failure());
+        match failed {
+            Some(error) if batch.entries.is_empty() => Err(error),
             _ => Ok(batch.entries),
         }
     }

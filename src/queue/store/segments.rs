@@ -27,6 +27,7 @@ pub struct Segments {
     /// Acks of segments that were removed.
     acks_to_remove: Vec<AcksToRemove>,
     damage: Vec<Damage>,
+    failure: Option<StoreError>,
 }
 
 struct Segment {
@@ -54,6 +55,7 @@ impl Segments {
             unread: Vec::new(),
             acks_to_remove: Vec::new(),
             damage: Vec::new(),
+            failure: None,
         }
     }
 
@@ -80,9 +82,9 @@ impl Segments {
         std::mem::take(&mut self.damage)
     }
 
-    /// Reads on in all that may have more, until the batch is full.
+    /// Reads on in all that may have more, until the batch is full. What fails and holds up nobody is
+    /// `take_failure`'s.
     pub fn read(&mut self, batch: &mut Batch) -> Result<Reading, StoreError> {
-        let mut failed = None;
         let mut next = 0;
         while let Some(number) = self.unread.get(next).copied() {
             match self.read_segment(number, batch) {
@@ -93,12 +95,16 @@ impl Segments {
                 }
                 Err(error) if self.blocks(number) => return Err(error),
                 Err(error) => {
-                    failed = Some(error);
+                    self.failure = Some(error);
                     next += 1;
                 }
             }
         }
-        failed.map_or(Ok(Reading::CaughtUp), Err)
+        Ok(Reading::CaughtUp)
+    }
+
+    pub fn take_failure(&mut self) -> Option<StoreError> {
+        self.failure.take()
     }
 
     fn read_segment(&mut self, number: u32, batch: &mut Batch) -> Result<Reading, StoreError> {

@@ -1,5 +1,6 @@
 //! Each system call of the store failing, alone and with those after it.
 
+use super::watched::Watched;
 use super::*;
 use crate::host::locks::lock;
 use crate::host::sys_files::FileId;
@@ -308,60 +309,6 @@ fn a_failing_system_call_loses_no_event_and_makes_none_up() {
     }
 }
 
-/// A folder that asks before each call.
-struct Watched {
-    inner: MemoryFolder,
-    before: Before,
-}
-
-type Before = Box<dyn Fn(&str, &str) -> io::Result<()> + Send + Sync>;
-
-impl Folder for Watched {
-    fn path(&self) -> &Path {
-        self.inner.path()
-    }
-    fn list(&self) -> io::Result<Vec<(String, u64)>> {
-        (self.before)("list", "")?;
-        self.inner.list()
-    }
-    fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
-        (self.before)("create", name)?;
-        self.inner.create(name)
-    }
-    fn append(&self, name: &str) -> io::Result<Box<dyn File>> {
-        (self.before)("append", name)?;
-        self.inner.append(name)
-    }
-    fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        (self.before)("open", name)?;
-        self.inner.open(name)
-    }
-    fn make(&self) -> io::Result<()> {
-        (self.before)("make", "")?;
-        self.inner.make()
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        (self.before)("remove", name)?;
-        self.inner.remove(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        (self.before)("rename", from)?;
-        self.inner.rename(from, to)
-    }
-    fn sync(&self) -> io::Result<()> {
-        (self.before)("sync", "")?;
-        self.inner.sync()
-    }
-    fn id(&self, name: &str) -> io::Result<FileId> {
-        (self.before)("id", name)?;
-        self.inner.id(name)
-    }
-    fn inside(&self, name: &str) -> io::Result<Box<dyn Folder>> {
-        (self.before)("inside", name)?;
-        self.inner.inside(name)
-    }
-}
-
 #[test]
 fn a_writer_that_begins_a_new_segment_during_a_read_keeps_its_order() {
     let folder = new_folder();
@@ -386,11 +333,8 @@ fn a_writer_that_begins_a_new_segment_during_a_read_keeps_its_order() {
         }
         Ok(())
     };
-    let watched = Watched {
-        inner: folder.clone(),
-        before: Box::new(before),
-    };
-    let reader = Store::open(Box::new(watched), options).unwrap();
+    let watched = Watched::new(&folder, before);
+    let reader = Store::open(watched, options).unwrap();
     let mut drain = reader.try_drain().unwrap().unwrap();
 
     let mut given = Vec::new();
@@ -420,11 +364,8 @@ fn a_segment_that_can_never_be_read_does_not_hold_up_the_others_for_ever() {
             Ok(())
         }
     };
-    let unreadable = Watched {
-        inner: folder.clone(),
-        before: Box::new(before),
-    };
-    let store = Store::open(Box::new(unreadable), Options::default()).unwrap();
+    let unreadable = Watched::new(&folder, before);
+    let store = Store::open(unreadable, Options::default()).unwrap();
     let mut drain = store.try_drain().unwrap().unwrap();
 
     let entries = insist(|| drain.read(10, 100));
@@ -530,13 +471,10 @@ fn a_drain_that_clears_new_files_away_stops_neither_an_opening_nor_an_append() {
         }
         Ok(())
     };
-    let watched = Watched {
-        inner: folder.clone(),
-        before: Box::new(before),
-    };
+    let watched = Watched::new(&folder, before);
 
     // When a store is opened, and an event appended,
-    let store = Store::open(Box::new(watched), Options::default()).unwrap();
+    let store = Store::open(watched, Options::default()).unwrap();
     store.append(1, b"event").unwrap();
 
     // then it is there.

@@ -8,6 +8,10 @@ mod faults;
 mod life;
 #[path = "model.rs"]
 mod model;
+#[path = "promises.rs"]
+mod promises;
+#[path = "watched.rs"]
+mod watched;
 
 use super::*;
 
