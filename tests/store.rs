@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use trophy::queue::store::{
-    Drain, Durability, Entry, MAX_PAYLOAD, Options, OsFolder, Position, Store,
+    Drain, Durability, Entry, Hold, MAX_PAYLOAD, Options, OsFolder, Position, Store,
 };
 
 fn open_with(path: &Path, options: Options) -> Store {
@@ -104,6 +104,43 @@ fn role() {
             }
             loop {
                 std::thread::park();
+            }
+        }
+        #[cfg(unix)]
+        "forks with many" => {
+            let each = |number: u32| Path::new(&path).join(number.to_string());
+            let stores: Vec<Store> = (0..MANY).map(|number| open(&each(number))).collect();
+            let drains: Vec<Drain> = stores
+                .iter()
+                .map(|store| {
+                    store.append(1, b"event").unwrap();
+                    let mut drain = store.try_drain().unwrap().unwrap();
+                    assert_eq!(drain.read(10, 1000).unwrap().len(), 1);
+                    drain
+                })
+                .collect();
+            // Stores come and go meanwhile, at every moment of a fork.
+            let more = Path::new(&path).join("more");
+            std::thread::spawn(move || {
+                loop {
+                    let store = open(&more);
+                    store.append(1, b"event").unwrap();
+                    drop(store.try_drain().unwrap());
+                }
+            });
+            for _ in 0..20 {
+                // SAFETY: the child only makes system calls.
+                match unsafe { libc::fork() } {
+                    0 => loop {
+                        unsafe { libc::pause() };
+                    },
+                    child => println!("says {child}"),
+                }
+            }
+            println!("says done");
+            loop {
+                std::thread::park();
+                assert_eq!(drains.len(), stores.len());
             }
         }
         "appends for ever" => {
@@ -244,6 +281,98 @@ fn a_forked_child_keeps_neither_the_drain_nor_the_segment_of_its_parent() {
         given.iter().map(text).collect::<Vec<_>>(),
         ["forks:0", "child"]
     );
+}
+
+#[cfg(unix)]
+const MANY: u32 = 200;
+
+#[cfg(unix)]
+#[test]
+fn forked_children_keep_none_of_the_locks_of_many_queues() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = start("forks with many", folder.path());
+    let said: Vec<String> = says(&mut parent)
+        .take_while(|line| line != "done")
+        .collect();
+    let children: Vec<i32> = said.iter().map(|line| line.parse().unwrap()).collect();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+
+    // The parent is gone, the children live.
+    let each = |name: String| {
+        let store = open(&folder.path().join(name));
+        let drain = store.try_drain().unwrap();
+        let segment = read_all(&mut drain.expect("no child has the lock"));
+        let ended = store.recount().unwrap();
+        (segment.len(), ended.events)
+    };
+    let given: Vec<_> = (0..MANY).map(|number| each(number.to_string())).collect();
+    let more = each("more".to_owned());
+    for child in &children {
+        // SAFETY: a plain system call.
+        assert_eq!(unsafe { libc::kill(*child, libc::SIGKILL) }, 0);
+    }
+
+    assert_eq!(children.len(), 20);
+    assert!(given.iter().all(|it| *it == (1, 1)), "{given:?}");
+    assert_eq!(more.0 as u64, more.1);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_event_goes_to_a_new_folder_if_the_old_one_was_removed() {
+    for durability in [Durability::Process, Durability::Power] {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("queue");
+        let options = Options {
+            durability,
+            ..Options::default()
+        };
+        let store = open_with(&path, options);
+        store.append(1, b"before").unwrap();
+
+        fs::remove_dir_all(&path).unwrap();
+        store.append(1, b"after").unwrap();
+
+        let other = open(&path);
+        let mut drain = other.try_drain().unwrap().unwrap();
+        let given: Vec<String> = read_all(&mut drain).iter().map(text).collect();
+        assert_eq!(given, ["after"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_drain_lock_that_was_unlinked_is_not_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, other) = (open(folder.path()), open(folder.path()));
+    store.append(1, b"event").unwrap();
+    let mut drain = store.try_drain().unwrap().unwrap();
+    assert_eq!(read_all(&mut drain).len(), 1);
+
+    fs::remove_file(folder.path().join("drain.lock")).unwrap();
+    let second = other.try_drain().unwrap().unwrap();
+
+    assert!(second.is_valid());
+    assert_eq!(drain.hold(), Hold::Lost);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_under_the_name_of_an_ack_file_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path()).append(1, b"event").unwrap();
+    let ack = name_with(folder.path(), ".seg").replace(".seg", ".ack");
+    let path = std::ffi::CString::new(folder.path().join(&ack).to_str().unwrap()).unwrap();
+    // SAFETY: a valid string.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+
+    let store = open(folder.path());
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let given = read_all(&mut drain);
+    assert_eq!(given.len(), 1);
+    assert_eq!(drain.take_damage()[0].file, format!("{ack}.unknown"));
+    drain.settle(&places(&given)).unwrap();
 }
 
 #[test]

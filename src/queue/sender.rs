@@ -426,7 +426,8 @@ impl Sender {
             return Action::Again;
         }
         if next > now {
-            return Action::Wait(next);
+            // Not for long: the folder, or its lock, may be removed meanwhile.
+            return Action::Wait(next.min(now + LOOK));
         }
         let shipment = self.choose(state, engine);
         // Lanes that fell to the queue and are not used now are asked for again.
