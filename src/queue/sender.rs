@@ -86,8 +86,8 @@ struct State {
     is_lost: bool,
     /// Another may drain: nothing more is sent, and the drain goes when what is under way is back.
     gives_up: bool,
-    /// Unreadable events that are not on record among the dead yet.
-    unrecorded: Vec<(Position, Vec<String>)>,
+    /// Dead events that could not be put on record yet, and so stay in the store.
+    unrecorded: Vec<Unrecorded>,
     /// The next look at the folder.
     look_at: Instant,
     /// When there last was something to send.
@@ -109,6 +109,19 @@ struct State {
     may_batch: bool,
     batch_size: BatchSize,
     stopping: bool,
+}
+
+struct Unrecorded {
+    lines: Vec<String>,
+    dead: Dead,
+    /// The log has it.
+    said: bool,
+}
+
+enum Dead {
+    Refused(Item, Error),
+    /// A record that is no event.
+    Unreadable(Position),
 }
 
 #[derive(Default)]
@@ -510,6 +523,7 @@ impl Sender {
         };
         state.is_read = false;
         if state.backlog.is_full() {
+            self.record_dead(state, engine);
             return;
         }
         let entries = match drain.read(PIECE_EVENTS, PIECE_BYTES) {
@@ -551,22 +565,17 @@ impl Sender {
                     }
                 }
             }
-            state.unrecorded.push((position, lines));
+            state.unrecorded.push(Unrecorded {
+                lines,
+                dead: Dead::Unreadable(position),
+                said: false,
+            });
         }
-        state.unrecorded.retain(|(position, lines)| {
-            let recorded = drain.add_dead_letters(lines);
-            let is_recorded = recorded.is_ok();
-            report(recorded);
-            if is_recorded {
-                engine.stats.dead.add(lines.len() as u64);
-                report(drain.settle(&[*position]));
-            }
-            !is_recorded
-        });
         for damage in drain.take_damage() {
             engine.stats.damaged.add(1);
             log::error(|| format!("queue: damage was set aside: {damage:?}"));
         }
+        self.record_dead(state, engine);
     }
 
     /// Takes a stored event into the backlog; gives its bytes back if they are none.
@@ -871,27 +880,52 @@ impl Sender {
         }
     }
 
-    /// Sets events aside that the service will never take. One that cannot be put on record stays.
+    /// Sets events aside that the service will never take.
     fn set_aside(&self, state: &mut State, engine: &Engine, items: Vec<Item>, error: &Error) {
-        let mut recorded = Vec::new();
+        let Some(drain) = &state.drain else {
+            return;
+        };
         for item in items {
-            let Some(drain) = &mut state.drain else {
-                return;
-            };
+            log::error(|| format!("queue: an event is dead: {}", error.message));
             let mut lines = Vec::new();
             for_each_event(drain, &item, |at_ms, payload| {
                 lines.extend(dead_line(at_ms, payload, error));
             });
-            if let Err(failure) = drain.add_dead_letters(&lines) {
-                log::error(|| format!("queue: a dead event is kept, and tried again: {failure}"));
-                state.backlog.put_back(vec![item]);
+            state.unrecorded.push(Unrecorded {
+                lines,
+                dead: Dead::Refused(item, error.clone()),
+                said: false,
+            });
+        }
+        self.record_dead(state, engine);
+    }
+
+    /// Puts dead events on record. One that cannot be stays, and is tried again with the next look.
+    fn record_dead(&self, state: &mut State, engine: &Engine) {
+        for mut unrecorded in std::mem::take(&mut state.unrecorded) {
+            let Some(drain) = &mut state.drain else {
+                return;
+            };
+            if let Err(error) = drain.add_dead_letters(&unrecorded.lines) {
+                if !std::mem::replace(&mut unrecorded.said, true) {
+                    log::error(|| {
+                        format!("queue: a dead event stays until it is on record: {error}")
+                    });
+                }
+                state.unrecorded.push(unrecorded);
                 continue;
             }
-            engine.stats.dead.add(item.events());
-            log::error(|| format!("queue: an event is dead: {}", error.message));
-            recorded.push(item);
+            match unrecorded.dead {
+                Dead::Refused(item, error) => {
+                    engine.stats.dead.add(item.events());
+                    self.end(state, &[item], Err(&error));
+                }
+                Dead::Unreadable(position) => {
+                    engine.stats.dead.add(unrecorded.lines.len() as u64);
+                    report(drain.settle(&[position]));
+                }
+            }
         }
-        self.end(state, &recorded, Err(error));
     }
 
     /// These events have come to their end: they leave the store, and the host hears of them.
