@@ -6,7 +6,7 @@ failed=0
 complain() { echo "broken rule: $1"; failed=1; }
 
 # `unsafe` only at the boundary, and in the one file of system calls.
-found=$(git ls-files 'src/*.rs' | grep -vE '^src/(ffi/|host/sys\.rs)' | xargs grep -nE '\bunsafe\b *(\{|fn|impl|extern)|allow\(unsafe' || true)
+found=$(git ls-files 'src/*.rs' | grep -vE '^src/(ffi/|host/sys/)' | xargs grep -nE '\bunsafe\b *(\{|fn|impl|extern)|allow\(unsafe' || true)
 [ -z "$found" ] || complain "unsafe outside src/ffi/ and src/host/sys: $found"
 
 # Only the transport knows ureq and TLS, only the store knows the disk.

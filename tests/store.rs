@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use trophy::queue::store::{
-    Drain, Durability, Entry, MAX_PAYLOAD, Options, OsFolder, Place, Store,
+    Drain, Durability, Entry, Hold, MAX_PAYLOAD, Options, OsFolder, Position, Store,
 };
 
 fn open_with(path: &Path, options: Options) -> Store {
@@ -32,8 +32,8 @@ fn read_all(drain: &mut Drain) -> Vec<Entry> {
     }
 }
 
-fn places(entries: &[Entry]) -> Vec<Place> {
-    entries.iter().map(|entry| entry.place).collect()
+fn places(entries: &[Entry]) -> Vec<Position> {
+    entries.iter().map(|entry| entry.position).collect()
 }
 
 fn names(path: &Path) -> Vec<String> {
@@ -104,6 +104,43 @@ fn role() {
             }
             loop {
                 std::thread::park();
+            }
+        }
+        #[cfg(unix)]
+        "forks with many" => {
+            let each = |number: u32| Path::new(&path).join(number.to_string());
+            let stores: Vec<Store> = (0..MANY).map(|number| open(&each(number))).collect();
+            let drains: Vec<Drain> = stores
+                .iter()
+                .map(|store| {
+                    store.append(1, b"event").unwrap();
+                    let mut drain = store.try_drain().unwrap().unwrap();
+                    assert_eq!(drain.read(10, 1000).unwrap().len(), 1);
+                    drain
+                })
+                .collect();
+            // Stores come and go meanwhile, at every moment of a fork.
+            let more = Path::new(&path).join("more");
+            std::thread::spawn(move || {
+                loop {
+                    let store = open(&more);
+                    store.append(1, b"event").unwrap();
+                    drop(store.try_drain().unwrap());
+                }
+            });
+            for _ in 0..20 {
+                // SAFETY: the child only makes system calls.
+                match unsafe { libc::fork() } {
+                    0 => loop {
+                        unsafe { libc::pause() };
+                    },
+                    child => println!("says {child}"),
+                }
+            }
+            println!("says done");
+            loop {
+                std::thread::park();
+                assert_eq!(drains.len(), stores.len());
             }
         }
         "appends for ever" => {
@@ -246,6 +283,108 @@ fn a_forked_child_keeps_neither_the_drain_nor_the_segment_of_its_parent() {
     );
 }
 
+#[cfg(unix)]
+const MANY: u32 = 200;
+
+/// Killed in the end, however that comes.
+#[cfg(unix)]
+struct Children(Vec<i32>);
+
+#[cfg(unix)]
+impl Drop for Children {
+    fn drop(&mut self) {
+        for child in &self.0 {
+            // SAFETY: a plain system call.
+            unsafe { libc::kill(*child, libc::SIGKILL) };
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn forked_children_keep_none_of_the_locks_of_many_queues() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = start("forks with many", folder.path());
+    let said: Vec<String> = says(&mut parent)
+        .take_while(|line| line != "done")
+        .collect();
+    let children = Children(said.iter().map(|line| line.parse().unwrap()).collect());
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+
+    // The parent is gone, the children live.
+    let each = |name: String| {
+        let store = open(&folder.path().join(name));
+        let drain = store.try_drain().unwrap();
+        let segment = read_all(&mut drain.expect("no child has the lock"));
+        let ended = store.recount().unwrap();
+        (segment.len(), ended.events)
+    };
+    let given: Vec<_> = (0..MANY).map(|number| each(number.to_string())).collect();
+    let more = each("more".to_owned());
+
+    assert_eq!(children.0.len(), 20);
+    assert!(given.iter().all(|it| *it == (1, 1)), "{given:?}");
+    assert_eq!(more.0 as u64, more.1);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_event_goes_to_a_new_folder_if_the_old_one_was_removed() {
+    for durability in [Durability::Process, Durability::Power] {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("queue");
+        let options = Options {
+            durability,
+            ..Options::default()
+        };
+        let store = open_with(&path, options);
+        store.append(1, b"before").unwrap();
+
+        fs::remove_dir_all(&path).unwrap();
+        store.append(1, b"after").unwrap();
+
+        let other = open(&path);
+        let mut drain = other.try_drain().unwrap().unwrap();
+        let given: Vec<String> = read_all(&mut drain).iter().map(text).collect();
+        assert_eq!(given, ["after"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_drain_lock_that_was_unlinked_is_not_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, other) = (open(folder.path()), open(folder.path()));
+    store.append(1, b"event").unwrap();
+    let mut drain = store.try_drain().unwrap().unwrap();
+    assert_eq!(read_all(&mut drain).len(), 1);
+
+    fs::remove_file(folder.path().join("drain.lock")).unwrap();
+    let second = other.try_drain().unwrap().unwrap();
+
+    assert!(second.is_valid());
+    assert_eq!(drain.hold(), Hold::Lost);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_under_the_name_of_an_ack_file_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path()).append(1, b"event").unwrap();
+    let ack = name_with(folder.path(), ".seg").replace(".seg", ".ack");
+    let path = std::ffi::CString::new(folder.path().join(&ack).to_str().unwrap()).unwrap();
+    // SAFETY: a valid string.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+
+    let store = open(folder.path());
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let given = read_all(&mut drain);
+    assert_eq!(given.len(), 1);
+    assert_eq!(drain.take_damage()[0].file, format!("{ack}.unknown"));
+    drain.settle(&places(&given)).unwrap();
+}
+
 #[test]
 fn draining_the_events_of_another_does_not_hide_ones_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -261,7 +400,7 @@ fn draining_the_events_of_another_does_not_hide_ones_own() {
         .filter(|entry| text(entry).starts_with("theirs"));
 
     drain
-        .settle(&theirs.map(|entry| entry.place).collect::<Vec<_>>())
+        .settle(&theirs.map(|entry| entry.position).collect::<Vec<_>>())
         .unwrap();
 
     assert_eq!(store.usage().events, 1);
@@ -341,7 +480,7 @@ fn the_folder_and_its_files_are_private_to_the_user() {
     let mut drain = store.try_drain().unwrap().unwrap();
     let entries = read_all(&mut drain);
     drain.settle(&places(&entries[..1])).unwrap();
-    drain.bury("{}").unwrap();
+    drain.add_dead_letters(&["{}".into()]).unwrap();
 
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
@@ -415,7 +554,7 @@ fn a_folder_where_a_file_should_be_stops_no_event() {
     }
 
     assert_eq!(entries.iter().map(text).collect::<Vec<_>>(), ["one", "two"]);
-    assert!(drain.bury("{}").is_err());
+    assert!(drain.add_dead_letters(&["{}".into()]).is_err());
     assert!(!drain.take_damage().is_empty());
     drain.settle(&places(&entries)).unwrap();
     assert_eq!(store.usage().events, 0);
@@ -464,7 +603,7 @@ fn the_dead_stay_readable_and_are_bounded() {
     for _ in 0..2 {
         let mut drain = store.try_drain().unwrap().unwrap();
         for _ in 0..15 {
-            drain.bury(&line).unwrap();
+            drain.add_dead_letters(std::slice::from_ref(&line)).unwrap();
         }
     }
     for name in ["dead.jsonl", "dead.1.jsonl"] {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::coalesce::{self, Likeness};
-use super::store::Place;
+use super::store::Position;
 use crate::delivery::lanes::LaneId;
 
 /// Events of which the content is in memory.
@@ -28,7 +28,7 @@ const MOST_EVENTS: usize = 1 << 18;
 pub struct Item {
     /// The order in which the store gave it.
     pub number: u64,
-    pub place: Place,
+    pub position: Position,
     /// When it was enqueued, by the clock of its writer, in Unix milliseconds.
     pub at_ms: u64,
     /// The same in the queue's own time, in milliseconds; the youngest's of what was merged.
@@ -40,7 +40,7 @@ pub struct Item {
     pub attempted: bool,
     pub value: f64,
     /// Events that were merged into it, on record; `value` is the sum.
-    pub members: Vec<Place>,
+    pub members: Vec<Position>,
     pub bytes: usize,
     /// `None`: only in the store.
     pub payload: Option<Vec<u8>>,
@@ -52,7 +52,7 @@ pub struct Item {
 /// What is known of an event that the store gave.
 #[derive(Debug)]
 pub struct NewItem {
-    pub place: Place,
+    pub position: Position,
     pub at_ms: u64,
     pub enqueued: i64,
     pub lane: LaneId,
@@ -60,7 +60,7 @@ pub struct NewItem {
     pub fits_a_batch: bool,
     pub attempted: bool,
     pub value: f64,
-    pub members: Vec<Place>,
+    pub members: Vec<Position>,
     pub payload: Vec<u8>,
     pub likeness: Option<Arc<Likeness>>,
 }
@@ -176,7 +176,7 @@ impl Backlog {
         self.last_number += 1;
         let item = Item {
             number: self.last_number,
-            place: new.place,
+            position: new.position,
             at_ms: new.at_ms,
             enqueued: new.enqueued,
             lane: new.lane,
@@ -522,7 +522,7 @@ impl Backlog {
             if !alike || !is_own || picked.absorbed.contains_key(number) {
                 continue;
             }
-            if !item.place.same_segment(leader.place) {
+            if !item.position.same_segment(leader.position) {
                 break;
             }
             if let Some(more) = coalesce::exact_sum(sum, item.value) {

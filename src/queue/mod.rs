@@ -6,6 +6,7 @@ mod age;
 mod backlog;
 mod batch_size;
 mod coalesce;
+mod dead;
 mod health;
 mod outcome;
 pub mod pacer;

@@ -1,15 +1,16 @@
 //! What a thread of the queue does next: decided under the lock, in no time. Reads events into the window, ends those
 //! that are too old or too many, and chooses what the next request carries.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Limits, NewItem};
 use super::coalesce::Likeness;
+use super::dead;
 use super::record::Record;
-use super::sender::{Action, Sender, State, report};
-use super::store::Entry;
-use crate::api::json;
+use super::sender::{Action, Sender, State};
+use super::store::{Drain, Entry, Hold};
 use crate::error::{Error, Status};
 use crate::host::log;
 use crate::options::{Callbacks, Delivery, Overflow};
@@ -47,9 +48,16 @@ impl Sender {
             // Another process drains. This one stays to take over.
             return Action::AwaitEvent(state.look_at);
         }
+        if self.has_lost_drain(state) {
+            self.give_up_drain(state);
+            state.look_at = now;
+            return match state.drain {
+                None => Action::Again,
+                Some(_) => Action::Wait(now + LOOK),
+            };
+        }
         self.fill(state);
         if state.is_lost && state.backlog.is_empty() && state.in_flight == 0 {
-            state.is_lost = false;
             self.give_up_drain(state);
             // If it cannot be counted now, the next look does.
             let _ = self.store.recount();
@@ -67,6 +75,16 @@ impl Sender {
             };
         }
         self.plan_request(state, now)
+    }
+
+    /// If the lock file was removed, another process may hold a new one.
+    fn has_lost_drain(&self, state: &mut State) -> bool {
+        let hold = state.drain.as_ref().map(Drain::hold);
+        if !state.gives_up && hold == Some(Hold::Lost) {
+            log::warn(|| "queue: the drain lock was removed; it is taken anew".to_owned());
+            state.gives_up = true;
+        }
+        state.gives_up
     }
 
     /// There is something to send: now, or later.
@@ -87,7 +105,8 @@ impl Sender {
             return Action::Again;
         }
         if next > now {
-            return Action::Wait(self.next_change(state, next));
+            // Not for long: the folder, or its lock, may be removed meanwhile.
+            return Action::Wait(self.next_change(state, next.min(now + LOOK)));
         }
         let limits = Limits {
             events: self.events_a_request(state, time),
@@ -182,6 +201,7 @@ impl Sender {
         };
         if state.backlog.is_full() {
             state.is_read = false;
+            self.record_dead(state);
             return;
         }
         let entries = match drain.read(PIECE_EVENTS, PIECE_BYTES) {
@@ -198,19 +218,19 @@ impl Sender {
             }
         };
         state.is_read = entries.is_empty();
-        for entry in entries {
-            let place = entry.place;
+        let mut entries = VecDeque::from(entries);
+        while let Some(entry) = entries.pop_front() {
+            let (position, is_merged) = (entry.position, entry.merged.is_some());
             match self.item_of(entry) {
                 Ok(item) => state.backlog.add(item),
                 Err(payload) => {
-                    self.delivery.stats.dead.add(1);
-                    log::error(|| {
-                        "queue: a sound record holds no event; it is set aside".to_owned()
-                    });
-                    let text = String::from_utf8_lossy(&payload);
-                    let line = format!("{{\"unreadable\":{}}}", json::quote(&text));
-                    report(drain.bury(&line));
-                    report(drain.settle(&[place]));
+                    let (members, unreadable) =
+                        dead::unreadable(drain, position, is_merged, &payload);
+                    state.unrecorded.push(unreadable);
+                    // What was merged into it is sound.
+                    for member in members.into_iter().rev() {
+                        entries.push_front(member);
+                    }
                 }
             }
         }
@@ -218,6 +238,7 @@ impl Sender {
             self.delivery.stats.damaged.add(1);
             log::error(|| format!("queue: damage was set aside: {damage:?}"));
         }
+        self.record_dead(state);
     }
 
     /// A stored event as the backlog has it; its bytes, if they are none.
@@ -241,7 +262,7 @@ impl Sender {
             None => (value, Vec::new()),
         };
         Ok(NewItem {
-            place: entry.place,
+            position: entry.position,
             at_ms: entry.at_ms,
             enqueued: self.clock.enqueued(entry.at_ms),
             lane,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::age::QueueClock;
 use super::backlog::Backlog;
 use super::batch_size::BatchSize;
+use super::dead::Unrecorded;
 use super::health::Health;
 use super::pacer::Pacer;
 use super::store::{Drain, Store, StoreError};
@@ -60,6 +61,10 @@ pub(super) struct State {
     pub drain: Option<Drain>,
     /// Its folder was removed: what is known of it is delivered, from files that are still open.
     pub is_lost: bool,
+    /// Another may drain: nothing more is sent, and the drain goes when what is under way is back.
+    pub gives_up: bool,
+    /// Dead events that could not be put on record yet, and so stay in the store.
+    pub unrecorded: Vec<Unrecorded>,
     /// The next look at the folder.
     pub look_at: Instant,
     /// The store had no more when it was last read.
@@ -117,6 +122,8 @@ impl Sender {
             state: Mutex::new(State {
                 drain: None,
                 is_lost: false,
+                gives_up: false,
+                unrecorded: Vec::new(),
                 look_at: Instant::now(),
                 is_read: false,
                 backlog: Backlog::default(),
@@ -273,6 +280,9 @@ impl Sender {
         if state.in_flight == 0 {
             state.drain = None;
             state.backlog = Backlog::default();
+            state.unrecorded.clear();
+            state.gives_up = false;
+            state.is_lost = false;
             state.is_read = true;
         }
     }

@@ -7,7 +7,7 @@ use super::backlog::{Choice, Chosen, Group, Item};
 use super::coalesce::exact_sum;
 use super::requests::request_of;
 use super::sender::{Action, Sender, State, report};
-use super::store::{Drain, Place, StoreError};
+use super::store::{Drain, Position, StoreError};
 use crate::delivery::attempt::Sent;
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
@@ -148,8 +148,8 @@ fn merge(drain: &mut Drain, chosen: Chosen) -> (Item, Vec<Item>) {
     let Some(sum) = sum else {
         return (item, absorbed);
     };
-    let members: Vec<_> = absorbed.iter().map(|other| other.place).collect();
-    match drain.merge(item.place, &members, sum) {
+    let members: Vec<_> = absorbed.iter().map(|other| other.position).collect();
+    match drain.merge(item.position, &members, sum) {
         Ok(()) => {
             item.value = sum;
             item.members.extend(members);
@@ -167,15 +167,15 @@ fn merge(drain: &mut Drain, chosen: Chosen) -> (Item, Vec<Item>) {
 
 /// Reads the content of those of which only the position was in memory. Returns them, the positions of those that
 /// are gone with their file, and whether all others could be read.
-fn load(drain: &Drain, items: Vec<Item>) -> (Vec<Item>, Vec<Place>, Result<(), StoreError>) {
+fn load(drain: &Drain, items: Vec<Item>) -> (Vec<Item>, Vec<Position>, Result<(), StoreError>) {
     let (mut loaded, mut gone, mut result) = (Vec::with_capacity(items.len()), Vec::new(), Ok(()));
     for mut item in items {
         if item.payload.is_none() {
-            match drain.reread(item.place) {
+            match drain.reread(item.position) {
                 Ok(entry) => item.payload = Some(entry.payload),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     log::error(|| format!("queue: an event is gone with its file: {error}"));
-                    gone.push(item.place);
+                    gone.push(item.position);
                     continue;
                 }
                 Err(error) => result = Err(error),
@@ -189,7 +189,7 @@ fn load(drain: &Drain, items: Vec<Item>) -> (Vec<Item>, Vec<Place>, Result<(), S
 /// Puts on record that those which were never sent are about to be.
 fn record_attempt(drain: &mut Drain, items: &[Item]) -> Result<(), StoreError> {
     let fresh = items.iter().filter(|item| !item.attempted);
-    let places: Vec<_> = fresh.map(|item| item.place).collect();
+    let places: Vec<_> = fresh.map(|item| item.position).collect();
     match places.is_empty() {
         true => Ok(()),
         false => drain.attempt(&places),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backlog::{Group, Item};
+use super::dead::for_each_event;
 use super::health::{self, rest};
 use super::outcome::{Outcome, judge};
 use super::record::{self, Record};
 use super::refusal::{self, Search, Traits};
 use super::sender::{Sender, State, report};
 use super::sending::{Sending, put_back};
-use super::store::Drain;
 use crate::api::json;
 use crate::delivery::attempt::Refusal;
 use crate::delivery::callbacks::Notice;
@@ -127,7 +127,7 @@ impl Sender {
                     .map(|group| state.backlog.take_group(group));
                 let mut dead = sending.items;
                 dead.extend(condemned.unwrap_or_default());
-                self.set_aside(state, dead, &error, now, random);
+                self.set_aside(state, dead, &error);
             }
             Outcome::Failed { sent } => {
                 self.failed(state, sending, &error, sent, now, random);
@@ -244,42 +244,6 @@ impl Sender {
         }
     }
 
-    /// Sets events aside that the service will never take. What cannot be put on record stays, and rests.
-    fn set_aside(
-        &self,
-        state: &mut State,
-        items: Vec<Item>,
-        error: &Error,
-        now: Duration,
-        random: f64,
-    ) {
-        let mut dead = Vec::new();
-        for item in items {
-            match &mut state.drain {
-                Some(drain) => match bury(drain, &item, error) {
-                    Ok(()) => dead.push(item),
-                    Err(reason) => {
-                        log::error(|| format!("queue: a dead event stays in the queue: {reason}"));
-                        let group = Group {
-                            failures: 1,
-                            contradicted: 1,
-                            last_failed: now,
-                            rests_until: now + rest(5, 1, false, None, random),
-                            ..Group::default()
-                        };
-                        state.backlog.put_back_as(vec![item], group);
-                    }
-                },
-                None => state.backlog.put_back([item]),
-            }
-        }
-        for item in &dead {
-            self.delivery.stats.dead.add(item.events());
-            log::error(|| format!("queue: an event is dead: {}", error.message));
-        }
-        self.end(state, &dead, Err(error));
-    }
-
     /// These events have come to their end: they leave the store, and the host hears of them.
     pub(super) fn end(&self, state: &mut State, items: &[Item], result: Result<&str, &Error>) {
         let Some(drain) = &mut state.drain else {
@@ -301,7 +265,7 @@ impl Sender {
             }
             self.add_notices(notices);
         }
-        let places: Vec<_> = items.iter().map(|item| item.place).collect();
+        let places: Vec<_> = items.iter().map(|item| item.position).collect();
         report(drain.settle(&places));
     }
 }
@@ -327,43 +291,4 @@ fn refusal_text(error: &Error) -> String {
     let body = error.details.body.as_deref();
     body.and_then(|body| json::text(body, "/error"))
         .unwrap_or_default()
-}
-
-/// Puts an event on record as dead, and those that were merged into it.
-fn bury(drain: &mut Drain, item: &Item, error: &Error) -> Result<(), super::store::StoreError> {
-    let mut lines = Vec::new();
-    for_each_event(drain, item, |at_ms, payload| {
-        lines.extend(dead_line(at_ms, payload, error));
-    });
-    lines.iter().try_for_each(|line| drain.bury(line))
-}
-
-/// A dead event as a person reads it.
-fn dead_line(at_ms: u64, payload: &[u8], error: &Error) -> Option<String> {
-    let record = Record::parse(payload)?;
-    let tenant = record.tenant.as_deref();
-    Some(format!(
-        "{{\"enqueuedAtMs\":{at_ms},\"tenant\":{},\"event\":{},\"error\":{}}}",
-        tenant.map_or_else(|| "null".to_owned(), json::quote),
-        record.event,
-        serde_json::to_string(&error.view()).unwrap_or_default()
-    ))
-}
-
-/// The records that an item stands for, with when they came: its own, and those merged into it.
-fn for_each_event(drain: &Drain, item: &Item, mut act: impl FnMut(u64, &[u8])) {
-    let own = item.payload.is_none().then_some(item.place);
-    if let Some(payload) = &item.payload {
-        act(item.at_ms, payload);
-    }
-    for place in own.iter().chain(&item.members) {
-        match drain.reread(*place) {
-            Ok(entry) => act(entry.at_ms, &entry.payload),
-            Err(error) => log::error(|| {
-                format!(
-                    "queue: an event came to its end and cannot be read again to say so: {error}"
-                )
-            }),
-        }
-    }
 }

@@ -1,8 +1,11 @@
 //! The seam to the operating system: every system call of the store goes through these two traits.
 
+use crate::host::locks::lock;
+use crate::host::sys::files::{self, FileId, OwnFile};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// A folder of files. Names are plain file names.
 pub trait Folder: Send + Sync {
@@ -14,19 +17,21 @@ pub trait Folder: Send + Sync {
     fn create(&self, name: &str) -> io::Result<Box<dyn File>>;
     /// A file to append to, made if absent.
     fn append(&self, name: &str) -> io::Result<Box<dyn File>>;
-    /// A file to read.
+    /// A file to read, and to lock. An error of a kind that [`is_no_file`] knows if it is none.
     fn open(&self, name: &str) -> io::Result<Box<dyn File>>;
     /// Makes the folder itself, if it is absent.
     fn make(&self) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
-    /// Makes the names safe against power loss.
+    /// Makes the names in it safe against power loss, and its own.
     fn sync(&self) -> io::Result<()>;
+    /// Which file has this name.
+    fn id(&self, name: &str) -> io::Result<FileId>;
     /// The folder in this one, made if absent.
     fn inside(&self, name: &str) -> io::Result<Box<dyn Folder>>;
 }
 
-/// An open file; its lock goes when it is closed.
+/// An open file; its lock goes when it is closed. A forked child has neither.
 pub trait File: Send + Sync {
     /// One write at the end, which may be short.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
@@ -37,8 +42,9 @@ pub trait File: Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
     /// Takes the exclusive lock, without waiting; false if someone holds it, in this process or another.
     fn try_lock(&self) -> io::Result<bool>;
-    /// Keeps forked children from holding this file, and so its lock.
-    fn close_in_child(&mut self) {}
+    /// Whether it still has a name. False once it was removed, with its folder perhaps.
+    fn is_linked(&self) -> io::Result<bool>;
+    fn id(&self) -> io::Result<FileId>;
 }
 
 /// Writes all of it, with one write unless the system takes less.
@@ -76,17 +82,46 @@ pub fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// What has the name of a file is a folder or a device: nothing of ours.
+pub fn is_no_file(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::IsADirectory | io::ErrorKind::Unsupported
+    )
+}
+
+/// The file is gone, on this machine or, over NFS, on another.
+pub fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle
+    )
+}
+
+/// Whether a file still has its name. Trouble in looking is no news.
+pub fn is_there(file: &dyn File) -> bool {
+    match file.is_linked() {
+        Ok(is_linked) => is_linked,
+        Err(error) => !is_gone(&error),
+    }
+}
+
 /// A folder of the file system, private to the user.
 pub struct OsFolder {
     path: PathBuf,
+    /// Folders that got a new one of ours and were not synced since.
+    parents: Mutex<Vec<PathBuf>>,
 }
 
 impl OsFolder {
     /// Makes the folder if it is absent.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<OsFolder> {
-        let folder = OsFolder { path: path.into() };
-        folder.make()?;
         crate::host::sys::watch_forks();
+        let folder = OsFolder {
+            path: path.into(),
+            parents: Mutex::default(),
+        };
+        folder.make()?;
         Ok(folder)
     }
 
@@ -97,13 +132,26 @@ impl OsFolder {
             // A foreign pipe under a name of ours must not stop the thread that opens it.
             options.mode(0o600).custom_flags(libc::O_NONBLOCK);
         }
-        let file = options.read(true).open(self.path.join(name))?;
-        Ok(Box::new(OsFile {
-            file: Some(file),
-            registered: false,
-            generation: crate::host::sys::generation(),
-        }))
+        let file = OwnFile::open(&self.path.join(name), options.read(true))?;
+        if !file.get()?.metadata()?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "it is no regular file",
+            ));
+        }
+        Ok(Box::new(OsFile(file)))
     }
+}
+
+/// Appends whatever the position. Windows would not truncate a file that is opened to append only.
+#[cfg(windows)]
+fn appending(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+    options.write(true)
+}
+
+#[cfg(not(windows))]
+fn appending(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+    options.append(true)
 }
 
 impl Folder for OsFolder {
@@ -127,23 +175,41 @@ impl Folder for OsFolder {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
-        self.open_with(name, fs::OpenOptions::new().append(true).create_new(true))
+        self.open_with(
+            name,
+            appending(&mut fs::OpenOptions::new()).create_new(true),
+        )
     }
 
     fn append(&self, name: &str) -> io::Result<Box<dyn File>> {
-        self.open_with(name, fs::OpenOptions::new().append(true).create(true))
+        self.open_with(name, appending(&mut fs::OpenOptions::new()).create(true))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        self.open_with(name, &mut fs::OpenOptions::new())
+        // NFS gives an exclusive lock only to who may write.
+        let opened = self.open_with(name, fs::OpenOptions::new().write(true));
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.open_with(name, &mut fs::OpenOptions::new())
+            }
+            opened => opened,
+        }
     }
 
     fn make(&self) -> io::Result<()> {
+        let mut missing: Vec<PathBuf> = self
+            .path
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .filter_map(|folder| folder.parent().map(Path::to_owned))
+            .collect();
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.path)
+        builder.create(&self.path)?;
+        lock(&self.parents).append(&mut missing);
+        Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -157,10 +223,21 @@ impl Folder for OsFolder {
     fn sync(&self) -> io::Result<()> {
         // Windows cannot sync a folder and does not need to.
         if cfg!(unix) {
-            fs::File::open(&self.path)?.sync_all()
-        } else {
-            Ok(())
+            let mut parents = lock(&self.parents);
+            while let Some(parent) = parents.last() {
+                // A relative path's first parent has no name.
+                let named = !parent.as_os_str().is_empty();
+                let parent = if named { parent } else { Path::new(".") };
+                fs::File::open(parent)?.sync_all()?;
+                parents.pop();
+            }
+            fs::File::open(&self.path)?.sync_all()?;
         }
+        Ok(())
+    }
+
+    fn id(&self, name: &str) -> io::Result<FileId> {
+        files::id_at(&self.path.join(name))
     }
 
     fn inside(&self, name: &str) -> io::Result<Box<dyn Folder>> {
@@ -168,76 +245,87 @@ impl Folder for OsFolder {
     }
 }
 
-struct OsFile {
-    /// Always there until it is dropped.
-    file: Option<fs::File>,
-    registered: bool,
-    generation: u32,
-}
-
-impl OsFile {
-    fn file(&self) -> io::Result<&fs::File> {
-        self.file
-            .as_ref()
-            .ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-}
+struct OsFile(OwnFile);
 
 impl File for OsFile {
+    #[cfg(not(windows))]
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.file()?.write(bytes)
+        io::Write::write(&mut self.0.get()?, bytes)
+    }
+
+    #[cfg(windows)]
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        /// To the system it means the end, wherever that is.
+        const END: u64 = u64::MAX;
+        std::os::windows::fs::FileExt::seek_write(self.0.get()?, bytes, END)
     }
 
     #[cfg(unix)]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(self.file()?, buffer, offset)
+        std::os::unix::fs::FileExt::read_at(self.0.get()?, buffer, offset)
     }
 
     #[cfg(windows)]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(self.file()?, buffer, offset)
+        std::os::windows::fs::FileExt::seek_read(self.0.get()?, buffer, offset)
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.file()?.metadata()?.len())
+        Ok(self.0.get()?.metadata()?.len())
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
-        self.file()?.set_len(length)
+        self.0.get()?.set_len(length)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file()?.sync_data()
+        self.0.get()?.sync_data()
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match self.file()?.try_lock() {
-            Ok(()) => Ok(true),
-            Err(fs::TryLockError::WouldBlock) => Ok(false),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
+        self.0.try_lock()
     }
 
-    #[cfg(unix)]
-    fn close_in_child(&mut self) {
-        use std::os::fd::AsRawFd;
-        if let Some(file) = &self.file {
-            self.registered = crate::host::sys::close_in_child(file.as_raw_fd());
-        }
+    fn is_linked(&self) -> io::Result<bool> {
+        self.0.is_linked()
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        self.0.id()
     }
 }
 
-impl Drop for OsFile {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if self.registered {
-            use std::os::fd::{AsRawFd, IntoRawFd};
-            if self.generation != crate::host::sys::generation() {
-                // Closed at the fork; the number may be another file's by now.
-                let _ = self.file.take().map(IntoRawFd::into_raw_fd);
-            } else if let Some(file) = &self.file {
-                crate::host::sys::forget_close_in_child(file.as_raw_fd());
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parents_of_new_folders_are_to_be_synced_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b/queue");
+        let folder = OsFolder::new(&path).unwrap();
+        let expected = ["a/b", "a", ""].map(|name| parent.path().join(name));
+        assert!(lock(&folder.parents).iter().eq(expected.iter()));
+
+        folder.sync().unwrap();
+        assert!(lock(&folder.parents).is_empty());
+        folder.make().unwrap();
+        assert!(lock(&folder.parents).is_empty(), "it was there");
+    }
+
+    #[test]
+    fn a_file_that_only_may_be_read_is_read_and_a_folder_is_no_file() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = OsFolder::new(parent.path()).unwrap();
+        let file = folder.append("file").unwrap();
+        write_all(&*file, b"abc").unwrap();
+        let path = parent.path().join("file");
+        let mut mode = fs::metadata(&path).unwrap().permissions();
+        mode.set_readonly(true);
+        fs::set_permissions(&path, mode).unwrap();
+        assert_eq!(folder.open("file").unwrap().size().unwrap(), 3);
+
+        fs::create_dir(parent.path().join("folder")).unwrap();
+        assert!(is_no_file(&folder.open("folder").err().unwrap()));
     }
 }

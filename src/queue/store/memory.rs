@@ -1,7 +1,9 @@
-//! The queue without a path: the same folder in memory, freed as its segments go.
+//! The queue without a path: the same folder in memory, freed as its segments go. For the tests it can lose
+//! power, and be as strict as Windows.
 
 use super::folder::{File, Folder};
 use crate::host::locks::lock;
+use crate::host::sys::files::FileId;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -11,16 +13,28 @@ use std::sync::{Arc, Mutex};
 /// Clones are the same folder.
 #[derive(Clone, Default)]
 pub struct MemoryFolder {
-    files: Arc<Mutex<BTreeMap<String, Arc<Contents>>>>,
+    files: Arc<Mutex<Names>>,
+    #[cfg(test)]
+    disk: Arc<simulated::Disk>,
 }
+
+type Names = BTreeMap<String, Arc<Contents>>;
 
 #[derive(Default)]
 struct Contents {
     bytes: Mutex<Vec<u8>>,
     locked: AtomicBool,
-    /// How many bytes a power cut leaves for sure.
+    removed: AtomicBool,
+    /// What a power cut leaves for sure.
     #[cfg(test)]
-    synced: std::sync::atomic::AtomicUsize,
+    synced: Mutex<Vec<u8>>,
+}
+
+/// What happens to the names, in order.
+enum Change<'a> {
+    Add(&'a str, &'a Arc<Contents>),
+    Remove(&'a str),
+    Rename(&'a str, &'a str),
 }
 
 impl MemoryFolder {
@@ -30,6 +44,31 @@ impl MemoryFolder {
             .cloned()
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    /// Changes names; an error if the system would refuse it.
+    fn change(&self, names: &mut Names, change: &Change<'_>) -> io::Result<()> {
+        #[cfg(test)]
+        self.disk.allows(names, change)?;
+        apply(names, change)?;
+        #[cfg(test)]
+        self.disk.note(change);
+        Ok(())
+    }
+}
+
+fn apply(names: &mut Names, change: &Change<'_>) -> io::Result<()> {
+    let gone = match change {
+        Change::Add(name, file) => names.insert((*name).to_owned(), Arc::clone(file)),
+        Change::Remove(name) => Some(names.remove(*name).ok_or(io::ErrorKind::NotFound)?),
+        Change::Rename(from, to) => {
+            let file = names.remove(*from).ok_or(io::ErrorKind::NotFound)?;
+            names.insert((*to).to_owned(), file)
+        }
+    };
+    if let Some(gone) = gone {
+        gone.removed.store(true, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 impl Folder for MemoryFolder {
@@ -46,23 +85,26 @@ impl Folder for MemoryFolder {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
-        match lock(&self.files).entry(name.to_owned()) {
-            std::collections::btree_map::Entry::Occupied(_) => {
-                Err(io::ErrorKind::AlreadyExists.into())
-            }
-            std::collections::btree_map::Entry::Vacant(vacant) => {
-                Ok(Handle::boxed(vacant.insert(Arc::default()).clone()))
-            }
+        let mut files = lock(&self.files);
+        if files.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
+        let file = Arc::default();
+        self.change(&mut files, &Change::Add(name, &file))?;
+        Ok(Handle::boxed(file))
     }
 
     fn append(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(Handle::boxed(
-            lock(&self.files)
-                .entry(name.to_owned())
-                .or_default()
-                .clone(),
-        ))
+        let mut files = lock(&self.files);
+        let file = match files.get(name) {
+            Some(file) => Arc::clone(file),
+            None => {
+                let file = Arc::default();
+                self.change(&mut files, &Change::Add(name, &file))?;
+                file
+            }
+        };
+        Ok(Handle::boxed(file))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
@@ -74,26 +116,35 @@ impl Folder for MemoryFolder {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        lock(&self.files)
-            .remove(name)
-            .map(drop)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.change(&mut lock(&self.files), &Change::Remove(name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut files = lock(&self.files);
-        let file = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        files.insert(to.to_owned(), file);
-        Ok(())
+        self.change(&mut lock(&self.files), &Change::Rename(from, to))
     }
 
     fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        self.disk.sync(&lock(&self.files));
         Ok(())
+    }
+
+    fn id(&self, name: &str) -> io::Result<FileId> {
+        Ok(self.find(name)?.id())
     }
 
     /// Its own, and gone with the last use: what a queue in memory sets aside is only reported.
     fn inside(&self, _name: &str) -> io::Result<Box<dyn Folder>> {
         Ok(Box::new(MemoryFolder::default()))
+    }
+}
+
+impl Contents {
+    fn id(self: &Arc<Self>) -> FileId {
+        FileId {
+            volume: 0,
+            number: Arc::as_ptr(self) as usize as u64,
+        }
     }
 }
 
@@ -136,9 +187,7 @@ impl File for Handle {
 
     fn sync_data(&self) -> io::Result<()> {
         #[cfg(test)]
-        self.file
-            .synced
-            .store(lock(&self.file.bytes).len(), Ordering::Relaxed);
+        lock(&self.file.synced).clone_from(&lock(&self.file.bytes));
         Ok(())
     }
 
@@ -148,6 +197,14 @@ impl File for Handle {
             self.holds_lock.store(true, Ordering::Relaxed);
         }
         Ok(free || self.holds_lock.load(Ordering::Relaxed))
+    }
+
+    fn is_linked(&self) -> io::Result<bool> {
+        Ok(!self.file.removed.load(Ordering::Relaxed))
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(self.file.id())
     }
 }
 
@@ -160,41 +217,194 @@ impl Drop for Handle {
 }
 
 #[cfg(test)]
-impl MemoryFolder {
-    /// The folder as a crash leaves it, without locks. `keep` says how many bytes of a file stay, given
-    /// its synced length and its length.
-    pub fn after_crash(&self, mut keep: impl FnMut(&str, usize, usize) -> usize) -> MemoryFolder {
-        let after = MemoryFolder::default();
-        for (name, file) in lock(&self.files).iter() {
-            let bytes = lock(&file.bytes).clone();
-            let synced = file.synced.load(Ordering::Relaxed).min(bytes.len());
-            let kept = keep(name, synced, bytes.len()).clamp(synced, bytes.len());
-            after.put(name, &bytes[..kept]);
+mod simulated {
+    use super::*;
+
+    /// What of the names is on the disk, and what of them may be.
+    #[derive(Default)]
+    pub struct Disk {
+        durable: Mutex<Names>,
+        /// Since they were synced.
+        changes: Mutex<Vec<Owned>>,
+        is_strict: AtomicBool,
+    }
+
+    enum Owned {
+        Add(String, Arc<Contents>),
+        Remove(String),
+        Rename(String, String),
+    }
+
+    /// So much of a file is written whole or not at all.
+    const SECTOR: usize = 16;
+
+    impl Disk {
+        pub(super) fn allows(&self, names: &Names, change: &Change<'_>) -> io::Result<()> {
+            let (Change::Remove(name) | Change::Rename(_, name)) = change else {
+                return Ok(());
+            };
+            // The names' own, and that of what is not synced, are not open.
+            let is_open = |file: &Arc<Contents>| Arc::strong_count(file) > 1 + self.holds(file);
+            match names.get(*name) {
+                Some(file) if self.is_strict.load(Ordering::Relaxed) && is_open(file) => {
+                    Err(io::ErrorKind::PermissionDenied.into())
+                }
+                _ => Ok(()),
+            }
         }
-        after
-    }
 
-    pub fn put(&self, name: &str, bytes: &[u8]) {
-        let contents = Contents {
-            bytes: Mutex::new(bytes.to_vec()),
-            synced: bytes.len().into(),
-            ..Contents::default()
-        };
-        lock(&self.files).insert(name.to_owned(), Arc::new(contents));
-    }
+        /// How often it refers to a file.
+        fn holds(&self, file: &Arc<Contents>) -> usize {
+            let durable = lock(&self.durable);
+            let changes = lock(&self.changes);
+            let added = changes.iter().filter_map(|change| match change {
+                Owned::Add(_, file) => Some(file),
+                _ => None,
+            });
+            let all = durable.values().chain(added);
+            all.filter(|other| Arc::ptr_eq(other, file)).count()
+        }
 
-    pub fn get(&self, name: &str) -> Option<Vec<u8>> {
-        self.find(name).ok().map(|file| lock(&file.bytes).clone())
-    }
+        pub(super) fn note(&self, change: &Change<'_>) {
+            lock(&self.changes).push(match *change {
+                Change::Add(name, file) => Owned::Add(name.to_owned(), Arc::clone(file)),
+                Change::Remove(name) => Owned::Remove(name.to_owned()),
+                Change::Rename(from, to) => Owned::Rename(from.to_owned(), to.to_owned()),
+            });
+        }
 
-    /// Changes a file in place, under whoever has it open.
-    pub fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        if let Ok(file) = self.find(name) {
-            change(&mut lock(&file.bytes));
+        pub(super) fn sync(&self, names: &Names) {
+            lock(&self.durable).clone_from(names);
+            lock(&self.changes).clear();
         }
     }
 
-    pub fn names(&self) -> Vec<String> {
-        lock(&self.files).keys().cloned().collect()
+    impl MemoryFolder {
+        /// One in which a file that is open cannot be removed, as on Windows. A lock is on a byte that no
+        /// file reaches, and so keeps nobody from reading.
+        pub fn strict() -> MemoryFolder {
+            let folder = MemoryFolder::default();
+            folder.disk.is_strict.store(true, Ordering::Relaxed);
+            folder
+        }
+
+        fn like(&self) -> MemoryFolder {
+            let is_strict = self.disk.is_strict.load(Ordering::Relaxed);
+            let folder = MemoryFolder::default();
+            folder.disk.is_strict.store(is_strict, Ordering::Relaxed);
+            folder
+        }
+
+        /// The folder as the end of a process leaves it, without locks.
+        pub fn after_kill(&self) -> MemoryFolder {
+            let after = self.like();
+            for (name, file) in lock(&self.files).iter() {
+                let copy = Contents {
+                    bytes: Mutex::new(lock(&file.bytes).clone()),
+                    synced: Mutex::new(lock(&file.synced).clone()),
+                    ..Contents::default()
+                };
+                lock(&after.files).insert(name.clone(), Arc::new(copy));
+            }
+            let names = lock(&after.files);
+            // What was not synced still is not.
+            for (name, file) in lock(&self.disk.durable).iter() {
+                let copy = names.get(name).cloned().unwrap_or_else(|| {
+                    Arc::new(Contents {
+                        bytes: Mutex::new(lock(&file.bytes).clone()),
+                        synced: Mutex::new(lock(&file.synced).clone()),
+                        ..Contents::default()
+                    })
+                });
+                lock(&after.disk.durable).insert(name.clone(), copy);
+            }
+            for change in lock(&self.disk.changes).iter() {
+                lock(&after.disk.changes).push(match change {
+                    Owned::Add(name, file) => {
+                        let renamed =
+                            |(_, other): &(&String, &Arc<Contents>)| Arc::ptr_eq(other, file);
+                        let now = lock(&self.files)
+                            .iter()
+                            .find(renamed)
+                            .map(|it| it.0.clone());
+                        let copy = now.and_then(|now| names.get(&now).cloned());
+                        Owned::Add(name.clone(), copy.unwrap_or_default())
+                    }
+                    Owned::Remove(name) => Owned::Remove(name.clone()),
+                    Owned::Rename(from, to) => Owned::Rename(from.clone(), to.clone()),
+                });
+            }
+            drop(names);
+            after
+        }
+
+        /// The folder as a power cut leaves it: of the changes of names that were not synced, any are
+        /// lost; of each sector that was not, the old or the new bytes. `random(n)` is below n.
+        pub fn after_power_cut(&self, mut random: impl FnMut(usize) -> usize) -> MemoryFolder {
+            let mut names = lock(&self.disk.durable).clone();
+            for change in lock(&self.disk.changes).iter() {
+                if random(2) == 0 {
+                    continue;
+                }
+                // One that follows from another that is lost is lost too.
+                let _ = apply(
+                    &mut names,
+                    &match change {
+                        Owned::Add(name, file) => Change::Add(name, file),
+                        Owned::Remove(name) => Change::Remove(name),
+                        Owned::Rename(from, to) => Change::Rename(from, to),
+                    },
+                );
+            }
+            let after = self.like();
+            for (name, file) in names {
+                let (old, new) = (lock(&file.synced), lock(&file.bytes));
+                let shorter = old.len().min(new.len());
+                let longer = old.len().max(new.len());
+                let mut bytes = vec![0; shorter + random(longer - shorter + 1)];
+                for (sector, bytes) in bytes.chunks_mut(SECTOR).enumerate() {
+                    let from = if random(2) == 0 { &old } else { &new };
+                    let from = from.get(sector * SECTOR..).unwrap_or_default();
+                    let length = from.len().min(bytes.len());
+                    bytes[..length].copy_from_slice(&from[..length]);
+                }
+                after.put(&name, &bytes);
+            }
+            after
+        }
+
+        pub fn put(&self, name: &str, bytes: &[u8]) {
+            let contents = Arc::new(Contents {
+                bytes: Mutex::new(bytes.to_vec()),
+                synced: Mutex::new(bytes.to_vec()),
+                ..Contents::default()
+            });
+            lock(&self.files).insert(name.to_owned(), Arc::clone(&contents));
+            lock(&self.disk.durable).insert(name.to_owned(), contents);
+        }
+
+        pub fn get(&self, name: &str) -> Option<Vec<u8>> {
+            self.find(name).ok().map(|file| lock(&file.bytes).clone())
+        }
+
+        /// Changes a file in place, under whoever has it open.
+        pub fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+            if let Ok(file) = self.find(name) {
+                change(&mut lock(&file.bytes));
+            }
+        }
+
+        pub fn names(&self) -> Vec<String> {
+            lock(&self.files).keys().cloned().collect()
+        }
+
+        /// Somebody removes the whole folder, whatever is open; it is there again at once.
+        pub fn remove_all(&self) {
+            for (_, file) in std::mem::take(&mut *lock(&self.files)) {
+                file.removed.store(true, Ordering::Relaxed);
+            }
+            lock(&self.disk.durable).clear();
+            lock(&self.disk.changes).clear();
+        }
     }
 }

@@ -3,28 +3,31 @@
 //! Every process appends to segments of its own, so that no append waits for another process; one
 //! process at a time drains them all. `format.rs` shows the whole of what is on disk.
 
+mod accounting;
 mod acks;
-mod census;
 mod damage;
-mod dead;
+mod dead_letters;
 mod drain;
 mod folder;
 mod format;
+mod lock;
 mod memory;
 mod reader;
 mod scan;
 mod segment;
+mod segments;
+mod sums;
 #[cfg(test)]
 mod tests;
 
 pub use damage::Damage;
-pub use drain::Drain;
+pub use drain::{Drain, Hold};
 pub use folder::{File, Folder, OsFolder};
 pub use format::MAX_PAYLOAD;
 pub use memory::MemoryFolder;
-pub use reader::{Entry, Merge, Place};
+pub use reader::{Entry, Merge, Position};
 
-use census::Census;
+use accounting::Accounting;
 use folder::absent_is_fine;
 use segment::Writer;
 use std::fmt;
@@ -108,15 +111,15 @@ impl std::error::Error for StoreError {}
 
 pub struct Store {
     folder: Arc<dyn Folder>,
-    census: Arc<Census>,
+    accounting: Arc<Accounting>,
     writer: Writer,
     options: Options,
     held_segments: bool,
 }
 
 impl Store {
-    /// Fails only if the folder cannot be written, read or locked, never for what is in it. Reads no
-    /// more than names, sizes, acks and the segments that were not sealed.
+    /// Fails only if the folder cannot be written, read or locked, or is of a later version; never for
+    /// damage. Reads no more than names, sizes, headers, acks and the segments that were not sealed.
     pub fn open(folder: Box<dyn Folder>, options: Options) -> Result<Store, StoreError> {
         let folder: Arc<dyn Folder> = Arc::from(folder);
         let probe = format!("{}.tmp", segment::random_stem(0));
@@ -130,18 +133,28 @@ impl Store {
         absent_is_fine(folder.remove(&probe)).map_err(|words| error("write to", "", &words))?;
         locked.map_err(|words| error("lock files in", "", &words))?;
         folder
-            .append(drain::LOCK)
-            .map_err(|words| error("open", drain::LOCK, &words))?;
+            .append(lock::NAME)
+            .map_err(|words| error("open", lock::NAME, &words))?;
+        let later =
+            accounting::of_later_version(&*folder).map_err(|words| error("read", "", &words))?;
+        if let Some(name) = later {
+            let words = io::Error::new(
+                io::ErrorKind::Unsupported,
+                "it was written by a later version of this library, and is left alone; use that version, or \
+                 another folder",
+            );
+            return Err(error("read", &name, &words));
+        }
 
-        let census = Arc::new(Census::default());
-        census
+        let accounting = Arc::new(Accounting::default());
+        accounting
             .recount(&*folder)
             .map_err(|words| error("read", "", &words))?;
-        let held_segments = census.has_segments();
-        let writer = Writer::new(Arc::clone(&folder), Arc::clone(&census), options);
+        let held_segments = accounting.has_segments();
+        let writer = Writer::new(Arc::clone(&folder), Arc::clone(&accounting), options);
         Ok(Store {
             folder,
-            census,
+            accounting,
             writer,
             options,
             held_segments,
@@ -155,7 +168,7 @@ impl Store {
 
     /// Ends the segment that is written here, if all its events are settled: it takes room for nothing.
     pub fn end_settled(&self) {
-        if self.census.is_live_settled() {
+        if self.accounting.is_live_settled() {
             self.writer.end_live();
         }
     }
@@ -169,12 +182,12 @@ impl Store {
 
     /// Costs no system call; other processes' events are those of the last `recount`.
     pub fn usage(&self) -> Usage {
-        self.census.usage()
+        self.accounting.usage()
     }
 
     /// Looks at the folder again, for what other processes appended and drained.
     pub fn recount(&self) -> Result<Usage, StoreError> {
-        let recounted = self.census.recount(&*self.folder);
+        let recounted = self.accounting.recount(&*self.folder);
         recounted.map_err(|words| StoreError::new(&*self.folder, "read", "", &words))?;
         Ok(self.usage())
     }
@@ -187,6 +200,6 @@ impl Store {
 
     /// Becomes the one that drains the folder; `None` if another is, in this process or elsewhere.
     pub fn try_drain(&self) -> Result<Option<Drain>, StoreError> {
-        Drain::begin(&self.folder, &self.census, self.options.durability)
+        Drain::begin(&self.folder, &self.accounting, self.options.durability)
     }
 }

@@ -2,22 +2,23 @@
 
 use super::acks::{self, Acks, Log};
 use super::damage::Damage;
-use super::folder::{File, Folder, read_full};
+use super::folder::{File, Folder, is_no_file, read_full};
 use super::format::{self, Frame, Kind};
 use super::scan::{Found, Scanner};
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 
-/// Where an event is. Places compare in the order in which events are given. A place is known only to
+/// Where an event is. Positions compare in the order in which events are given. One is known only to
 /// the drain that gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct Position {
     /// Unique in this process.
     pub(super) segment: u32,
     pub(super) offset: u32,
 }
 
-impl Place {
+impl Position {
     pub fn new(segment: u32, offset: u32) -> Self {
         Self { segment, offset }
     }
@@ -30,7 +31,7 @@ impl Place {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    pub place: Place,
+    pub position: Position,
     pub at_ms: u64,
     pub payload: Vec<u8>,
     /// Its first attempt may have been sent.
@@ -43,7 +44,7 @@ pub struct Entry {
 pub struct Merge {
     /// Of the leader and all its members.
     pub value: f64,
-    pub members: Vec<Place>,
+    pub members: Vec<Position>,
 }
 
 /// Entries on their way to the caller, and how many more there may be.
@@ -66,7 +67,7 @@ pub enum Reading {
     BatchFull,
     CaughtUp,
     Finished,
-    /// Of another version, and nobody writes to it any more.
+    /// Of a later version: left alone.
     Unknown,
 }
 
@@ -77,6 +78,14 @@ pub struct Reader {
     scanner: Option<Scanner>,
     /// Nobody writes to it any more.
     ended: bool,
+    /// Only what is covered by a commit is given, as long as it is written to.
+    commits: bool,
+    committed: u64,
+    /// Reads ahead, for commits.
+    ahead: Option<Scanner>,
+    /// Its acks are of a later version, and it is left alone too.
+    unknown: bool,
+    held_merges: bool,
     /// Sound frames and events read so far.
     frames: u64,
     events: u64,
@@ -90,29 +99,21 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// `without_acks` gives up on an ack file that cannot be read: its events are sent again with
-    /// their own keys, which count once, rather than never.
-    pub fn open(
-        folder: &dyn Folder,
-        number: u32,
-        stem: &str,
-        without_acks: bool,
-    ) -> io::Result<Reader> {
+    /// An ack file that cannot be read is an error, since it may say that members of a merge were counted
+    /// with their leader; one that is no file never said anything.
+    pub fn open(folder: &dyn Folder, number: u32, stem: &str) -> io::Result<Reader> {
         let (name, ack) = (format!("{stem}.seg"), format!("{stem}.ack"));
-        let scanner = Scanner::new(folder.open(&name)?);
+        let scanner = Scanner::new(Arc::from(folder.open(&name)?));
         let mut damage = Vec::new();
         let loaded = match acks::load(folder, &ack) {
-            Err(_) if without_acks => {
-                damage.push(Damage::of_file(&ack, "it cannot be read"));
+            Err(error) if is_no_file(&error) => {
+                let aside = format!("{ack}.unknown");
+                folder.rename(&ack, &aside)?;
+                damage.push(Damage::of_file(&aside, "it is no file"));
                 acks::Loaded::default()
             }
             loaded => loaded?,
         };
-        if loaded.unknown {
-            let aside = format!("{ack}.unknown");
-            folder.rename(&ack, &aside)?;
-            damage.push(Damage::of_file(&aside, "another version of the format"));
-        }
         damage.extend(loaded.damage.iter().map(|(offset, length)| Damage {
             file: ack.clone(),
             offset: *offset,
@@ -124,43 +125,58 @@ impl Reader {
             name,
             scanner: Some(scanner),
             ended: false,
+            commits: false,
+            committed: 0,
+            ahead: None,
+            unknown: loaded.unknown,
+            held_merges: loaded.held_merges,
             frames: 0,
             events: 0,
             damage,
             settled: loaded.acks.settled.len() as u64,
             acks: loaded.acks,
-            log: Log::new(ack, loaded.length),
+            log: Log::new(ack, loaded.length, loaded.sound),
             unsettled: BTreeSet::new(),
         })
     }
 
     /// Fills the batch with what comes next.
     pub fn read(&mut self, batch: &mut Batch) -> io::Result<Reading> {
+        if self.unknown {
+            return Ok(Reading::Unknown);
+        }
         loop {
             let Some(scanner) = &mut self.scanner else {
                 return Ok(Reading::Finished);
             };
-            let (offset, kind, bytes) = match scanner.peek(self.ended)? {
+            let (offset, kind, length) = match scanner.peek(self.ended)? {
                 Found::Frame {
                     offset,
                     kind,
                     bytes,
-                } => (offset, kind, bytes),
+                } => (offset, kind, bytes.len()),
                 Found::Damage { offset, length } => {
                     self.report(offset, length, "bytes that do not check");
                     continue;
                 }
                 Found::Nothing if self.ended => return Ok(self.finish()),
                 Found::Nothing => {
-                    // Asked before the last look at the end, which so misses nothing.
-                    self.ended = scanner.file().try_lock()?;
-                    if self.ended {
+                    if self.has_ended()? {
                         continue;
                     }
                     return Ok(Reading::CaughtUp);
                 }
             };
-            match format::read(bytes, kind) {
+            if kind == Kind::Event && !self.is_committed(offset + length as u64)? {
+                if self.has_ended()? {
+                    continue;
+                }
+                return Ok(Reading::CaughtUp);
+            }
+            let Some(scanner) = &self.scanner else {
+                return Ok(Reading::Finished);
+            };
+            match format::read(scanner.front(length), kind) {
                 Frame::Event { at_ms, payload } => {
                     let Ok(offset) = u32::try_from(offset) else {
                         self.report(offset, 0, "longer than a segment can be");
@@ -175,13 +191,16 @@ impl Reader {
                         if let Some(leader) = leader {
                             // The leader is damaged; its members are not lost with it.
                             self.acks.dissolve(leader);
+                            self.log.dissolve_later(leader);
                         }
                         batch.bytes += payload.len();
-                        let place = Place {
+                        let position = Position {
                             segment: self.number,
                             offset,
                         };
-                        batch.entries.push(entry(&self.acks, place, at_ms, payload));
+                        batch
+                            .entries
+                            .push(entry(&self.acks, position, at_ms, payload));
                         self.unsettled.insert(offset);
                     } else {
                         return Ok(Reading::BatchFull);
@@ -189,35 +208,85 @@ impl Reader {
                     self.events += 1;
                 }
                 Frame::Seal { .. } => self.ended = true,
-                Frame::Header { version } if version != format::VERSION => {
-                    return Ok(if self.ended || scanner.file().try_lock()? {
-                        Reading::Unknown
-                    } else {
-                        Reading::CaughtUp
-                    });
+                Frame::Header { version, .. } if version != format::VERSION => {
+                    return Ok(Reading::Unknown);
                 }
+                Frame::Header { commits, .. } => self.commits |= commits,
                 _ => {}
             }
             self.frames += 1;
-            let length = bytes.len();
-            scanner.pass(length);
+            if let Some(scanner) = &mut self.scanner {
+                scanner.pass(length);
+            }
+        }
+    }
+
+    /// Whether its writer is gone, asked before the last look at the end, which so misses nothing.
+    fn has_ended(&mut self) -> io::Result<bool> {
+        let Some(scanner) = &mut self.scanner else {
+            return Ok(true);
+        };
+        if !scanner.file().try_lock()? {
+            return Ok(false);
+        }
+        if self.commits {
+            // What it wrote last nobody was told of. It is given if it is there when power fails.
+            scanner.file().sync_data()?;
+            scanner.read_anew();
+        }
+        self.ahead = None;
+        self.ended = true;
+        Ok(true)
+    }
+
+    /// Whether what lies before this offset is synced, or need not be.
+    fn is_committed(&mut self, end: u64) -> io::Result<bool> {
+        if !self.commits || self.ended || end <= self.committed {
+            return Ok(true);
+        }
+        let Some(scanner) = &self.scanner else {
+            return Ok(true);
+        };
+        let ahead = self
+            .ahead
+            .get_or_insert_with(|| Scanner::at(Arc::clone(scanner.file()), scanner.offset()));
+        loop {
+            let length = match ahead.peek(false)? {
+                Found::Nothing => return Ok(end <= self.committed),
+                Found::Damage { .. } => continue,
+                Found::Frame {
+                    offset,
+                    kind,
+                    bytes,
+                } => {
+                    self.committed = match format::read(bytes, kind) {
+                        Frame::Commit { length } => {
+                            self.committed.max(u64::from(length).min(offset))
+                        }
+                        Frame::Seal { .. } => offset,
+                        _ => self.committed,
+                    };
+                    bytes.len()
+                }
+            };
+            ahead.pass(length);
         }
     }
 
     /// An unsettled event once more.
-    pub fn reread(&self, folder: &dyn Folder, place: Place) -> io::Result<Entry> {
-        if !self.unsettled.contains(&place.offset) {
+    pub fn reread(&self, folder: &dyn Folder, position: Position) -> io::Result<Entry> {
+        if !self.unsettled.contains(&position.offset) {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "no unsettled event is there",
             ));
         }
         let frame = match &self.scanner {
-            Some(scanner) => read_frame(scanner.file(), place.offset)?,
-            None => read_frame(&*folder.open(&self.name)?, place.offset)?,
+            Some(scanner) => read_frame(&**scanner.file(), position.offset)?,
+            None => read_frame(&*folder.open(&self.name)?, position.offset)?,
         };
         match format::read(&frame, Kind::Event) {
-            Frame::Event { at_ms, payload } => Ok(entry(&self.acks, place, at_ms, payload)),
+            Frame::Event { at_ms, payload } => Ok(entry(&self.acks, position, at_ms, payload)),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -227,16 +296,40 @@ impl Reader {
         self.unsettled.contains(&offset) && self.acks.leader_of(offset).is_none()
     }
 
-    /// And its members.
-    pub fn settle(&mut self, offset: u32) {
-        for offset in self.acks.settle(offset) {
-            if self.unsettled.remove(&offset) {
+    /// And its members; all that are settled so.
+    pub fn settle(&mut self, offset: u32) -> Vec<u32> {
+        let settled = self.acks.settle(offset);
+        for offset in &settled {
+            if self.unsettled.remove(offset) {
                 self.settled += 1;
-            } else if self.scanner.is_some() && self.acks.settled.insert(offset) {
+            } else if self.scanner.is_some() && self.acks.settled.insert(*offset) {
                 // A member the reader has not come to: passed over when it does.
                 self.settled += 1;
             }
         }
+        settled
+    }
+
+    pub fn note_merge(&mut self) {
+        self.held_merges = true;
+    }
+
+    /// Events in it were sent as one.
+    pub fn held_merges(&self) -> bool {
+        self.held_merges
+    }
+
+    /// How much it remembers, beside what is unsettled.
+    #[cfg(test)]
+    pub fn size(&self) -> usize {
+        self.acks.size() + self.acks.settled.len() + self.damage.len()
+    }
+
+    /// The members of a leader that have been read; those that have not are given when they are.
+    pub fn members_read(&self, leader: u32) -> Vec<u32> {
+        let (_, mut members) = self.acks.merged(leader).unwrap_or_default();
+        members.retain(|member| self.unsettled.contains(member));
+        members
     }
 
     pub fn name(&self) -> &str {
@@ -265,6 +358,7 @@ impl Reader {
     /// All has been read, and nobody writes to it.
     fn finish(&mut self) -> Reading {
         self.scanner = None;
+        self.ahead = None;
         // What an ack names and no sound event answers to.
         self.acks.settled.clear();
         self.settled = self.events - self.unsettled.len() as u64;
@@ -282,19 +376,19 @@ impl Reader {
     }
 }
 
-fn entry(acks: &Acks, place: Place, at_ms: u64, payload: &[u8]) -> Entry {
-    let at = |offset: &u32| Place {
+fn entry(acks: &Acks, position: Position, at_ms: u64, payload: &[u8]) -> Entry {
+    let at = |offset: &u32| Position {
         offset: *offset,
-        ..place
+        ..position
     };
     Entry {
-        place,
+        position,
         at_ms,
         payload: payload.to_vec(),
-        attempted: acks.attempted(place.offset),
-        merged: acks.merged(place.offset).map(|merged| Merge {
-            value: merged.value,
-            members: merged.members.iter().map(at).collect(),
+        attempted: acks.attempted(position.offset),
+        merged: acks.merged(position.offset).map(|(value, members)| Merge {
+            value,
+            members: members.iter().map(at).collect(),
         }),
     }
 }

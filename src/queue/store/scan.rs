@@ -2,17 +2,22 @@
 
 use super::folder::{File, read_full};
 use super::format::{self, Kind, Step};
+use super::sums::Sums;
 use std::io;
+use std::sync::Arc;
 
 const CHUNK: usize = 64 << 10;
 
 pub struct Scanner {
-    file: Box<dyn File>,
+    file: Arc<dyn File>,
     /// Where in the file `window` begins.
     position: u64,
     window: Vec<u8>,
     /// How much of the window has been passed.
     passed: usize,
+    sums: Sums,
+    #[cfg(test)]
+    read: u64,
     chunk: Box<[u8]>,
 }
 
@@ -31,18 +36,36 @@ pub enum Found<'a> {
 }
 
 impl Scanner {
-    pub fn new(file: Box<dyn File>) -> Scanner {
+    pub fn new(file: Arc<dyn File>) -> Scanner {
+        Scanner::at(file, 0)
+    }
+
+    /// Begins at a frame.
+    pub fn at(file: Arc<dyn File>, position: u64) -> Scanner {
         Scanner {
             file,
-            position: 0,
+            position,
             window: Vec::new(),
             passed: 0,
+            sums: Sums::default(),
+            #[cfg(test)]
+            read: 0,
             chunk: vec![0; CHUNK].into(),
         }
     }
 
-    pub fn file(&self) -> &dyn File {
-        &*self.file
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// The bytes of the frame that was found.
+    pub fn front(&self, length: usize) -> &[u8] {
+        &self.window[self.passed..self.passed + length]
+    }
+
+    /// Forgets what was read ahead: its writer may have taken it back.
+    pub fn read_anew(&mut self) {
+        self.go_back(Some(self.offset()));
     }
 
     pub fn offset(&self) -> u64 {
@@ -58,7 +81,7 @@ impl Scanner {
         let mut damaged_from = None;
         loop {
             let offset = self.offset();
-            match format::step(&self.window[self.passed..], at_end) {
+            match format::step_in(&self.window, self.passed, at_end, &mut self.sums) {
                 Step::More => match self.fill() {
                     Ok(read) => at_end = read == 0,
                     Err(error) => {
@@ -104,21 +127,37 @@ impl Scanner {
         self.passed += length;
     }
 
+    /// Bytes read and summed, which is what a file costs.
+    #[cfg(test)]
+    pub fn work(&self) -> u64 {
+        self.read + self.sums.work()
+    }
+
     /// Drops what was read ahead, to read again from there.
     fn go_back(&mut self, to: Option<u64>) {
         if let Some(to) = to {
             self.position = to;
             self.passed = 0;
             self.window.clear();
+            self.sums.clear();
         }
     }
 
     fn fill(&mut self) -> io::Result<usize> {
-        self.window.drain(..self.passed);
-        self.position += self.passed as u64;
-        self.passed = 0;
+        // Only a large part of it, so that each byte is moved once or twice, however small the steps are.
+        if self.passed > self.window.len() / 2 {
+            let dropped = Sums::droppable(self.passed);
+            self.window.drain(..dropped);
+            self.sums.dropped(dropped);
+            self.position += dropped as u64;
+            self.passed -= dropped;
+        }
         let end = self.position + self.window.len() as u64;
         let read = read_full(&*self.file, &mut self.chunk, end)?;
+        #[cfg(test)]
+        {
+            self.read += read as u64;
+        }
         self.window.extend_from_slice(&self.chunk[..read]);
         Ok(read)
     }

@@ -1,27 +1,27 @@
 //! Appends events to a segment of this store's own, one after the other.
 
-use super::census::Census;
-use super::folder::{File, Folder, write_all};
+use super::accounting::Accounting;
+use super::folder::{File, Folder, is_gone, is_there, write_all};
 use super::format;
 use super::{Durability, Options, StoreError};
-use crate::host::locks::lock;
+use crate::host::locks::{lock, wait_until};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 /// More means that no drain is at work, but something that takes all files away.
 const MOST_TRIES: u32 = 8;
 
 pub struct Writer {
     folder: Arc<dyn Folder>,
-    census: Arc<Census>,
+    accounting: Arc<Accounting>,
     durability: Durability,
     segment_bytes: u64,
     generation: u32,
     state: Mutex<State>,
-    /// Held by the one caller that syncs, for all that wait with it.
-    syncing: Mutex<()>,
+    /// A sync has ended.
+    synced: Condvar,
 }
 
 struct State {
@@ -30,8 +30,13 @@ struct State {
     buffer: Vec<u8>,
     /// The sync that makes what is appended now safe against power loss.
     round: Arc<Round>,
+    /// One caller syncs, for all that wait with it; who comes meanwhile waits for the next round.
+    is_syncing: bool,
     /// Segments that are full and not synced to their end.
     full: Vec<Live>,
+    /// Segments with events at their end that were refused: locked, so that nobody takes them for
+    /// events, until they could be cut off.
+    refused: Vec<Live>,
     folder_changed: bool,
 }
 
@@ -56,11 +61,11 @@ struct Extent {
 }
 
 impl Writer {
-    pub fn new(folder: Arc<dyn Folder>, census: Arc<Census>, options: Options) -> Writer {
-        let newest_ms = census.newest_ms();
+    pub fn new(folder: Arc<dyn Folder>, accounting: Arc<Accounting>, options: Options) -> Writer {
+        let newest_ms = accounting.newest_ms();
         Writer {
             folder,
-            census,
+            accounting,
             durability: options.durability,
             // Offsets have 32 bits.
             segment_bytes: options.segment_bytes.min(1 << 30),
@@ -70,10 +75,12 @@ impl Writer {
                 newest_ms,
                 buffer: Vec::new(),
                 round: Arc::default(),
+                is_syncing: false,
                 full: Vec::new(),
-                folder_changed: false,
+                refused: Vec::new(),
+                folder_changed: true,
             }),
-            syncing: Mutex::new(()),
+            synced: Condvar::new(),
         }
     }
 
@@ -86,18 +93,27 @@ impl Writer {
             let words = io::Error::other("opened before a fork; a child opens a store of its own");
             return Err(self.error("write to", "", &words));
         }
-        let round = {
-            let mut state = lock(&self.state);
-            self.put(&mut state, at_ms, payload)?;
-            Arc::clone(&state.round)
-        };
+        let mut state = lock(&self.state);
+        let mut tries = 1;
+        while !self.put(&mut state, at_ms, payload)? {
+            tries += 1;
+            if tries > MOST_TRIES {
+                let words = io::Error::new(io::ErrorKind::NotFound, "its files are being removed");
+                return Err(self.error("write to", "", &words));
+            }
+        }
         match self.durability {
             Durability::Process => Ok(()),
-            Durability::Power => self.sync(&round),
+            Durability::Power => {
+                let round = Arc::clone(&state.round);
+                drop(state);
+                self.sync(&round)
+            }
         }
     }
 
-    fn put(&self, state: &mut State, at_ms: u64, payload: &[u8]) -> Result<(), StoreError> {
+    /// Writes an event. False if it went into a file that was removed, where nobody will find it.
+    fn put(&self, state: &mut State, at_ms: u64, payload: &[u8]) -> Result<bool, StoreError> {
         let needed = (format::EVENT_PREFIX + payload.len()) as u64;
         if let Some(live) = &state.live
             && live.extent.events > 0
@@ -119,23 +135,45 @@ impl Writer {
         };
         buffer.clear();
         format::put_event(buffer, at_ms, payload);
-        if let Err(words) = write_all(&*live.segment.file, buffer) {
-            let error = self.error("write to", &format!("{}.seg", live.segment.stem), &words);
-            // A torn frame that stays cannot be followed by others. And on a full disk, room comes from
-            // segments that go once they are delivered: not from one that is still written to.
-            let is_torn = live.segment.file.truncate(live.extent.length).is_err();
-            if is_torn || live.extent.events > 0 {
-                self.leave(state);
+        let file = &*live.segment.file;
+        match write_all(file, buffer) {
+            // Removed, on another machine.
+            Err(words) if is_gone(&words) => {
+                self.abandon(state);
+                return Ok(false);
             }
-            return Err(error);
+            Err(words) => {
+                let error = self.error("write to", &live.segment.name(), &words);
+                // A torn frame that stays cannot be followed by others. And on a full disk, room comes from
+                // segments that go once they are delivered: not from one that is still written to.
+                let is_torn = file.truncate(live.extent.length).is_err();
+                if is_torn || live.extent.events > 0 {
+                    self.leave(state);
+                }
+                return Err(error);
+            }
+            Ok(()) => {}
+        }
+        // Asked after the write: what is removed from here on was there when it was acknowledged. Over NFS
+        // another machine may have removed a segment whose lock was lost.
+        if !is_there(file) {
+            self.abandon(state);
+            return Ok(false);
         }
         live.extent.length += needed;
         live.extent.events += 1;
-        self.census.appended(needed);
+        self.accounting.appended(needed);
         if buffer.capacity() > 1 << 20 {
             *buffer = Vec::new();
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// The live segment was removed: its events are nobody's.
+    fn abandon(&self, state: &mut State) {
+        if let Some(live) = state.live.take() {
+            self.accounting.removed(&live.segment.stem);
+        }
     }
 
     /// A drain may take the new file, before it is locked, for one that a crash left, and clear it
@@ -159,10 +197,8 @@ impl Writer {
         let stem = random_stem(created_ms);
         let (making, name) = (format!("{stem}.tmp"), format!("{stem}.seg"));
         let mut header = Vec::new();
-        format::put_header(&mut header);
-        let made = self.folder.create(&making).and_then(|mut file| {
-            // A child that lives on would keep the segment from ever coming to its end.
-            file.close_in_child();
+        format::put_header(&mut header, self.durability == Durability::Power);
+        let made = self.folder.create(&making).and_then(|file| {
             if !file.try_lock()? {
                 return Err(io::ErrorKind::ResourceBusy.into());
             }
@@ -175,7 +211,7 @@ impl Writer {
             let _ = self.folder.remove(&making);
             self.error("create", &name, &words)
         })?;
-        self.census.begun(&stem, header.len() as u64);
+        self.accounting.begun(&stem, header.len() as u64);
         let extent = Extent {
             length: header.len() as u64,
             events: 0,
@@ -197,15 +233,12 @@ impl Writer {
         }
     }
 
-    /// Seals the live segment: it says itself how many events it holds.
+    /// Seals the live segment, once it is synced if it must be.
     fn end(&self, state: &mut State) {
         if let Some(live) = &mut state.live {
-            state.buffer.clear();
-            format::put_seal(&mut state.buffer, live.extent.events);
-            match write_all(&*live.segment.file, &state.buffer) {
-                Ok(()) => live.extent.length += state.buffer.len() as u64,
-                // Without a seal its events are counted one by one.
-                Err(_) => drop(live.segment.file.truncate(live.extent.length)),
+            let is_synced = lock(&live.segment.synced).events == live.extent.events;
+            if self.durability == Durability::Process || is_synced {
+                live.seal();
             }
         }
         self.leave(state);
@@ -213,72 +246,134 @@ impl Writer {
 
     fn leave(&self, state: &mut State) {
         if let Some(live) = state.live.take() {
-            self.census.ended(
-                &live.segment.stem,
-                live.extent.events.into(),
-                live.extent.length,
-            );
-            if self.durability == Durability::Power {
+            let Extent { length, events } = live.extent;
+            self.accounting
+                .ended(&live.segment.stem, events.into(), length);
+            if self.durability == Durability::Power && lock(&live.segment.synced).events < events {
                 state.full.push(live);
             }
         }
     }
 
-    /// One sync for all callers that wait: who comes first syncs what all have written until then.
+    /// One sync for all callers that wait: the first of them syncs what all have written until then, with
+    /// no lock held.
     fn sync(&self, round: &Round) -> Result<(), StoreError> {
-        let _syncing = lock(&self.syncing);
-        if let Some(result) = round.get() {
-            return result.clone();
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(result) = round.get() {
+                return result.clone();
+            }
+            if !state.is_syncing {
+                break;
+            }
+            state = wait_until(&self.synced, state, None);
         }
-        let (due, folder_changed) = {
-            let mut state = lock(&self.state);
-            state.round = Arc::default();
-            let mut due = std::mem::take(&mut state.full);
-            due.extend(state.live.clone());
-            (due, std::mem::take(&mut state.folder_changed))
-        };
-        let result = self.sync_all(&due, folder_changed);
+        state.is_syncing = true;
+        let round = std::mem::take(&mut state.round);
+        let mut due = std::mem::take(&mut state.full);
+        let live_from = due.len();
+        due.extend(state.live.clone());
+        let folder_changed = std::mem::take(&mut state.folder_changed);
+        drop(state);
+
+        let synced = self.sync_all(&due, folder_changed);
+
+        let mut state = lock(&self.state);
+        let result = synced.and_then(|()| self.commit(&mut state, &mut due, live_from));
         if let Err(error) = &result {
-            self.take_back(due, error);
+            self.take_back(&mut state, due, error);
         }
-        round.get_or_init(|| result).clone()
+        state.is_syncing = false;
+        let result = round.get_or_init(|| result).clone();
+        drop(state);
+        self.synced.notify_all();
+        result
     }
 
     fn sync_all(&self, due: &[Live], folder_changed: bool) -> Result<(), StoreError> {
         for live in due {
-            let synced = live.segment.file.sync_data();
-            synced.map_err(|words| {
-                self.error("sync", &format!("{}.seg", live.segment.stem), &words)
-            })?;
+            let file = &live.segment.file;
+            let synced = file.sync_data().and_then(|()| match is_there(&**file) {
+                true => Ok(()),
+                false => Err(io::ErrorKind::NotFound.into()),
+            });
+            synced.map_err(|words| self.error("sync", &live.segment.name(), &words))?;
         }
         if folder_changed {
             self.folder
                 .sync()
                 .map_err(|words| self.error("sync", "", &words))?;
         }
-        for live in due {
+        Ok(())
+    }
+
+    /// Says in the segments how much of them is synced, and may be given.
+    fn commit(
+        &self,
+        state: &mut State,
+        due: &mut [Live],
+        live_from: usize,
+    ) -> Result<(), StoreError> {
+        // First what may fail: if it does, none of them is given.
+        for live in &due[live_from..] {
+            self.put_commit(state, live)?;
             *lock(&live.segment.synced) = live.extent;
         }
+        for live in &mut due[..live_from] {
+            *lock(&live.segment.synced) = live.extent;
+            live.seal();
+            let Extent { length, events } = live.extent;
+            self.accounting
+                .counted(&live.segment.stem, events.into(), length);
+        }
+        Ok(())
+    }
+
+    fn put_commit(&self, state: &mut State, synced: &Live) -> Result<(), StoreError> {
+        let is_it = |live: &&mut Live| Arc::ptr_eq(&live.segment, &synced.segment);
+        // Others may have appended meanwhile, and it may be full since; then it will be sealed.
+        let Some(live) = state.live.as_mut().filter(is_it) else {
+            return Ok(());
+        };
+        state.buffer.clear();
+        format::put_commit(&mut state.buffer, synced.extent.length as u32);
+        write_all(&*live.segment.file, &state.buffer)
+            .map_err(|words| self.error("write to", &live.segment.name(), &words))?;
+        live.extent.length += state.buffer.len() as u64;
+        self.accounting.lengthened(state.buffer.len() as u64);
         Ok(())
     }
 
     /// After a failed sync nobody knows what the disk holds. Every caller since the last good one gets
     /// the error, so their events go; the segment is left, since a reader may know its offsets.
-    fn take_back(&self, due: Vec<Live>, error: &StoreError) {
-        let mut state = lock(&self.state);
-        self.leave(&mut state);
+    fn take_back(&self, state: &mut State, due: Vec<Live>, error: &StoreError) {
+        self.leave(state);
         state.folder_changed = true;
+        state.refused.extend(due);
         let later = std::mem::take(&mut state.full);
-        for live in due.iter().chain(&later) {
-            let synced = *lock(&live.segment.synced);
-            if live.segment.file.truncate(synced.length).is_ok() {
-                let stem = &live.segment.stem;
-                self.census
-                    .counted(stem, synced.events.into(), synced.length);
+        for live in later {
+            let known = |other: &Live| Arc::ptr_eq(&other.segment, &live.segment);
+            if !state.refused.iter().any(known) {
+                state.refused.push(live);
             }
         }
+        self.cut_refused(state);
         let round = std::mem::take(&mut state.round);
         let _ = round.set(Err(error.clone()));
+    }
+
+    /// What cannot be cut off now is tried again with the next failure, and at the end.
+    fn cut_refused(&self, state: &mut State) {
+        state.refused.retain(|live| {
+            let synced = *lock(&live.segment.synced);
+            let is_cut = live.segment.file.truncate(synced.length).is_ok();
+            if is_cut {
+                let events = synced.events.into();
+                self.accounting
+                    .counted(&live.segment.stem, events, synced.length);
+            }
+            !is_cut
+        });
     }
 
     fn error(&self, doing: &'static str, name: &str, words: &io::Error) -> StoreError {
@@ -289,6 +384,27 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.end_live();
+        if self.generation == crate::host::sys::generation() {
+            self.cut_refused(&mut lock(&self.state));
+        }
+    }
+}
+
+impl Live {
+    /// It says itself how many events it holds. Without a seal they are counted one by one.
+    fn seal(&mut self) {
+        let mut seal = Vec::new();
+        format::put_seal(&mut seal, self.extent.events);
+        match write_all(&*self.segment.file, &seal) {
+            Ok(()) => self.extent.length += seal.len() as u64,
+            Err(_) => drop(self.segment.file.truncate(self.extent.length)),
+        }
+    }
+}
+
+impl Segment {
+    fn name(&self) -> String {
+        format!("{}.seg", self.stem)
     }
 }
 

@@ -6,7 +6,7 @@ const EVENTS: usize = 30;
 
 /// A folder with one sealed segment of `EVENTS` events.
 fn sealed() -> (MemoryFolder, Vec<String>) {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     let store = open(&folder);
     let events: Vec<String> = (0..EVENTS)
         .map(|number| format!("{{\"event\":{number}}}"))
@@ -27,7 +27,7 @@ fn a_flipped_bit_of_a_segment_costs_the_event_it_hits_and_no_other() {
 
     for byte in 0..sound.len() {
         for bit in 0..8 {
-            let folder = MemoryFolder::default();
+            let folder = new_folder();
             let mut bytes = sound.clone();
             bytes[byte] ^= 1 << bit;
             folder.put(&name, &bytes);
@@ -62,7 +62,7 @@ fn a_segment_cut_anywhere_gives_every_event_before_the_cut() {
     let frames = frames(&sound);
 
     for length in 0..sound.len() {
-        let folder = MemoryFolder::default();
+        let folder = new_folder();
         folder.put(&name, &sound[..length]);
 
         let (given, damage) = drain_all(&open(&folder));
@@ -80,11 +80,11 @@ fn damage_of_an_ack_file_brings_back_what_its_entry_settled_and_no_more() {
     let (folder, _) = sealed();
     let store = open(&folder);
     let mut drain = store.try_drain().unwrap().unwrap();
-    let places: Vec<Place> = drain
+    let places: Vec<Position> = drain
         .read(100, 10_000)
         .unwrap()
         .iter()
-        .map(|entry| entry.place)
+        .map(|entry| entry.position)
         .collect();
     drain.settle(&[places[0]]).unwrap();
     drain.settle(&places[1..3]).unwrap();
@@ -115,7 +115,7 @@ fn damage_of_an_ack_file_brings_back_what_its_entry_settled_and_no_more() {
         (0..EVENTS).filter(back).collect::<Vec<_>>()
     };
     let check = |bytes: &[u8], gone: &dyn Fn(usize) -> bool, damaged: bool, case: &str| {
-        let folder = MemoryFolder::default();
+        let folder = new_folder();
         folder.put(&segment, &segment_bytes);
         folder.put(&ack, bytes);
         let store = open(&folder);
@@ -164,11 +164,11 @@ fn a_damaged_leader_gives_its_members_back() {
     let (folder, events) = sealed();
     let store = open(&folder);
     let mut drain = store.try_drain().unwrap().unwrap();
-    let places: Vec<Place> = drain
+    let places: Vec<Position> = drain
         .read(100, 10_000)
         .unwrap()
         .iter()
-        .map(|entry| entry.place)
+        .map(|entry| entry.position)
         .collect();
     drain.merge(places[0], &places[1..3], 3.0).unwrap();
     drop((drain, store));
@@ -185,7 +185,7 @@ fn a_damaged_leader_gives_its_members_back() {
 
 #[test]
 fn the_tail_of_a_living_segment_is_no_damage_until_an_event_follows_it() {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     let store = open(&folder);
     store.append(1, b"one").unwrap();
     let name = name_with(&folder, ".seg");
@@ -206,7 +206,7 @@ fn the_tail_of_a_living_segment_is_no_damage_until_an_event_follows_it() {
 
 #[test]
 fn a_torn_write_that_was_taken_back_and_written_anew_is_read_whole() {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     let store = open(&folder);
     store.append(1, b"one").unwrap();
     let name = name_with(&folder, ".seg");
@@ -264,19 +264,49 @@ fn a_large_file_without_a_record_is_passed_in_one_go() {
 }
 
 #[test]
-fn a_segment_of_another_version_is_kept_under_another_name() {
-    let (folder, events) = sealed();
-    let name = "00000000000000000001-1-00000000000000aa.seg";
-    let bytes = format::header_of(2);
-    folder.put(name, &bytes);
+fn a_folder_of_a_later_version_is_refused_in_words_and_left_alone() {
+    for ending in ["seg", "ack"] {
+        let (folder, _) = sealed();
+        let name = format!("00000000000000000001-1-00000000000000aa.{ending}");
+        folder.put(&name, &format::header_of(2));
+        let before = folder.names();
 
+        let opened = Store::open(Box::new(folder.clone()), Options::default());
+
+        let words = opened.err().unwrap().to_string();
+        assert!(
+            words.contains(&name) && words.contains("later version"),
+            "{words}"
+        );
+        assert_eq!(folder.names(), before);
+    }
+}
+
+#[test]
+fn a_segment_of_a_later_version_that_comes_while_this_one_drains_is_left_alone() {
+    let (folder, events) = sealed();
     let store = open(&folder);
+    let stem = "00000000000000000001-1-00000000000000aa";
+    let (segment, ack) = (format!("{stem}.seg"), format!("{stem}.ack"));
+    let old = name_with(&folder, ".seg").replace(".seg", ".ack");
+    folder.put(&segment, &format::header_of(2));
+    folder.put(&ack, &format::header_of(2));
+
     let (given, damage) = drain_all(&store);
 
     assert_eq!(payloads(&given), events);
-    assert_eq!(folder.get(&format!("{name}.unknown")), Some(bytes));
+    assert_eq!(folder.get(&segment), Some(format::header_of(2)));
+    assert_eq!(folder.get(&ack), Some(format::header_of(2)));
     assert_eq!(damage.len(), 1);
-    assert_eq!(damage[0].reason, "another version of the format");
+    assert_eq!(
+        damage[0].reason,
+        "a later version of the format, left alone"
+    );
+
+    // An ack file of a later version may say that these events were delivered.
+    folder.put(&old, &format::header_of(2));
+    assert!(drain_all(&store).0.is_empty());
+    assert_eq!(folder.get(&old), Some(format::header_of(2)));
 }
 
 #[test]
@@ -298,7 +328,12 @@ fn foreign_files_are_left_alone() {
     let entries = drain.read(100, 10_000).unwrap();
     assert_eq!(payloads(&entries), events);
     drain
-        .settle(&entries.iter().map(|entry| entry.place).collect::<Vec<_>>())
+        .settle(
+            &entries
+                .iter()
+                .map(|entry| entry.position)
+                .collect::<Vec<_>>(),
+        )
         .unwrap();
     assert!(drain.read(1, 1).unwrap().is_empty());
     for name in foreign {
@@ -309,7 +344,7 @@ fn foreign_files_are_left_alone() {
 
 #[test]
 fn what_crashes_leave_behind_is_cleared_away() {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     let stem = "00000000000000000001-1-00000000000000aa";
     folder.put(&format!("{stem}.tmp"), b"begun");
     folder.put(&format!("{stem}.ack"), b"its segment is gone");
@@ -329,7 +364,7 @@ fn a_segment_cut_off_behind_its_acks_hides_no_event_of_another() {
         let store = open(&folder);
         let mut drain = store.try_drain().unwrap().unwrap();
         let entries = drain.read(EVENTS - 1, 1 << 20).unwrap();
-        let places: Vec<Place> = entries.iter().map(|entry| entry.place).collect();
+        let places: Vec<Position> = entries.iter().map(|entry| entry.position).collect();
         drain.settle(&places).unwrap();
         for _ in 0..5 {
             store.append(8, b"of another").unwrap();

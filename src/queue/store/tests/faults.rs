@@ -1,7 +1,9 @@
 //! Each system call of the store failing, alone and with those after it.
 
+use super::watched::Watched;
 use super::*;
 use crate::host::locks::lock;
+use crate::host::sys::files::FileId;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
@@ -106,6 +108,10 @@ impl Folder for FaultyFolder {
         self.calls.pass()?;
         self.inner.sync()
     }
+    fn id(&self, name: &str) -> io::Result<FileId> {
+        self.calls.pass()?;
+        self.inner.id(name)
+    }
     fn inside(&self, name: &str) -> io::Result<Box<dyn Folder>> {
         self.calls.pass()?;
         let inner = self.inner.inside(name)?;
@@ -149,6 +155,14 @@ impl File for FaultyFile {
         self.calls.pass()?;
         self.inner.try_lock()
     }
+    fn is_linked(&self) -> io::Result<bool> {
+        self.calls.pass()?;
+        self.inner.is_linked()
+    }
+    fn id(&self) -> io::Result<FileId> {
+        self.calls.pass()?;
+        self.inner.id()
+    }
 }
 
 /// Again until it works: the fault passes.
@@ -163,7 +177,7 @@ fn insist<T>(mut action: impl FnMut() -> Result<T, StoreError>) -> T {
 
 /// A life of a store under this fault. False if the fault came after its end.
 fn live_through(fault: Fault, durability: Durability) -> bool {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     let calls = Arc::new(Calls {
         made: Mutex::new(0),
         fault,
@@ -208,17 +222,19 @@ fn live_through(fault: Fault, durability: Durability) -> bool {
         "{case}: {order:?}"
     );
 
-    let _ = drain.attempt(&[given[0].place, given[5].place]);
-    let merged = drain.merge(given[1].place, &[given[2].place], 2.0).is_ok();
-    let _ = drain.settle(&[given[0].place, given[4].place]);
-    let _ = drain.settle(&[given[1].place]);
+    let _ = drain.attempt(&[given[0].position, given[5].position]);
+    let merged = drain
+        .merge(given[1].position, &[given[2].position], 2.0)
+        .is_ok();
+    let _ = drain.settle(&[given[0].position, given[4].position]);
+    let _ = drain.settle(&[given[1].position]);
     // Whatever failed above is written with these.
     for entry in &given[5..9] {
-        let _ = drain.settle(&[entry.place]);
+        let _ = drain.settle(&[entry.position]);
     }
-    let _ = drain.bury("{}");
+    let _ = drain.add_dead_letters(&["{}".into()]);
     assert_eq!(
-        insist(|| drain.reread(given[9].place)).payload,
+        insist(|| drain.reread(given[9].position)).payload,
         given[9].payload
     );
     append(&store);
@@ -293,59 +309,9 @@ fn a_failing_system_call_loses_no_event_and_makes_none_up() {
     }
 }
 
-/// A folder that asks before each call.
-struct Watched {
-    inner: MemoryFolder,
-    before: Before,
-}
-
-type Before = Box<dyn Fn(&str, &str) -> io::Result<()> + Send + Sync>;
-
-impl Folder for Watched {
-    fn path(&self) -> &Path {
-        self.inner.path()
-    }
-    fn list(&self) -> io::Result<Vec<(String, u64)>> {
-        (self.before)("list", "")?;
-        self.inner.list()
-    }
-    fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
-        (self.before)("create", name)?;
-        self.inner.create(name)
-    }
-    fn append(&self, name: &str) -> io::Result<Box<dyn File>> {
-        (self.before)("append", name)?;
-        self.inner.append(name)
-    }
-    fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        (self.before)("open", name)?;
-        self.inner.open(name)
-    }
-    fn make(&self) -> io::Result<()> {
-        (self.before)("make", "")?;
-        self.inner.make()
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        (self.before)("remove", name)?;
-        self.inner.remove(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        (self.before)("rename", from)?;
-        self.inner.rename(from, to)
-    }
-    fn sync(&self) -> io::Result<()> {
-        (self.before)("sync", "")?;
-        self.inner.sync()
-    }
-    fn inside(&self, name: &str) -> io::Result<Box<dyn Folder>> {
-        (self.before)("inside", name)?;
-        self.inner.inside(name)
-    }
-}
-
 #[test]
 fn a_writer_that_begins_a_new_segment_during_a_read_keeps_its_order() {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     let options = Options {
         segment_bytes: 110,
         ..Options::default()
@@ -367,11 +333,8 @@ fn a_writer_that_begins_a_new_segment_during_a_read_keeps_its_order() {
         }
         Ok(())
     };
-    let watched = Watched {
-        inner: folder.clone(),
-        before: Box::new(before),
-    };
-    let reader = Store::open(Box::new(watched), options).unwrap();
+    let watched = Watched::new(&folder, before);
+    let reader = Store::open(watched, options).unwrap();
     let mut drain = reader.try_drain().unwrap().unwrap();
 
     let mut given = Vec::new();
@@ -388,7 +351,7 @@ fn a_writer_that_begins_a_new_segment_during_a_read_keeps_its_order() {
 
 #[test]
 fn a_segment_that_can_never_be_read_does_not_hold_up_the_others_for_ever() {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     open(&folder).append(1, b"bad").unwrap();
     let bad = name_with(&folder, ".seg");
     open(&folder).append(1, b"good").unwrap();
@@ -401,11 +364,8 @@ fn a_segment_that_can_never_be_read_does_not_hold_up_the_others_for_ever() {
             Ok(())
         }
     };
-    let unreadable = Watched {
-        inner: folder.clone(),
-        before: Box::new(before),
-    };
-    let store = Store::open(Box::new(unreadable), Options::default()).unwrap();
+    let unreadable = Watched::new(&folder, before);
+    let store = Store::open(unreadable, Options::default()).unwrap();
     let mut drain = store.try_drain().unwrap().unwrap();
 
     let entries = insist(|| drain.read(10, 100));
@@ -416,7 +376,7 @@ fn a_segment_that_can_never_be_read_does_not_hold_up_the_others_for_ever() {
         (damage.len(), &damage[0].file, damage[0].reason),
         (1, &bad, "it cannot be read")
     );
-    let places: Vec<Place> = entries.iter().map(|entry| entry.place).collect();
+    let places: Vec<Position> = entries.iter().map(|entry| entry.position).collect();
     drain.settle(&places).unwrap();
     assert!(drain.read(10, 100).unwrap_err().to_string().contains(&bad));
     assert!(folder.get(&bad).is_some(), "it is kept");
@@ -424,7 +384,7 @@ fn a_segment_that_can_never_be_read_does_not_hold_up_the_others_for_ever() {
 
 #[test]
 fn an_append_on_a_full_disk_says_so_and_the_next_one_works() {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     // Probing takes 5 calls, the first append 5: create, lock, header, rename, event.
     for first in 5..20 {
         let calls = Arc::new(Calls {
@@ -457,14 +417,14 @@ fn an_append_on_a_full_disk_says_so_and_the_next_one_works() {
 
 #[test]
 fn a_settle_that_could_not_be_written_is_written_with_the_next() {
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     let setup = open(&folder);
     for event in ["a", "b", "c"] {
         setup.append(1, event.as_bytes()).unwrap();
     }
     drop(setup);
     for first in 0.. {
-        let copy = folder.after_crash(|_, _, length| length);
+        let copy = folder.after_kill();
         let calls = Arc::new(Calls {
             made: Mutex::new(0),
             fault: Fault {
@@ -478,16 +438,16 @@ fn a_settle_that_could_not_be_written_is_written_with_the_next() {
             inner: Box::new(copy.clone()),
             calls: Arc::clone(&calls),
         });
-        let census = Arc::new(Census::default());
-        let Ok(Some(mut drain)) = Drain::begin(&folder, &census, Durability::Process) else {
+        let accounting = Arc::new(Accounting::default());
+        let Ok(Some(mut drain)) = Drain::begin(&folder, &accounting, Durability::Process) else {
             continue;
         };
         let entries = insist(|| drain.read(10, 100));
         let before = *lock(&calls.made);
-        let failed = drain.settle(&[entries[0].place]).is_err();
+        let failed = drain.settle(&[entries[0].position]).is_err();
         let after = *lock(&calls.made);
         assert!(insist(|| drain.read(10, 100)).is_empty(), "not given again");
-        drain.settle(&[entries[1].place]).unwrap();
+        drain.settle(&[entries[1].position]).unwrap();
         drop((drain, store));
         assert_eq!(payloads(&drain_all(&open(&copy)).0), ["c"], "call {first}");
         if first >= after {
@@ -501,7 +461,7 @@ fn a_settle_that_could_not_be_written_is_written_with_the_next() {
 #[test]
 fn a_drain_that_clears_new_files_away_stops_neither_an_opening_nor_an_append() {
     // Given a drain that takes new files for those of a crash: when they are locked, or renamed.
-    let folder = MemoryFolder::default();
+    let folder = new_folder();
     let (drained, cleared) = (folder.clone(), Mutex::new(0));
     let before = move |call: &str, name: &str| {
         let mut cleared = lock(&cleared);
@@ -511,13 +471,10 @@ fn a_drain_that_clears_new_files_away_stops_neither_an_opening_nor_an_append() {
         }
         Ok(())
     };
-    let watched = Watched {
-        inner: folder.clone(),
-        before: Box::new(before),
-    };
+    let watched = Watched::new(&folder, before);
 
     // When a store is opened, and an event appended,
-    let store = Store::open(Box::new(watched), Options::default()).unwrap();
+    let store = Store::open(watched, Options::default()).unwrap();
     store.append(1, b"event").unwrap();
 
     // then it is there.

@@ -2,15 +2,10 @@
 //! sockets that must not wait or wait for one another, and a thread that takes no signals.
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicU32, Ordering};
+pub mod files;
+mod generation;
 
-/// How many forks lie between this process and the one that loaded the library. What a process made
-/// (threads, connections, locks) belongs to its generation and is not touched in another.
-pub fn generation() -> u32 {
-    GENERATION.load(Ordering::Relaxed)
-}
-
-static GENERATION: AtomicU32 = AtomicU32::new(0);
+pub use generation::generation;
 
 /// Starts a thread of the library. It takes no signals that are sent to the process, which are the host's:
 /// its handlers run on its own threads.
@@ -27,12 +22,13 @@ pub use unix::*;
 
 #[cfg(unix)]
 mod unix {
-    use super::GENERATION;
+    use super::files::list;
+    use super::generation::GENERATION;
     use std::io;
     use std::net::TcpStream;
-    use std::os::fd::{AsRawFd, RawFd};
+    use std::os::fd::AsRawFd;
     use std::sync::Once;
-    use std::sync::atomic::{AtomicI32, Ordering};
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     /// From here on a forked child has a generation of its own. `pthread_atfork` rather than
@@ -40,41 +36,22 @@ mod unix {
     pub fn watch_forks() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
-            // SAFETY: `in_child` only touches atomics and calls close(), as a child of a threaded
-            // process may. The library is linked with -z nodelete, so it outlives dlclose().
-            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            // SAFETY: `in_child` only touches atomics and a lock that this thread took before the fork, and
+            // calls close(), as a child of a threaded process may. The library is linked with -z nodelete,
+            // so it outlives dlclose().
+            unsafe {
+                libc::pthread_atfork(
+                    Some(list::before_fork),
+                    Some(list::after_fork_in_parent),
+                    Some(in_child),
+                )
+            };
         });
     }
 
-    /// File descriptors that a child must not inherit: a `flock` is held until the last copy of
-    /// its descriptor is closed, so a child would keep the lock of a parent that died.
-    static CLOSE_IN_CHILD: [AtomicI32; 64] = [const { AtomicI32::new(FREE) }; 64];
-    const FREE: RawFd = -1;
-
     unsafe extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
-        for slot in &CLOSE_IN_CHILD {
-            let fd = slot.swap(FREE, Ordering::Relaxed);
-            if fd != FREE {
-                // SAFETY: the owner of the descriptor is abandoned in the child, never dropped.
-                unsafe { libc::close(fd) };
-            }
-        }
-    }
-
-    /// Registers a descriptor to be closed in forked children. False if there is no room.
-    pub fn close_in_child(fd: RawFd) -> bool {
-        CLOSE_IN_CHILD.iter().any(|slot| {
-            slot.compare_exchange(FREE, fd, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        })
-    }
-
-    /// Takes a descriptor back, before its owner closes it.
-    pub fn forget_close_in_child(fd: RawFd) {
-        for slot in &CLOSE_IN_CHILD {
-            let _ = slot.compare_exchange(fd, FREE, Ordering::Relaxed, Ordering::Relaxed);
-        }
+        list::after_fork_in_child();
     }
 
     /// What a thread must hear itself: its own faults, which crash reporters handle, and what profilers
@@ -250,8 +227,6 @@ fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use std::io::Write;
-    use std::os::fd::AsRawFd;
 
     #[test]
     fn a_thread_leaves_the_signals_of_the_process_to_the_host() {
@@ -268,26 +243,5 @@ mod tests {
         });
         thread.unwrap().join().unwrap();
         assert_eq!(told.recv(), Ok([1, 1, 0, 0]));
-    }
-
-    #[test]
-    fn a_child_has_a_generation_of_its_own_and_not_the_registered_descriptors() {
-        watch_forks();
-        let before = generation();
-        let mut file = tempfile::tempfile().unwrap();
-        assert!(close_in_child(file.as_raw_fd()));
-
-        // SAFETY: the child only makes system calls, then _exit.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            let fine = generation() == before + 1 && file.write(b"x").is_err();
-            unsafe { libc::_exit(if fine { 0 } else { 1 }) };
-        }
-        let mut status = 0;
-        unsafe { libc::waitpid(child, &mut status, 0) };
-
-        assert_eq!(status, 0);
-        assert_eq!(generation(), before);
-        forget_close_in_child(file.as_raw_fd());
     }
 }

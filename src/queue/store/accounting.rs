@@ -7,11 +7,11 @@ use super::{Usage, acks};
 use crate::host::locks::lock;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Counts are kept up by who makes them: the writer here, the drain here; the rest is looked up.
 #[derive(Default)]
-pub struct Census {
+pub struct Accounting {
     /// Held by who changes which files there are or looks at them all; never by an append.
     looking: Mutex<()>,
     tallies: Mutex<Tallies>,
@@ -76,7 +76,7 @@ impl Tallies {
     }
 }
 
-impl Census {
+impl Accounting {
     pub fn usage(&self) -> Usage {
         let tallies = lock(&self.tallies);
         Usage {
@@ -166,6 +166,19 @@ impl Census {
         tallies.live_bytes += bytes as i64;
     }
 
+    /// Something that is no event was appended to it.
+    pub fn lengthened(&self, bytes: u64) {
+        lock(&self.tallies).live_bytes += bytes as i64;
+    }
+
+    /// Somebody else has removed it while it was written.
+    pub fn removed(&self, stem: &str) {
+        let mut tallies = lock(&self.tallies);
+        tallies.live_events = 0;
+        tallies.live_bytes = 0;
+        tallies.remove(stem);
+    }
+
     /// It is written no more and ends up with this.
     pub fn ended(&self, stem: &str, events: u64, bytes: u64) {
         let mut tallies = lock(&self.tallies);
@@ -229,10 +242,11 @@ fn count(folder: &dyn Folder, name: &str, bytes: u64) -> io::Result<u64> {
             return Ok(events.into());
         }
     }
-    let mut scanner = Scanner::new(file);
+    let mut scanner = Scanner::new(Arc::from(file));
     let mut events = 0;
     loop {
-        let length = match scanner.peek(false)? {
+        // Not as one that is written, where bytes that do not check are looked at twice.
+        let length = match scanner.peek(true)? {
             Found::Nothing => return Ok(events),
             Found::Damage { .. } => continue,
             Found::Frame { kind, bytes, .. } => {
@@ -242,4 +256,23 @@ fn count(folder: &dyn Folder, name: &str, bytes: u64) -> io::Result<u64> {
         };
         scanner.pass(length);
     }
+}
+
+/// The name of a file here that was begun by a later version of the library.
+pub fn of_later_version(folder: &dyn Folder) -> io::Result<Option<String>> {
+    for (name, _) in folder.list()? {
+        let stem = segment_stem(&name).or_else(|| name.strip_suffix(".ack"));
+        if stem.and_then(format::created_ms).is_none() {
+            continue;
+        }
+        let mut header = [0; format::MOST_HEADER];
+        // What cannot be read now may be read later; the drain reports it.
+        let read = folder
+            .open(&name)
+            .and_then(|file| read_full(&*file, &mut header, 0));
+        if read.is_ok_and(|read| format::is_of_later_version(&header[..read])) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }

@@ -1,0 +1,145 @@
+//! Dead events: those that the service will never take, and records that are no events. Each is on record in the
+//! folder before it leaves the queue.
+
+use super::backlog::Item;
+use super::record::Record;
+use super::sender::{Sender, State, report};
+use super::store::{Drain, Entry, Position};
+use crate::api::json;
+use crate::error::Error;
+use crate::host::log;
+
+/// What is to be put on record.
+pub(super) struct Unrecorded {
+    lines: Vec<String>,
+    dead: Dead,
+    /// The log has it that this could not be done.
+    is_logged: bool,
+}
+
+enum Dead {
+    Refused(Item, Error),
+    /// A record that is no event.
+    Unreadable(Position),
+}
+
+impl Sender {
+    /// Sets events aside that the service will never take.
+    pub(super) fn set_aside(&self, state: &mut State, items: Vec<Item>, error: &Error) {
+        let Some(drain) = &state.drain else {
+            return;
+        };
+        for item in items {
+            log::error(|| format!("queue: an event is dead: {}", error.message));
+            let mut lines = Vec::new();
+            for_each_event(drain, &item, |at_ms, payload| {
+                lines.extend(refused_line(at_ms, payload, error));
+            });
+            state.unrecorded.push(Unrecorded {
+                lines,
+                dead: Dead::Refused(item, error.clone()),
+                is_logged: false,
+            });
+        }
+        self.record_dead(state);
+    }
+
+    /// Puts dead events on record. One that cannot be stays, and is tried again with the next look.
+    pub(super) fn record_dead(&self, state: &mut State) {
+        for mut unrecorded in std::mem::take(&mut state.unrecorded) {
+            let Some(drain) = &mut state.drain else {
+                return;
+            };
+            if let Err(error) = drain.add_dead_letters(&unrecorded.lines) {
+                if !std::mem::replace(&mut unrecorded.is_logged, true) {
+                    log::error(|| {
+                        format!("queue: a dead event stays until it is on record: {error}")
+                    });
+                }
+                state.unrecorded.push(unrecorded);
+                continue;
+            }
+            match unrecorded.dead {
+                Dead::Refused(item, error) => {
+                    self.delivery.stats.dead.add(item.events());
+                    self.end(state, &[item], Err(&error));
+                }
+                Dead::Unreadable(position) => {
+                    self.delivery.stats.dead.add(unrecorded.lines.len() as u64);
+                    report(drain.settle(&[position]));
+                }
+            }
+        }
+    }
+}
+
+/// A sound record that holds no event. Returns the events that were merged into it, if they are not.
+pub(super) fn unreadable(
+    drain: &mut Drain,
+    position: Position,
+    is_merged: bool,
+    payload: &[u8],
+) -> (Vec<Entry>, Unrecorded) {
+    log::error(|| "queue: a sound record holds no event; it is set aside".to_owned());
+    let mut lines = vec![unreadable_line(payload)];
+    let mut members = Vec::new();
+    if is_merged {
+        match drain.dissolve(position) {
+            Ok(dissolved) => members = dissolved,
+            // It was sent by another version, with its members, and they share its end.
+            Err(error) => {
+                log::error(|| format!("queue: so are those that were merged into it: {error}"));
+                lines.extend(member_lines(drain, position));
+            }
+        }
+    }
+    let unrecorded = Unrecorded {
+        lines,
+        dead: Dead::Unreadable(position),
+        is_logged: false,
+    };
+    (members, unrecorded)
+}
+
+/// A dead event as a person reads it.
+fn refused_line(at_ms: u64, payload: &[u8], error: &Error) -> Option<String> {
+    let record = Record::parse(payload)?;
+    let tenant = record.tenant.as_deref();
+    Some(format!(
+        "{{\"enqueuedAtMs\":{at_ms},\"tenant\":{},\"event\":{},\"error\":{}}}",
+        tenant.map_or_else(|| "null".to_owned(), json::quote),
+        record.event,
+        serde_json::to_string(&error.view()).unwrap_or_default()
+    ))
+}
+
+/// A dead record that is no event, as a person reads it.
+fn unreadable_line(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(payload);
+    format!("{{\"unreadable\":{}}}", json::quote(&text))
+}
+
+fn member_lines(drain: &Drain, leader: Position) -> Vec<String> {
+    let merged = drain.reread(leader).ok().and_then(|leader| leader.merged);
+    let members = merged.map_or_else(Vec::new, |merged| merged.members);
+    let entries = members.into_iter().filter_map(|it| drain.reread(it).ok());
+    entries.map(|it| unreadable_line(&it.payload)).collect()
+}
+
+/// The records that an item stands for, with when they came: its own, and those merged into it.
+pub(super) fn for_each_event(drain: &Drain, item: &Item, mut act: impl FnMut(u64, &[u8])) {
+    let own = item.payload.is_none().then_some(item.position);
+    if let Some(payload) = &item.payload {
+        act(item.at_ms, payload);
+    }
+    for position in own.iter().chain(&item.members) {
+        match drain.reread(*position) {
+            Ok(entry) => act(entry.at_ms, &entry.payload),
+            Err(error) => log::error(|| {
+                format!(
+                    "queue: an event came to its end and cannot be read again to say so: {error}"
+                )
+            }),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! A folder in which no open file can be removed.
+
+#[path = "damage.rs"]
+mod damage;
+#[path = "faults.rs"]
+mod faults;
+#[path = "life.rs"]
+mod life;
+#[path = "model.rs"]
+mod model;
+#[path = "promises.rs"]
+mod promises;
+#[path = "watched.rs"]
+mod watched;
+
+use super::*;
+
+fn new_folder() -> MemoryFolder {
+    MemoryFolder::strict()
+}
