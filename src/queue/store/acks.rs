@@ -1,5 +1,6 @@
 //! What became of a segment's events: the state, and the file that keeps it.
 
+use super::damage::MOST_REPORTS;
 use super::folder::{File, Folder, write_all};
 use super::format::{self, Frame, Kind};
 use super::scan::{Found, Scanner};
@@ -193,7 +194,11 @@ pub fn load(folder: &dyn Folder, name: &str) -> io::Result<Loaded> {
         let length = match scanner.peek(true)? {
             Found::Nothing => break,
             Found::Damage { offset, length } => {
-                loaded.damage.push((offset, length));
+                let is_last = loaded.damage.len() == MOST_REPORTS;
+                match loaded.damage.last_mut() {
+                    Some(last) if is_last => last.1 += length,
+                    _ => loaded.damage.push((offset, length)),
+                }
                 continue;
             }
             Found::Frame { kind, bytes, .. } => match format::read(bytes, kind) {

@@ -22,8 +22,11 @@ impl Damage {
     }
 }
 
+/// So many places are told apart in a file. The rest is one, whose length is the sum of theirs.
+pub const MOST_REPORTS: usize = 64;
+
 const FOLDER: &str = "damaged";
-const MOST_FILES: usize = 64;
+pub const MOST_FILES: usize = 64;
 const MOST_BYTES: u64 = 64 << 10;
 
 /// Copies the bytes to `damaged/<file>.<offset>`, unless they are there already.

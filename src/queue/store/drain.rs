@@ -301,8 +301,8 @@ impl Drop for Drain {
                 // If it still cannot be written, these are sent again and count once.
                 let _ = reader.log.flush(&*self.folder);
             }
+            self.accounting.drain_ended();
         }
-        self.accounting.drain_ended();
     }
 }
 

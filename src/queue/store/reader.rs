@@ -1,7 +1,7 @@
 //! One segment as the drain reads it: its events in order, each with what became of it.
 
 use super::acks::{self, Acks, Log};
-use super::damage::Damage;
+use super::damage::{Damage, MOST_REPORTS};
 use super::folder::{File, Folder, is_no_file, read_full};
 use super::format::{self, Frame, Kind};
 use super::scan::{Found, Scanner};
@@ -91,6 +91,7 @@ pub struct Reader {
     events: u64,
     /// Found since it was last taken.
     pub damage: Vec<Damage>,
+    reports: usize,
     pub acks: Acks,
     pub log: Log,
     /// Read and not settled: given, or members of one that was given.
@@ -133,6 +134,7 @@ impl Reader {
             frames: 0,
             events: 0,
             damage,
+            reports: 0,
             settled: loaded.acks.settled.len() as u64,
             acks: loaded.acks,
             log: Log::new(ack, loaded.length, loaded.sound),
@@ -144,6 +146,10 @@ impl Reader {
     pub fn read(&mut self, batch: &mut Batch) -> io::Result<Reading> {
         if self.unknown {
             return Ok(Reading::Unknown);
+        }
+        if self.frames == 0 && !self.ended {
+            // What nobody writes to is looked at once, however damaged it is.
+            self.has_ended()?;
         }
         loop {
             let Some(scanner) = &mut self.scanner else {
@@ -211,7 +217,12 @@ impl Reader {
                 Frame::Header { version, .. } if version != format::VERSION => {
                     return Ok(Reading::Unknown);
                 }
-                Frame::Header { commits, .. } => self.commits |= commits,
+                Frame::Header { commits, .. } => {
+                    if commits && self.ended {
+                        scanner.file().sync_data()?;
+                    }
+                    self.commits |= commits;
+                }
                 _ => {}
             }
             self.frames += 1;
@@ -221,7 +232,8 @@ impl Reader {
         }
     }
 
-    /// Whether its writer is gone, asked before the last look at the end, which so misses nothing.
+    /// Whether its writer is gone, asked before the last look at the end, which so misses nothing. What a
+    /// dead writer did not commit, nobody was told of; it is synced, and given.
     fn has_ended(&mut self) -> io::Result<bool> {
         let Some(scanner) = &mut self.scanner else {
             return Ok(true);
@@ -230,7 +242,6 @@ impl Reader {
             return Ok(false);
         }
         if self.commits {
-            // What it wrote last nobody was told of. It is given if it is there when power fails.
             scanner.file().sync_data()?;
             scanner.read_anew();
         }
@@ -366,6 +377,13 @@ impl Reader {
     }
 
     fn report(&mut self, offset: u64, length: u64, reason: &'static str) {
+        self.reports += 1;
+        if self.reports > MOST_REPORTS
+            && let Some(last) = self.damage.last_mut()
+        {
+            last.length += length;
+            return;
+        }
         let file = self.name.clone();
         self.damage.push(Damage {
             file,

@@ -16,6 +16,8 @@ pub struct Scanner {
     /// How much of the window has been passed.
     passed: usize,
     sums: Sums,
+    /// The window reaches to the end of a file that has ended.
+    has_all: bool,
     #[cfg(test)]
     read: u64,
     chunk: Box<[u8]>,
@@ -48,6 +50,7 @@ impl Scanner {
             window: Vec::new(),
             passed: 0,
             sums: Sums::default(),
+            has_all: false,
             #[cfg(test)]
             read: 0,
             chunk: vec![0; CHUNK].into(),
@@ -75,7 +78,7 @@ impl Scanner {
     /// What comes next. A frame stays next until `pass`; damage is passed at once. `ended` if nobody
     /// writes to the file any more.
     pub fn peek(&mut self, ended: bool) -> io::Result<Found<'_>> {
-        let mut at_end = false;
+        let mut at_end = self.has_all;
         let mut fresh = false;
         // Bytes that do not check are dropped as they are found: they may be many.
         let mut damaged_from = None;
@@ -83,7 +86,10 @@ impl Scanner {
             let offset = self.offset();
             match format::step_in(&self.window, self.passed, at_end, &mut self.sums) {
                 Step::More => match self.fill() {
-                    Ok(read) => at_end = read == 0,
+                    Ok(read) => {
+                        at_end = read == 0;
+                        self.has_all = at_end && ended;
+                    }
                     Err(error) => {
                         self.go_back(damaged_from);
                         return Err(error);
@@ -140,6 +146,7 @@ impl Scanner {
             self.passed = 0;
             self.window.clear();
             self.sums.clear();
+            self.has_all = false;
         }
     }
 

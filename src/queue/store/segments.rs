@@ -28,6 +28,8 @@ pub struct Segments {
     acks_to_remove: Vec<AcksToRemove>,
     damage: Vec<Damage>,
     failure: Option<StoreError>,
+    /// Damage that was copied aside.
+    copies: usize,
 }
 
 struct Segment {
@@ -56,6 +58,7 @@ impl Segments {
             acks_to_remove: Vec::new(),
             damage: Vec::new(),
             failure: None,
+            copies: 0,
         }
     }
 
@@ -352,8 +355,11 @@ impl Segments {
     }
 
     fn report(&mut self, damage: Damage) {
-        // The report counts; a copy that cannot be made is no reason to stop.
-        let _ = damage::copy_aside(&*self.folder, &damage);
+        if self.copies < damage::MOST_FILES {
+            self.copies += 1;
+            // The report counts; a copy that cannot be made is no reason to stop.
+            let _ = damage::copy_aside(&*self.folder, &damage);
+        }
         self.damage.push(damage);
     }
 

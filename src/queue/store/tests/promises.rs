@@ -581,25 +581,59 @@ fn work(bytes: &[u8]) -> u64 {
     }
 }
 
+/// Beginnings of frames that are half the file long; alone, or with a sound frame after each.
+fn hostile(length: usize, with_sound: bool) -> Vec<u8> {
+    let mut unit = vec![0xF5, 0xC0, 0xFF, b'E'];
+    unit.extend_from_slice(&(length as u32 / 2).to_le_bytes());
+    unit.extend_from_slice(&[0; 4]);
+    if with_sound {
+        format::put_commit(&mut unit, 1);
+    }
+    unit.repeat(length / unit.len())
+}
+
 #[test]
 fn a_hostile_segment_costs_no_more_than_its_length() {
-    // Beginnings of frames that are half the file long; alone, and with a sound frame after each.
     for with_sound in [false, true] {
-        let hostile = |length: usize| {
-            let mut unit = vec![0xF5, 0xC0, 0xFF, b'E'];
-            unit.extend_from_slice(&(length as u32 / 2).to_le_bytes());
-            unit.extend_from_slice(&[0; 4]);
-            if with_sound {
-                format::put_seal(&mut unit, 1);
-            }
-            unit.repeat(length / unit.len())
-        };
-        let (small, large) = (work(&hostile(1 << 16)), work(&hostile(1 << 20)));
+        let small = work(&hostile(1 << 16, with_sound));
+        let large = work(&hostile(1 << 20, with_sound));
         assert!(large < 200 << 20, "{large} for 1 MiB");
         assert!(
             large < small * 16 * 2,
             "{small} for 64 KiB, {large} for 1 MiB"
         );
+    }
+}
+
+#[test]
+fn a_hostile_folder_is_read_a_few_times_and_not_once_for_each_fault() {
+    const LENGTH: usize = 1 << 20;
+    for with_sound in [false, true] {
+        let folder = new_folder();
+        let mut bytes = format::header_of(1);
+        bytes.extend(hostile(LENGTH, with_sound));
+        folder.put("00000000000000000001-1-00000000000000aa.seg", &bytes);
+        let (reads, total) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (count, sum) = (Arc::clone(&reads), Arc::clone(&total));
+        let before = move |call: &str, bytes: &str| {
+            if call == "read" {
+                count.fetch_add(1, Ordering::Relaxed);
+                sum.fetch_add(bytes.parse().unwrap(), Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        let store = open_in(Watched::new(&folder, before), Options::default());
+        let mut drain = store.try_drain().unwrap().unwrap();
+        assert!(read_all(&mut drain).is_empty());
+
+        let damage = drain.take_damage();
+        assert!(damage.len() <= 64);
+        let length: u64 = damage.iter().map(|damage| damage.length).sum();
+        assert!(length > LENGTH as u64 / 4, "all of it is told: {length}");
+        // To count, to read, and to copy the first of what is damaged aside.
+        let (reads, total) = (reads.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
+        assert!(total < 8 * LENGTH as u64, "{total} bytes read");
+        assert!(reads < 400, "{reads} reads");
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// `before` gets the call and the name of the file.
+    /// `before` gets the call and the name of the file; of a read, how many bytes it was.
     pub fn new(
         inner: &MemoryFolder,
         before: impl Fn(&str, &str) -> io::Result<()> + Send + Sync + 'static,
@@ -90,7 +90,9 @@ impl File for WatchedFile {
         self.inner.write(bytes)
     }
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.inner.read_at(buffer, offset)
+        let read = self.inner.read_at(buffer, offset)?;
+        (self.before)("read", &read.to_string())?;
+        Ok(read)
     }
     fn size(&self) -> io::Result<u64> {
         self.inner.size()
