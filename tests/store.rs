@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use trophy::queue::store::{
     Drain, Durability, Entry, Hold, MAX_PAYLOAD, Options, OsFolder, Position, Store,
 };
@@ -315,8 +316,16 @@ fn forked_children_keep_none_of_the_locks_of_many_queues() {
     // The parent is gone, the children live.
     let each = |name: String| {
         let store = open(&folder.path().join(name));
-        let drain = store.try_drain().unwrap();
-        let segment = read_all(&mut drain.expect("no child has the lock"));
+        // A child lets go before fork() returns in it, which may be after it has returned in the parent.
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut drain = loop {
+            match store.try_drain().unwrap() {
+                Some(drain) => break drain,
+                None => assert!(Instant::now() < end, "a child has the lock"),
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let segment = read_all(&mut drain);
         let ended = store.recount().unwrap();
         (segment.len(), ended.events)
     };
