@@ -44,10 +44,13 @@ public static class Test
 
         var tests = new Dictionary<string, Action<TrophyClient>>
         {
+            // shows: counts-once
             ["an event sent twice with one key counts once"] = Once,
+            // shows: scripts
             ["text in any script arrives as it was"] = Unicode,
             ["objects, dictionaries and sequences are written as JSON"] = client => Written(),
             ["the common operations have methods"] = Common,
+            // shows: errors
             ["an error tells its code and what the service sent"] = NotFound,
             ["a rate limit tells when to come back"] = RateLimited,
             ["an invalid argument is named and nothing is sent"] = WrongArgument,
@@ -71,24 +74,34 @@ public static class Test
             // shows: interrupt
             ["Ctrl-C ends a program that waits"] = client => Interrupted(),
             ["a hundred asynchronous events each count"] = Hundred,
+            // shows: cancel
             ["a token that is cancelled ends its call"] = client => Cancelled(),
             ["a call that was cancelled before is not made"] = CancelledBefore,
             ["a call under way ends when the client closes"] = client => ClosedUnder(),
             ["the garbage collector disturbs no call"] = Collecting,
             ["tasks go on, and exceptions come out, in Dispatch"] = client => Dispatched(),
+            // shows: queue
             ["the queue delivers and says how each event ended"] = Queued,
             ["deliveries are heard until close is done"] = client => HeardToTheEnd(),
+            // shows: offline
             ["an event outlives its process offline"] = client => Offline(folder),
             ["a tenant has its own totals"] = Tenant,
+            // shows: closed
             ["a closed client says so and closes again in peace"] = client => ClosedTwice(),
+            // shows: close-inside
             ["a handler cannot close its client"] = client => ClosedInside(),
             ["a rotated key is taken"] = client => Rotated(),
+            // shows: freed
             ["a forgotten client is freed, but not under a call"] = client => Forgotten(),
+            // shows: webhook
             ["a webhook is believed only with its signature"] = client => Webhook(),
+            // shows: log
             ["log lines are heard, without the secret"] = client => Logged(),
+            // shows: memory
             ["thousands of calls leave memory flat"] = Flat,
             ["what a handler throws is an unhandled exception"] = client => Throwing(),
             ["a program that closes nothing ends"] = client => Forgetful(),
+            // shows: example
             ["the program in the README runs"] = client => ReadmeExample(),
         };
         string running = null;

@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +31,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import so.trophy.Json;
@@ -64,9 +66,12 @@ public final class Test {
         Files.delete(readyFile.getParent());
 
         Map<String, Case> tests = new LinkedHashMap<>();
+        // shows: counts-once
         tests.put("an_event_with_the_same_key_counts_once", Test::once);
+        // shows: errors
         tests.put("an_unknown_user_is_an_error_with_its_code", Test::notFound);
         tests.put("a_wrong_argument_is_named_and_nothing_is_sent", Test::wrongArgument);
+        // shows: scripts
         tests.put("unicode_comes_back_as_it_went", Test::unicode);
         tests.put("a_hundred_asynchronous_events_each_answer_once", Test::hundred);
         // shows: text, deep-values
@@ -82,6 +87,8 @@ public final class Test {
         tests.put("a_future_that_is_completed_by_others_ends_its_call", client -> timedOut());
         // shows: many-errors
         tests.put("of_callbacks_that_throw_in_one_dispatch_none_is_lost", client -> throwingInDispatch());
+        // shows: offline
+        tests.put("an_event_outlives_its_client_offline", client -> offline());
         // shows: two-numbers
         tests.put("close_tells_events_from_calls", client -> twoNumbers());
         tests.put("a_flush_that_a_close_ends_is_cancelled", client -> flushUnder());
@@ -91,18 +98,26 @@ public final class Test {
         tests.put("a_process_ends_at_once_with_its_own_code", client -> ends());
         // shows: slow-end
         tests.put("a_slow_callback_may_end_before_java_does", client -> slowEnd());
+        // shows: cancel
         tests.put("a_cancelled_future_ends_its_call", client -> cancelled());
         tests.put("futures_complete_in_dispatch_where_asked", client -> dispatched());
         tests.put("an_exception_in_a_callback_stays_in_java", Test::throwing);
+        // shows: queue
         tests.put("queued_events_are_delivered_and_heard_of", Test::queued);
         tests.put("a_tenant_has_its_own_users", Test::tenant);
         tests.put("the_common_operations_have_methods", Test::common);
+        // shows: closed, close-inside
         tests.put("a_client_is_closed_once_and_then_says_so", client -> closedTwice());
         tests.put("a_blocked_call_ends_when_the_client_closes", client -> closedUnder());
+        // shows: webhook
         tests.put("a_webhook_is_checked", client -> webhook());
+        // shows: log
         tests.put("log_lines_are_heard", client -> logged());
+        // shows: memory
         tests.put("ten_thousand_calls_leave_the_memory_flat", Test::flat);
+        // shows: freed
         tests.put("a_forgotten_client_is_freed", client -> forgotten());
+        // shows: example
         tests.put("the_example_runs", client -> example());
         try (TrophyClient client = open(Map.of())) {
             for (Map.Entry<String, Case> test : tests.entrySet()) {
@@ -408,6 +423,27 @@ public final class Test {
             for (CompletableFuture<Json> call : calls) {
                 equal(call.handle((reply, error) -> ((TrophyException) error).code()).join(), "cancelled");
             }
+        }
+    }
+
+    private static void offline() throws Exception {
+        Path folder = Files.createTempDirectory("trophy");
+        Map<String, Object> queue = Map.of("queue", Map.of("path", folder.toString()));
+        try (ServerSocket host = silent()) {
+            Map<String, Object> options = new LinkedHashMap<>(at(host));
+            options.putAll(queue);
+            TrophyClient first = open(options);
+            first.enqueue(Event.of("words-written", "java-offline", 5));
+            equal(first.flush(0), 1L);
+            equal(first.close(0), new Ending(1, 0));
+        }
+        try (TrophyClient second = open(queue)) {
+            equal(second.flush(WAIT), 0L);
+            Json metric = second.call("users_single_metric", Map.of("id", "java-offline", "key", "words-written"));
+            equal(metric.number("/current", 0), 5.0);
+        }
+        try (Stream<Path> files = Files.walk(folder)) {
+            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
         }
     }
 

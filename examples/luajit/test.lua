@@ -117,6 +117,7 @@ end
 local tests = {}
 local function test(name, body) tests[#tests + 1] = { name, body } end
 
+-- shows: counts-once
 test("an_event_with_the_same_key_counts_once", function(client)
 	local first = assert(client:event("words-written", "lua-once", 750, { idempotency_key = "chapter-1" }))
 	local again = assert(client:event("words-written", "lua-once", 750, { idempotency_key = "chapter-1" }))
@@ -126,6 +127,7 @@ test("an_event_with_the_same_key_counts_once", function(client)
 	equal(again.idempotentReplayed, true)
 end)
 
+-- shows: errors
 test("an_unknown_user_is_an_error_with_its_code", function(client)
 	local reply, problem = client:streak("lua-nobody")
 	equal(reply, nil)
@@ -266,6 +268,22 @@ test("close_tells_events_from_calls", function()
 	equal(left.cancelled, 0)
 end)
 
+-- shows: offline
+test("an_event_outlives_its_client_offline", function()
+	local folder = os.tmpname()
+	os.remove(folder)
+	local url = ("http://127.0.0.1:%d/v1"):format(silent_port())
+	local first = open({ base_url = url, queue = { path = folder } })
+	assert(first:enqueue("words-written", "lua-offline", 5))
+	equal(assert(first:flush(0)).undelivered, 1)
+	equal(assert(first:close(0)).undelivered, 1)
+	local second = open({ queue = { path = folder } })
+	equal(assert(second:flush(WAIT * 1000)).undelivered, 0)
+	equal(assert(second:call("users_single_metric", { id = "lua-offline", key = "words-written" })).current, 5)
+	assert(second:close())
+	os.execute("rm -rf " .. folder)
+end)
+
 test("close_waits_for_calls", function()
 	ask("/faults", '{"fault":"delay","ms":150,"count":1}')
 	local client, total = open(), nil
@@ -289,6 +307,7 @@ test("a_tenants_close_lets_go_of_its_handle_only", function()
 	equal(other:dispatch(1000), 0)
 end)
 
+-- shows: close-inside
 test("a_callback_may_close_its_client", function()
 	local client = open()
 	local left
@@ -354,6 +373,7 @@ test("ctrl_c_is_heard_and_cancels_the_call", function()
 	end
 end)
 
+-- shows: scripts
 test("unicode_comes_back_as_it_went", function(client)
 	local name = "Zoë 漢字 🏆 \"quoted\" \\ / \n"
 	assert(client:identify("lua-ü/漢", { name = name }))
@@ -376,6 +396,7 @@ test("a_hundred_asynchronous_events_each_answer_once", function(client)
 	equal(assert(client:call("users_single_metric", { id = "lua-async-0", key = "words-written" })).current, 550)
 end)
 
+-- shows: cancel
 test("a_cancelled_call_says_so_once", function()
 	local client = open({ base_url = ("http://127.0.0.1:%d/v1"):format(silent_port()) })
 	local codes = {}
@@ -400,6 +421,7 @@ test("an_error_in_a_callback_comes_out_of_dispatch", function(client)
 	equal(#assert(client:call("achievements_all")) > 0, true)
 end)
 
+-- shows: queue
 test("queued_events_are_delivered_and_heard_of", function(client)
 	local heard = {}
 	client:on_delivery(function(delivery, problem) heard[delivery.idempotencyKey] = problem and problem.code or "ok" end)
@@ -430,6 +452,7 @@ test("the_common_operations_have_methods", function(client)
 	assert(client:set_api_key(KEY))
 end)
 
+-- shows: closed
 test("a_client_is_closed_once_and_then_says_so", function()
 	local client = open()
 	equal(assert(client:close()).undelivered, 0)
@@ -450,6 +473,7 @@ test("calls_that_wait_are_told_when_the_client_closes", function()
 	equal(table.concat(codes, " "), ("cancelled "):rep(9) .. "cancelled")
 end)
 
+-- shows: webhook
 test("a_webhook_is_checked", function()
 	-- RFC 4231, test case 2.
 	local body, signature = "what do ya want for nothing?", "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM="
@@ -458,6 +482,7 @@ test("a_webhook_is_checked", function()
 	equal(problem.code, "invalid_signature")
 end)
 
+-- shows: memory
 test("ten_thousand_calls_leave_the_memory_flat", function(client)
 	local function pages()
 		collectgarbage() collectgarbage()
@@ -475,6 +500,7 @@ test("ten_thousand_calls_leave_the_memory_flat", function(client)
 	assert((pages() - before) * 4 < 2048, "grew by " .. (pages() - before) * 4 .. " KiB")
 end)
 
+-- shows: freed
 test("a_forgotten_client_is_collected", function()
 	for _ = 1, 20 do
 		local client = open({ base_url = ("http://127.0.0.1:%d/v1"):format(silent_port()) })
@@ -483,6 +509,7 @@ test("a_forgotten_client_is_collected", function()
 	collectgarbage() collectgarbage()
 end)
 
+-- shows: example
 test("the_example_runs", function()
 	local pipe = assert(io.popen(("TROPHY_API_KEY=%s TROPHY_BASE_URL=%s luajit example.lua 2>&1"):format(KEY, ready.url)))
 	local text = pipe:read("*a")

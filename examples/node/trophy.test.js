@@ -118,6 +118,7 @@ function runText(program, ...flags) {
 
 // Events
 
+// shows: counts-once
 test('an event sent twice with one key counts once', async () => {
   const first = await client.event('words-written', '18', 750, { idempotencyKey: 'chapter-1' });
   const again = await client.event('words-written', { id: '18' }, 750, { idempotencyKey: 'chapter-1' });
@@ -126,6 +127,7 @@ test('an event sent twice with one key counts once', async () => {
   assert.equal((await client.streak('18')).length, 1);
 });
 
+// shows: scripts
 test('text in any script arrives as it was', async () => {
   const user = { id: 'Ωμέγα/🏆 "q"', name: 'Zoë 李\n', attributes: { city: 'São Paulo' } };
   await client.event('words-written', user, 1.5, { attributes: { genre: 'поэма', device: null } });
@@ -156,6 +158,7 @@ test('a hundred events at once each count', async () => {
 
 // Errors
 
+// shows: errors
 test('an error tells its code and what the service sent', async () => {
   await assert.rejects(client.streak('nobody'), (error) => {
     const { name, code, status, httpStatus, attempts, retryAfterMs, body } = error;
@@ -275,6 +278,7 @@ test('one signal ends any number of calls, and warns of no leak', async () => {
   assert.deepEqual(warnings, []);
 });
 
+// shows: cancel
 test('a call that is aborted ends, and its lane is free again', async () => {
   await hang();
   const abort = new AbortController();
@@ -313,6 +317,7 @@ test('close cancels what is left when its time has passed, and the event loop go
 
 // The queue
 
+// shows: queue
 test('the queue delivers and says how each event ended', async () => {
   client = another({ queue: { path: join(folder, 'ends'), requests_per_second: 1000 } });
   const heard = new Map();
@@ -340,6 +345,7 @@ test('a listener hears of deliveries without a flush, and until close is done', 
   assert.equal(heard, 21);
 });
 
+// shows: offline
 test('an event outlives its process offline', async () => {
   const queue = { path: join(folder, 'offline') };
   await hang();
@@ -385,6 +391,7 @@ test("a tenant's close lets go of its handle only", async () => {
   await fails(() => other.streak('18'), 'closed');
 });
 
+// shows: closed
 test('a closed client says so and closes again in peace', async () => {
   const tenant = client.forTenant('acme');
   await client[Symbol.asyncDispose]();
@@ -399,6 +406,14 @@ test('a closed client says so and closes again in peace', async () => {
     await fails(call, 'closed');
   }
   await tenant.close();
+});
+
+// shows: close-inside
+test('a listener may close its client', async () => {
+  const closed = new Promise((resolve) => client.onDelivery(() => resolve(client.close())));
+  client.enqueue('words-written', '18');
+  assert.deepEqual(await closed, { undelivered: 0, cancelled: 0 });
+  await fails(() => client.streak('18'), 'closed');
 });
 
 test('a rotated key is taken', async () => {
@@ -512,6 +527,7 @@ test('a worker may end with calls under way', async () => {
   assert.equal((await client.event('words-written', '18')).total, 1);
 });
 
+// shows: freed
 test('a forgotten client is freed, but not under a call', { skip: process.platform !== 'linux' }, async () => {
   await hang();
   await ask('/faults', { fault: 'delay', ms: 200, operation: 'achievements_all' });
@@ -546,6 +562,7 @@ test('a forgotten client is freed, but not under a call', { skip: process.platfo
   assert.deepEqual([code, stdout], [0, 'true true\n'], stderr);
 });
 
+// shows: memory
 test('thousands of calls leave memory flat', { skip: process.platform !== 'linux' }, async () => {
   const { code, stderr } = await runText(
     `const client = new Client();
@@ -577,6 +594,7 @@ test('thousands of calls leave memory flat', { skip: process.platform !== 'linux
 
 // The rest
 
+// shows: webhook
 test('a webhook is believed only with its signature', () => {
   const body = '{"type":"achievement.completed","name":"Zoë"}';
   const signature = createHmac('sha256', 'secret').update(body).digest('base64');
@@ -586,6 +604,7 @@ test('a webhook is believed only with its signature', () => {
   assert.throws(() => verifyWebhook(new Uint8Array(), signature, 'secret'), { code: 'invalid_signature' });
 });
 
+// shows: example
 test('the program in the README runs and ends by itself', async () => {
   const { code, stdout, stderr } = await run('example.js');
   assert.equal(code, 0, stderr);

@@ -106,12 +106,14 @@ function says(TrophyException $error, string $word): void
 }
 
 $tests = [
+    // shows: counts-once
     'an_event_with_the_same_key_counts_once' => function (Client $client): void {
         $first = $client->event('words-written', 'php-once', 750, idempotencyKey: 'chapter-1');
         $again = $client->event('words-written', 'php-once', 750, idempotencyKey: 'chapter-1');
         equal([$first['total'], $first['idempotentReplayed']], [750, false]);
         equal([$again['total'], $again['idempotentReplayed']], [750, true]);
     },
+    // shows: errors
     'an_unknown_user_is_an_error_with_its_code' => function (Client $client): void {
         $error = failing(fn() => $client->streak('php-nobody'), 'not_found');
         equal([$error->status, $error->httpStatus, $error->attempts], [23, 404, 1]);
@@ -231,6 +233,21 @@ $tests = [
         $client->enqueue('words-written', '18', 1);
         equal((array) $client->close(0), ['undelivered' => 1, 'cancelled' => 0]);
     },
+    // shows: offline
+    'an_event_outlives_its_client_offline' => function (): void {
+        $folder = sys_get_temp_dir() . '/trophy-' . bin2hex(random_bytes(8));
+        $silent = stream_socket_server('tcp://127.0.0.1:0');
+        $first = open(['base_url' => 'http://' . stream_socket_get_name($silent, false) . '/v1', 'queue' => ['path' => $folder]]);
+        $first->enqueue('words-written', 'php-offline', 5);
+        equal($first->flush(0), 1);
+        equal($first->close(0)->undelivered, 1);
+        $second = open(['queue' => ['path' => $folder]]);
+        equal($second->flush(WAIT * 1000), 0);
+        equal($second->call('users_single_metric', ['id' => 'php-offline', 'key' => 'words-written'])['current'], 5);
+        $second->close();
+        array_map(unlink(...), array_filter(glob("$folder/{,.}*", GLOB_BRACE), is_file(...)));
+        rmdir($folder);
+    },
     'close_waits_for_calls' => function (): void {
         ask('/faults', ['fault' => 'delay', 'ms' => 150, 'count' => 1]);
         $client = open();
@@ -331,6 +348,7 @@ $tests = [
             echo "ending\n";
             exit(pcntl_wexitstatus($status) * 10 + $client->event("words-written", "php-fork", 1)["total"]);'), [23, '']);
     },
+    // shows: scripts
     'unicode_comes_back_as_it_went' => function (Client $client): void {
         $name = "Zoë 漢字 🏆 \"quoted\" \\ / \n";
         $client->identify('php-ü/漢', ['name' => $name]);
@@ -350,6 +368,7 @@ $tests = [
         equal($answers, range(1, 100));
         equal($client->call('users_single_metric', ['id' => 'php-async-0', 'key' => 'words-written'])['current'], 550);
     },
+    // shows: cancel
     'a_cancelled_call_says_so_once' => function (): void {
         $client = openSilent($socket);
         $codes = [];
@@ -371,6 +390,7 @@ $tests = [
         }
         equal(count($client->call('achievements_all')) > 0, true);
     },
+    // shows: queue
     'queued_events_are_delivered_and_heard_of' => function (Client $client): void {
         $heard = [];
         $client->onDelivery(function (array $delivery, ?TrophyException $error) use (&$heard): void {
@@ -398,12 +418,14 @@ $tests = [
         equal($client->leaderboard('all-time-words', ['limit' => 5])['key'], 'all-time-words');
         $client->setApiKey(KEY);
     },
+    // shows: closed
     'a_client_is_closed_once_and_then_says_so' => function (): void {
         $client = open();
         equal([(array) $client->close(), (array) $client->close()], [(array) new Ending(), (array) new Ending()]);
         failing(fn() => $client->streak('18'), 'closed');
         failing(fn() => $client->dispatch(), 'closed');
     },
+    // shows: close-inside
     'a_callback_may_close_its_client' => function (): void {
         $client = open();
         $left = null;
@@ -425,6 +447,7 @@ $tests = [
         $client->close(0);
         equal($codes, array_fill(0, 10, 'cancelled'));
     },
+    // shows: webhook
     'a_webhook_is_checked' => function (): void {
         $body = "{\"type\":\"achievement.completed\",\"name\":\"漢\\u0000\"}";
         $signature = base64_encode(hash_hmac('sha256', $body, 'secret', true));
@@ -432,6 +455,7 @@ $tests = [
         failing(fn() => Trophy\verifyWebhook($body . ' ', $signature, 'secret'), 'invalid_signature');
         equal(Trophy\verifyWebhook("a\0b", base64_encode(hash_hmac('sha256', "a\0b", 'secret', true)), 'secret'), null);
     },
+    // shows: memory
     'ten_thousand_calls_leave_the_memory_flat' => function (Client $client): void {
         $kib = fn(): int => 4 * (int) explode(' ', file_get_contents('/proc/self/statm'))[1];
         $many = function () use ($client): void {
@@ -449,12 +473,14 @@ $tests = [
         $grown = $kib() - $before;
         $grown < 2048 || throw new Exception("grew by $grown KiB");
     },
+    // shows: freed
     'a_forgotten_client_is_freed' => function (): void {
         for ($i = 0; $i < 20; $i++) {
             $client = openSilent($socket);
             $client->callAsync(fn() => null, 'achievements_all');
         }
     },
+    // shows: example
     'the_example_runs' => function (): void {
         global $ready;
         $php = escapeshellarg(PHP_BINARY) . ' -d ffi.enable=1';

@@ -80,6 +80,7 @@ class Wrapper(unittest.TestCase):
 
     # Events
 
+    # shows: counts-once
     def test_an_event_sent_twice_with_one_key_counts_once(self) -> None:
         first = self.client.event("words-written", "18", 750, idempotency_key="chapter-1")
         again = self.client.event("words-written", {"id": "18"}, 750, idempotency_key="chapter-1")
@@ -87,6 +88,7 @@ class Wrapper(unittest.TestCase):
         self.assertEqual((again["total"], again["idempotentReplayed"]), (750, True))
         self.assertEqual(self.client.streak("18")["length"], 1)
 
+    # shows: scripts
     def test_text_in_any_script_arrives_as_it_was(self) -> None:
         user = {"id": 'Ωμέγα/🏆 "q"', "name": "Zoë 李", "attributes": {"city": "São Paulo"}}
         self.client.event("words-written", user, 1.5, attributes={"genre": "поэма", "device": None})
@@ -106,6 +108,7 @@ class Wrapper(unittest.TestCase):
 
     # Errors
 
+    # shows: errors
     def test_an_error_tells_its_code_and_what_the_service_sent(self) -> None:
         with self.assertRaises(trophy.TrophyError) as caught:
             self.client.streak("nobody")
@@ -242,6 +245,7 @@ class Wrapper(unittest.TestCase):
         self.client.close(0)
         self.assertEqual(trophy._waiting, {})
 
+    # shows: cancel
     def test_a_future_that_is_cancelled_ends_the_call(self) -> None:
         self.hang()
         future = self.client.event_future("words-written", "18")
@@ -302,6 +306,7 @@ class Wrapper(unittest.TestCase):
 
     # The queue
 
+    # shows: queue
     def test_the_queue_delivers_and_says_how_each_event_ended(self) -> None:
         heard: queue.Queue[trophy.Delivery] = queue.Queue()
         with tempfile.TemporaryDirectory() as folder:
@@ -319,6 +324,7 @@ class Wrapper(unittest.TestCase):
             self.assertEqual((stats["delivered"], stats["dead"], stats["queued"]), (1, 1, 0))
             client.close()
 
+    # shows: offline
     def test_an_event_outlives_its_process_offline(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             self.hang()
@@ -384,6 +390,7 @@ class Wrapper(unittest.TestCase):
         self.assertEqual(self.client.metric("18", "words-written")["current"], 4)
         self.assertIn("acme", [lane["tenant"] for lane in self.sandbox.ask("/ledger")["lanes"]])
 
+    # shows: closed
     def test_a_closed_client_says_so_and_closes_again_in_peace(self) -> None:
         tenant = self.client.for_tenant("acme")
         self.assertEqual((self.client.close(), self.client.close()), ((0, 0), (0, 0)))
@@ -413,6 +420,7 @@ class Wrapper(unittest.TestCase):
         self.assertEqual(codes.get(timeout=WAIT), "cancelled")
         thread.join()
 
+    # shows: freed
     def test_a_forgotten_client_is_freed_also_by_its_own_callback(self) -> None:
         freed = threading.Event()
         client = self.another()
@@ -427,6 +435,22 @@ class Wrapper(unittest.TestCase):
         self.assertTrue(freed.wait(WAIT))
         while library_threads():
             gc.collect()
+
+    # shows: close-inside
+    def test_close_inside_a_callback_is_refused(self) -> None:
+        codes: queue.Queue[str] = queue.Queue()
+
+        def close(_: trophy.Delivery) -> None:
+            try:
+                self.client.close()
+            except trophy.TrophyError as error:
+                codes.put(error.code)
+
+        self.client.on_delivery(close)
+        self.client.enqueue("words-written", "18")
+        self.assertEqual(codes.get(timeout=WAIT), "invalid_argument")
+        self.assertEqual(self.client.event("words-written", "18")["total"], 2)
+        self.client.on_delivery(None)
 
     def test_a_rotated_key_is_taken(self) -> None:
         self.sandbox.ask("/keys", {"adminKeys": ["new.key"]})
@@ -596,6 +620,7 @@ class Wrapper(unittest.TestCase):
 
     # The rest
 
+    # shows: webhook
     def test_a_webhook_is_believed_only_with_its_signature(self) -> None:
         body = '{"type":"achievement.completed","name":"Zoë"}'.encode()
         signature = base64.b64encode(hmac.new(b"secret", body, hashlib.sha256).digest()).decode()
@@ -604,6 +629,7 @@ class Wrapper(unittest.TestCase):
             trophy.verify_webhook(body + b" ", signature, "secret")
         self.assertEqual(caught.exception.code, "invalid_signature")
 
+    # shows: log
     def test_log_lines_go_to_the_logger_without_the_secret(self) -> None:
         logger = logging.getLogger("trophy.test")
         with self.assertLogs(logger, logging.DEBUG) as caught:
@@ -616,6 +642,7 @@ class Wrapper(unittest.TestCase):
         self.assertEqual(lines.count("POST"), 1, lines)
         self.assertNotIn("open-sesame", lines)
 
+    # shows: example
     def test_the_program_in_the_readme_runs_and_ends_by_itself(self) -> None:
         environment = dict(
             os.environ,
@@ -641,6 +668,7 @@ class Wrapper(unittest.TestCase):
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
 
+    # shows: memory
     @unittest.skipUnless(os.path.exists("/proc/self/statm"), "reads /proc")
     def test_ten_thousand_calls_leave_memory_flat(self) -> None:
         async def some(count: int) -> None:

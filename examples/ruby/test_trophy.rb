@@ -90,6 +90,7 @@ class TrophyTest < Minitest::Test
 
   # Events
 
+  # shows: counts-once
   def test_an_event_sent_twice_with_one_key_counts_once
     first = @client.event("words-written", "18", 750, idempotency_key: "chapter-1")
     again = @client.event("words-written", { "id" => "18" }, 750, idempotency_key: "chapter-1")
@@ -98,6 +99,7 @@ class TrophyTest < Minitest::Test
     assert_equal 1, @client.streak(18)[:length]
   end
 
+  # shows: scripts
   def test_text_in_any_script_arrives_as_it_was
     user = { id: 'Ωμέγα/🏆 "q"', name: "Zoë 李".encode(Encoding::UTF_16LE), attributes: { city: "São Paulo" } }
     @client.event("words-written", user, 1.5, attributes: { genre: "поэма", device: nil })
@@ -118,11 +120,19 @@ class TrophyTest < Minitest::Test
 
   # Errors
 
+  # shows: errors
   def test_an_error_tells_its_code_and_what_the_service_sent
     error = refused(:not_found) { @client.streak("nobody") }
     assert_equal [404, 23, 1, nil], [error.http_status, error.status, error.attempts, error.retry_after_ms]
     assert_equal({ error: "User not found: nobody" }, error.body)
     assert_includes error.message, "users_streak"
+  end
+
+  # shows: errors-travel
+  def test_an_error_is_marshalled_as_it_was
+    error = refused(:not_found) { @client.streak("nobody") }
+    copy = Marshal.load(Marshal.dump(error))
+    assert_equal [error.message, error.code, error.http_status, error.body], [copy.message, copy.code, copy.http_status, copy.body]
   end
 
   def test_a_rate_limit_tells_when_to_come_back
@@ -231,6 +241,7 @@ class TrophyTest < Minitest::Test
     2.times { refused(:not_found) { promise.value(WAIT) } }
   end
 
+  # shows: cancel
   def test_a_promise_that_is_cancelled_ends_its_call_and_frees_its_lane
     hang
     promise = @client.event_async("words-written", "18")
@@ -283,6 +294,7 @@ class TrophyTest < Minitest::Test
 
   # The queue
 
+  # shows: queue
   def test_the_queue_delivers_and_says_how_each_event_ended
     Dir.mktmpdir do |folder|
       heard = Queue.new
@@ -303,6 +315,7 @@ class TrophyTest < Minitest::Test
     end
   end
 
+  # shows: offline
   def test_an_event_outlives_its_client_offline
     Dir.mktmpdir do |folder|
       hang
@@ -331,6 +344,7 @@ class TrophyTest < Minitest::Test
     assert_includes said, "oh (RuntimeError)"
   end
 
+  # shows: close-inside
   def test_close_inside_a_callback_is_refused
     heard = Queue.new
     @client.on_delivery do
@@ -382,6 +396,7 @@ class TrophyTest < Minitest::Test
     assert_includes SANDBOX.ask("/ledger")[:lanes].map { |lane| lane[:tenant] }, "acme"
   end
 
+  # shows: closed
   def test_a_closed_client_says_so_and_closes_again_in_peace
     tenant = @client.for_tenant("acme")
     assert_equal [[0, 0], [0, 0]], [@client.close.to_a, @client.close.to_a]
@@ -424,6 +439,7 @@ class TrophyTest < Minitest::Test
     assert_equal [20] * 10, threads.map(&:value)
   end
 
+  # shows: freed
   def test_a_forgotten_client_is_freed
     skip "needs /proc" unless File.exist?("/proc/self/task")
     assert_equal 0, library_threads
@@ -633,6 +649,7 @@ class TrophyTest < Minitest::Test
 
   # The rest
 
+  # shows: webhook
   def test_a_webhook_is_believed_only_with_its_signature
     body = '{"type":"achievement.completed","name":"Zoë"}'
     signature = [OpenSSL::HMAC.digest("SHA256", "secret", body)].pack("m0")
@@ -641,6 +658,7 @@ class TrophyTest < Minitest::Test
     refused(:invalid_signature) { Trophy.verify_webhook("", signature, "secret") }
   end
 
+  # shows: log
   def test_log_lines_go_to_the_logger_without_the_secret
     lines = StringIO.new
     Trophy.log_to(Logger.new(lines), :debug)
@@ -653,6 +671,7 @@ class TrophyTest < Minitest::Test
     Trophy.log_to(nil)
   end
 
+  # shows: example
   def test_the_program_in_the_readme_runs
     assert_includes run_program(File.join(__dir__, "example.rb")), "streak 1"
   end
@@ -680,6 +699,7 @@ class TrophyTest < Minitest::Test
     end
   end
 
+  # shows: memory
   def test_thousands_of_calls_leave_memory_flat
     skip "needs /proc" unless File.exist?("/proc/self/statm")
     # Long, so that what leaks shows: 32 KiB a call, 6 MiB a round.

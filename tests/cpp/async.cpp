@@ -80,6 +80,7 @@ static void a_refused_call_ends_its_callback_at_once() {
   CHECK(closed_seen.runs == 0 && closed_seen.ended == 1);
 }
 
+// shows: cancel
 static void a_cancelled_call_ends_its_callback_once() {
   Seen seen, other;
   const Client client = make_client();
@@ -105,6 +106,7 @@ static void close_ends_callbacks_once() {
   CHECK(seen.is_over(TROPHY_STATUS_CANCELLED));
 }
 
+// shows: freed
 static void the_end_of_a_client_ends_callbacks_once() {
   Seen worker, dispatch;
   {
@@ -179,6 +181,7 @@ static void a_callback_may_start_the_next_call() {
   CHECK(seen.is_over(TROPHY_STATUS_OK));
 }
 
+// shows: close-inside
 static void a_client_that_ends_in_its_callback_stays() {
   // On purpose nothing is freed then.
   if (is_checked_for_leaks()) return;

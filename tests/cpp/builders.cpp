@@ -22,6 +22,7 @@ static const std::string_view hostile[] = {
     " ",
 };
 
+// shows: scripts
 static void hostile_text_arrives_as_it_is() {
   const Client client = make_client();
   for (const std::string_view text : hostile) {

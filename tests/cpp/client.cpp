@@ -73,6 +73,7 @@ static void a_key_may_be_given() {
   SAME(client.users_get("42")->string("/headers/x-api-key"), "app.given");
 }
 
+// shows: closed
 static void a_closed_client_says_so() {
   const Client client = make_client();
   const auto ending = client.close(10s);
@@ -91,6 +92,7 @@ static void the_c_handle_is_there() {
   CHECK(trophy_client_stats(client.get(), nullptr) == TROPHY_STATUS_OK);
 }
 
+// shows: log
 static void log_lines_go_where_they_are_told() {
   static std::atomic<int> lines;
   static std::atomic<bool> leaked;

@@ -14,6 +14,7 @@ static Client fast_client() {
   return make_client(Object{{"queue", Object{{"delivery", "single"}, {"requests_per_second", 1000}}}});
 }
 
+// shows: queue
 static void every_event_has_one_end_and_it_is_heard() {
   std::mutex mutex;
   std::map<std::string, Delivery> ends;
