@@ -526,6 +526,25 @@ class Wrapper(unittest.TestCase):
                 if not said:
                     self.assertEqual(errors, "")
 
+    @unittest.skipUnless(hasattr(os, "fork"), "no fork here")
+    def test_a_forked_child_uses_the_client_and_ends_by_itself(self) -> None:
+        process = self.program(
+            """
+            client, unused = trophy.Client(), trophy.Client()
+            total = client.event("words-written", "18")["total"]
+            # Not the child's.
+            client.call_future("users_wrapped", id="18")
+            child = os.fork()
+            if child == 0:
+                sys.exit(client.event("words-written", "18")["total"])
+            code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
+            print(total, code, client.event("words-written", "18")["total"], flush=True)
+            """
+        )
+        self.sandbox.ask("/faults", {"fault": "hang", "operation": "users_wrapped"})
+        out, errors = process.communicate(timeout=WAIT)
+        self.assertEqual((out, errors, process.returncode), ("1 2 3\n", "", 0))
+
     def test_exit_in_a_callback_ends_the_process(self) -> None:
         process = self.program(
             """

@@ -278,6 +278,8 @@ class Client:
         handle = self._handle
         if handle is None:
             raise TrophyError(_CLOSED, {"code": "closed", "message": "this client is closed; make another"})
+        # Again, since a forked child has forgotten it.
+        _open_handles.add(handle)
         return handle
 
 
@@ -601,7 +603,8 @@ def _end() -> None:
 
 
 def _forget_the_parent() -> None:
-    """A forked child does not hear of its parent's calls."""
+    """A forked child does not hear of its parent's calls, and ends no client that it never used."""
+    _open_handles.clear()
     for number in [number for number, waiting in _waiting.items() if waiting.is_once]:
         _forget(number)
     _running.clear()

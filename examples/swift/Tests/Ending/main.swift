@@ -3,7 +3,10 @@
 import Foundation
 import Trophy
 
-setvbuf(stdout, nil, _IOLBF, 0)
+@Sendable func sayEnding() {
+    FileHandle.standardOutput.write(Data("ending\n".utf8))
+}
+
 let way = CommandLine.arguments[1]
 let client = try TrophyClient(), idle = try TrophyClient()
 let deliveries = idle.deliveries()
@@ -16,16 +19,16 @@ case "exit in a callback", "slow":
         if way == "slow" {
             Thread.sleep(forTimeInterval: 0.3)
         } else {
-            print("ending")
+            sayEnding()
             exit(9)
         }
     }
     for user in 0..<20 { try client.enqueue("words-written", user: User(id: String(user))) }
-    while try way != "slow" || client.stats().requests == 0 { Thread.sleep(forTimeInterval: 0.001) }
-    print("ending")
+    while try way != "slow" || client.stats().requests == 0 { try await Task.sleep(for: .milliseconds(1)) }
+    sayEnding()
     exit(0)
 case "wait":
-    print("ending")
+    sayEnding()
     _ = try? await client.event("words-written", user: "18")
     exit(1)
 default:
@@ -33,7 +36,7 @@ default:
         Task.detached { try await client.event("words-written", user: User(id: String(user))) }
     }
     while try client.stats().requests == 0 { try await Task.sleep(for: .milliseconds(1)) }
-    print("ending")
+    sayEnding()
     switch way {
     case "exit": exit(7)
     case "exit in a task":
