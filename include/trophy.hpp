@@ -372,6 +372,9 @@ class Value {
   Value(wchar_t) = delete;
   Value(char16_t) = delete;
   Value(char32_t) = delete;
+#if defined(__cpp_char8_t)
+  Value(char8_t) = delete;
+#endif
 
   /**
    * A text.

@@ -22,6 +22,7 @@ import tempfile
 import textwrap
 import threading
 import time
+import traceback
 import unittest
 import urllib.request
 from concurrent.futures import CancelledError
@@ -362,7 +363,9 @@ class Wrapper(unittest.TestCase):
 
         thread = threading.Thread(target=flush)
         thread.start()
-        self.wait_for_request("metrics_event")
+        # Until it is in C, or about to be.
+        while not any(frame.name == "_run" for frame in traceback.extract_stack(sys._current_frames()[thread.ident or 0])):
+            pass
         self.assertEqual(self.client.close(0).undelivered, 1)
         self.assertEqual(codes.get(timeout=WAIT), "cancelled")
         thread.join()

@@ -376,7 +376,7 @@ class TrophyTest < Minitest::Test
     rescue Trophy::Error => error
       codes << error.code
     end
-    wait_for_event
+    wait_until("it is in C") { thread.backtrace&.any? { |line| line.include?("trophy_client_flush") } }
     assert_equal 1, @client.close(0).undelivered
     assert_equal :cancelled, codes.pop
     thread.join
