@@ -11,8 +11,8 @@ import hashlib
 import hmac
 import json
 import logging
-import os
 import multiprocessing
+import os
 import pickle
 import queue
 import signal
@@ -135,9 +135,14 @@ class Wrapper(unittest.TestCase):
             ("key", lambda: self.client.event("words\0written", "18")),
             ("key", lambda: self.client.event("\ud800", "18")),
             ("user['id']", lambda: self.client.event("words-written", "\ud800")),
-            ("user['attributes']['city']", lambda: self.client.enqueue(
-                "words-written", {"id": "18", "attributes": {"city": "a\udfff"}})),
-            ("attributes['\\ud800']", lambda: self.client.event("words-written", "18", attributes={"\ud800": "a"})),
+            (
+                "user['attributes']['city']",
+                lambda: self.client.enqueue("words-written", {"id": "18", "attributes": {"city": "a\udfff"}}),
+            ),
+            (
+                "attributes['\\ud800']",
+                lambda: self.client.event("words-written", "18", attributes={"\ud800": "a"}),
+            ),
             ("idempotency_key", lambda: self.client.enqueue("words-written", "18", idempotency_key="k\ud800")),
             ("idempotency_key", lambda: self.client.enqueue("words-written", "18", idempotency_key="k\udc00")),
             ("id", lambda: self.client.streak("\ud800")),
@@ -364,7 +369,9 @@ class Wrapper(unittest.TestCase):
         thread = threading.Thread(target=flush)
         thread.start()
         # Until it is in C, or about to be.
-        while not any(frame.name == "_run" for frame in traceback.extract_stack(sys._current_frames()[thread.ident or 0])):
+        while not any(
+            frame.name == "_run" for frame in traceback.extract_stack(sys._current_frames()[thread.ident or 0])
+        ):
             pass
         self.assertEqual(self.client.close(0).undelivered, 1)
         self.assertEqual(codes.get(timeout=WAIT), "cancelled")

@@ -241,7 +241,7 @@ class Client:
     def dispatch(self, timeout: float | None = 0) -> int:
         """Runs ready callbacks on this thread, for callbacks="dispatch"; None waits for the first for ever.
 
-        What they raise comes out here, when all have run: of several errors each has the one before as its context.
+        What they raise comes out here, when all have run; each error has the one before as its context.
         """
         handle = self._open()
         due = handle.shared.due
@@ -470,7 +470,7 @@ def _close(handle: _Handle, timeout: float | None) -> Ending:
 
 
 def _run_due(due: Deque[Callable[[], object]]) -> int:
-    """Runs the callbacks that are due, whatever they raise; after an exit or Ctrl-C the rest is for the next time."""
+    """Runs the callbacks that are due, whatever they raise; after an exit or Ctrl-C the rest is for later."""
     count = len(due)
     raised: BaseException | None = None
     for _ in range(count):
