@@ -544,6 +544,8 @@ class Wrapper(unittest.TestCase):
             total = client.event("words-written", "18")["total"]
             # Not the child's.
             client.call_future("users_wrapped", id="18")
+            import warnings
+            warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
             if child == 0:
                 sys.exit(client.event("words-written", "18")["total"])
