@@ -19,7 +19,9 @@
 #ifndef TROPHY_HPP
 #define TROPHY_HPP
 
+#include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -27,6 +29,7 @@
 #include <exception>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -99,6 +102,16 @@ inline std::string quote(std::string_view text) {
   return out + '"';
 }
 
+/** A number as printf() wrote it, with the point that JSON wants for the decimal sign of the program's locale. */
+inline std::string with_a_point(std::string_view number) {
+  // A comma, in ps_AF two bytes: whatever is no other part of a number.
+  constexpr std::string_view parts = "+-0123456789Ee";
+  const auto sign = number.find_first_not_of(parts);
+  if (sign == std::string_view::npos) return std::string(number);
+  const auto after = number.find_first_of(parts, sign);
+  return std::string(number.substr(0, sign)).append(".").append(number.substr(after));
+}
+
 /** A number as JSON. What is none in JSON, such as NaN, stays so, and the library refuses it. */
 template <typename T>
 std::string number(T value) {
@@ -109,11 +122,15 @@ std::string number(T value) {
   } else {
     char digits[40];
     std::snprintf(digits, sizeof digits, "%.17g", static_cast<double>(value));
-    std::string out = digits;
-    // The decimal comma of the program's locale.
-    if (const auto comma = out.find(','); comma != std::string::npos) out[comma] = '.';
-    return out;
+    return std::isfinite(value) ? with_a_point(digits) : std::string(digits);
   }
+}
+
+/** A number of the library's as an integer: a server may ask for more than one holds. */
+template <typename Integer>
+Integer integer(double number) {
+  constexpr auto most = std::numeric_limits<Integer>::max();
+  return number < static_cast<double>(most) ? static_cast<Integer>(number) : most;
 }
 
 }  // namespace detail
@@ -241,14 +258,14 @@ class Error : public std::exception {
   const Json &json() const noexcept { return facts_->json; }
 
   /** The HTTP status that the service answered with; 0 if it did not. */
-  int http_status() const { return static_cast<int>(json().number("/error/httpStatus")); }
+  int http_status() const { return detail::integer<int>(json().number("/error/httpStatus")); }
 
   /** How often the request was sent; 0 if it never was. */
-  int attempts() const { return static_cast<int>(json().number("/error/attempts")); }
+  int attempts() const { return detail::integer<int>(json().number("/error/attempts")); }
 
   /** How long the service asked to wait; 0 if it did not. */
   std::chrono::milliseconds retry_after() const {
-    return std::chrono::milliseconds(static_cast<std::int64_t>(json().number("/error/retryAfterMs")));
+    return std::chrono::milliseconds(detail::integer<std::int64_t>(json().number("/error/retryAfterMs")));
   }
 
  private:
@@ -343,6 +360,21 @@ class Value {
    */
   template <typename T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
   Value(T number) : json_(detail::number(number)) {}
+
+  /**
+   * A text of one character.
+   *
+   * @param character ASCII.
+   */
+  Value(char character) : json_(detail::quote({&character, 1})) {}
+
+  // Which text these would be is not known.
+  Value(wchar_t) = delete;
+  Value(char16_t) = delete;
+  Value(char32_t) = delete;
+#if defined(__cpp_char8_t)
+  Value(char8_t) = delete;
+#endif
 
   /**
    * A text.
@@ -616,6 +648,8 @@ struct Ending {
   std::int64_t undelivered;
   /** Calls that had to be cancelled; of a flush: 0. */
   std::int64_t cancelled;
+  /** TROPHY_STATUS_OK if done; else _TIMEOUT, or _CANCELLED of a flush that the client's close ended. */
+  Status status;
 };
 
 /** How a queued event ended. */
@@ -684,14 +718,18 @@ inline Result<Json> result(Status status, std::string_view json) {
   return Error(status, Json(json));
 }
 
+/** An error that the library has no part in. */
+inline Error own_error(Status status, std::string_view message) {
+  return Error(status, Object{{"error", Object{{"code", status_name(status)}, {"message", message}}}});
+}
+
 /** Calls a C function that takes `char **out_json` last. */
 template <typename Function, typename... Args>
 Result<Json> ask(Function function, const Args &...args) {
   for (const char *name : std::initializer_list<const char *>{cut(args)...}) {
     if (!name) continue;
-    const std::string message = name + std::string(": holds U+0000, which ends a text in C; leave it out");
-    return Error(TROPHY_STATUS_INVALID_ARGUMENT,
-                 Object{{"error", Object{{"code", "invalid_argument"}, {"message", message}}}});
+    return own_error(TROPHY_STATUS_INVALID_ARGUMENT,
+                     name + std::string(": holds U+0000, which ends a text in C; leave it out"));
   }
   char *json = nullptr;
   const Status status = function(c(args)..., &json);
@@ -840,6 +878,7 @@ class Client {
   Client &operator=(Client &&other) noexcept {
     Client moved(std::move(other));
     slot_.swap(moved.slot_);
+    let_go_.swap(moved.let_go_);
     handle_.swap(moved.handle_);
     return *this;
   }
@@ -854,7 +893,8 @@ class Client {
   }
 
   /**
-   * Makes a second handle on the same client (connections, threads, queue), whose calls are for a tenant.
+   * Makes a second handle on the same client (connections, threads, queue), whose calls are for a tenant. Its close()
+   * lets go of it only.
    *
    * @param tenant_id Sent as Tenant-ID.
    * @return The handle, or why there is none.
@@ -863,7 +903,9 @@ class Client {
     trophy_client *client = nullptr;
     const auto made = ask(trophy_client_for_tenant, Text{"tenant_id", tenant_id}, &client);
     if (!made) return made.error();
-    return Client(client, slot_);
+    Client tenant(client, slot_);
+    tenant.let_go_ = std::make_unique<std::atomic<bool>>(false);
+    return tenant;
   }
 
   /**
@@ -895,10 +937,17 @@ class Client {
    * Ends the client in an orderly way: takes no more work, delivers what is queued, waits for the calls under
    * way, then cancels those that are left.
    *
+   * What for_tenant() gave it only lets go of: new calls by that handle are TROPHY_STATUS_CLOSED, those under way go
+   * on, and so does the client.
+   *
    * @param timeout How long at most; 0 cancels at once.
    * @return What is left, which is no error; or the error.
    */
-  Result<Ending> close(std::chrono::milliseconds timeout = forever) const { return end(trophy_client_close, timeout); }
+  Result<Ending> close(std::chrono::milliseconds timeout = forever) const {
+    if (!let_go_) return end(trophy_client_close, timeout);
+    *let_go_ = true;
+    return Ending{true, 0, 0, TROPHY_STATUS_OK};
+  }
 
   /**
    * Sends an event and waits for the reply. It counts once, however often it is tried.
@@ -1003,7 +1052,7 @@ class Client {
    * @return How many ran.
    */
   std::size_t dispatch(std::chrono::milliseconds timeout = {}) const {
-    return trophy_client_dispatch(get(), timeout.count());
+    return is_let_go() ? 0 : trophy_client_dispatch(get(), timeout.count());
   }
 
   /**
@@ -1014,14 +1063,14 @@ class Client {
    */
   template <typename F>
   void on_delivery(F &&callback) const {
-    if (!handle_) return;
+    if (!handle_ || is_let_go()) return;
     slot_->replace(detail::hold<const Delivery &>(std::forward<F>(callback)));
     trophy_client_on_delivery(get(), detail::on_delivery, slot_.get());
   }
 
   /** Nobody hears how queued events ended. */
   void on_delivery(std::nullptr_t) const {
-    if (!handle_) return;
+    if (!handle_ || is_let_go()) return;
     trophy_client_on_delivery(get(), nullptr, nullptr);
     slot_->replace(nullptr);
   }
@@ -1341,8 +1390,11 @@ class Client {
   Client(trophy_client *handle, std::shared_ptr<detail::DeliverySlot> slot)
       : slot_(std::move(slot)), handle_(handle) {}
 
+  bool is_let_go() const noexcept { return let_go_ && *let_go_; }
+
   template <typename Function, typename... Args>
   Result<Json> ask(Function function, const Args &...args) const {
+    if (is_let_go()) return detail::own_error(TROPHY_STATUS_CLOSED, "this tenant's handle was closed: make another");
     return detail::ask(function, get(), args...);
   }
 
@@ -1362,7 +1414,7 @@ class Client {
     const Json &left = reply ? *reply : reply.error().json();
     if (!reply && left.length("/error") >= 0) return reply.error();
     return Ending{reply.ok(), static_cast<std::int64_t>(left.number("/undelivered")),
-                  static_cast<std::int64_t>(left.number("/cancelled"))};
+                  static_cast<std::int64_t>(left.number("/cancelled")), reply.status()};
   }
 
   template <typename F, typename Begin>
@@ -1381,6 +1433,8 @@ class Client {
 
   // In this order: the handle is freed first, as the library may call the slot until then.
   std::shared_ptr<detail::DeliverySlot> slot_;
+  // Of a tenant's handle: whether it was closed. It is freed with its Client, as other threads may be using it.
+  std::unique_ptr<std::atomic<bool>> let_go_;
   std::unique_ptr<trophy_client, detail::Free> handle_;
 };
 

@@ -17,6 +17,9 @@ fi
 within=()
 if command -v timeout >/dev/null; then within=(timeout -k 10 900); fi
 
+# Whether the tests show what they have to.
+sh examples/checklist.sh || failed=1
+
 printf '%-10s %-16s %s\n' language version result
 for language in "${languages[@]}"; do
     log=$logs/language-$language.log start=$SECONDS

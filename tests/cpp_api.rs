@@ -167,6 +167,13 @@ fn run_against_the_sandbox(name: &str) {
     sandbox
         .add_fault(&json!({"fault": "hang", "operation": "users_wrapped"}))
         .unwrap();
+    // And one that is answered with all that no service should.
+    let replies = fs::read_to_string(Path::new(ROOT).join("examples/replies.json")).unwrap();
+    for mut fault in serde_json::from_str::<Vec<serde_json::Value>>(&replies).unwrap() {
+        fault["operation"] = json!("streaks_list");
+        fault["count"] = json!(2);
+        sandbox.add_fault(&fault).unwrap();
+    }
     let (url, admin_url) = (sandbox.url(), sandbox.admin_url());
     run(name, &["-std=c++17"], &url, &admin_url, Sandbox::ADMIN_KEY);
 }

@@ -49,6 +49,7 @@ TROPHY_API_KEY=sandbox_admin.open-sesame
 LD_LIBRARY_PATH=$work DYLD_LIBRARY_PATH=$work
 export TROPHY_BASE_URL TROPHY_ADMIN_BASE_URL TROPHY_API_KEY LD_LIBRARY_PATH DYLD_LIBRARY_PATH
 
+# shows: counts-once, example
 # The second run sends the same events, which count no second time.
 for standard in c++17 c++20; do
 	"$work/example-$standard" >"$work/out" || fail "the example failed"

@@ -40,7 +40,7 @@ public static class Example
             Console.WriteLine("achievements: " + (await achievements).Length(""));
             Console.WriteLine("points: " + (await points).Number("/total", 0));
 
-            Console.WriteLine("undelivered: " + client.Close(TimeSpan.FromSeconds(5)));
+            Console.WriteLine("undelivered: " + client.Close(TimeSpan.FromSeconds(5)).Undelivered);
         }
     }
 }

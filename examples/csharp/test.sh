@@ -5,7 +5,8 @@ cd "$(dirname "$0")"
 
 target=${CARGO_TARGET_DIR:-$(cd ../.. && pwd)/target}/debug
 : "${TROPHY_LIB_DIR:=$target}" "${TROPHY_SANDBOX:=$target/trophy-sandbox}"
-export TROPHY_SANDBOX
+TROPHY_REPLIES=$(cd .. && pwd)/replies.json
+export TROPHY_SANDBOX TROPHY_REPLIES
 
 for tool in mcs mono; do
 	if ! command -v "$tool" >/dev/null 2>&1; then
@@ -17,7 +18,7 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 mono --version | sed -n 's/^Mono JIT compiler version \([^ ]*\).*/Mono \1/p'
 for program in Example Test; do
-	mcs -warnaserror -warn:4 -out:"$out/$program.exe" "$program.cs" Trophy/*.cs
+	mcs -warnaserror -warn:4 -r:Microsoft.CSharp -out:"$out/$program.exe" "$program.cs" Trophy/*.cs
 done
 # Where there is only libtrophy.so.1, which is not the name that "trophy" is loaded by.
 [ -e "$TROPHY_LIB_DIR/libtrophy.so" ] || ln -s "$TROPHY_LIB_DIR/libtrophy.so.1" "$out/libtrophy.so"

@@ -39,6 +39,7 @@ case $(go env GOARCH) in amd64 | arm64 | ppc64le) race=-race ;; esac
 go test $race -count=1 ./trophy
 
 # The program, with the library in it, as a service is often deployed.
+# shows: example
 run_example() {
     go build "$@" -o "$work/example" ./example
     # The sandbox ends with its stdin, the fifo.

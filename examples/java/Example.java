@@ -24,7 +24,7 @@ public final class Example {
             System.out.println("achievements: " + achievements.join().length(""));
             System.out.println("points: " + points.join().number("/total", 0));
 
-            System.out.println("undelivered: " + client.close(5000));
+            System.out.println("undelivered: " + client.close(5000).undelivered());
         }
     }
 }

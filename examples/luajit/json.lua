@@ -20,7 +20,9 @@ local function quote(text)
 	end) .. '"'
 end
 
-local function encode(value, seen)
+local MAX_DEPTH = 100
+
+local function encode(value, seen, depth)
 	local kind = type(value)
 	if value == nil or value == json.null then return "null" end
 	if kind == "string" then return quote(value) end
@@ -35,16 +37,17 @@ local function encode(value, seen)
 	end
 	if kind ~= "table" then error("JSON has no value for a " .. kind, 0) end
 	if seen[value] then error("JSON cannot hold a table that contains itself", 0) end
+	if depth > MAX_DEPTH then error("nested too deeply for JSON", 0) end
 	seen[value] = true
 	local parts = {}
 	local text
 	if getmetatable(value) == array_mt or value[1] ~= nil then
-		for i = 1, #value do parts[i] = encode(value[i], seen) end
+		for i = 1, #value do parts[i] = encode(value[i], seen, depth + 1) end
 		text = "[" .. table.concat(parts, ",") .. "]"
 	else
 		for name, member in pairs(value) do
 			if type(name) ~= "string" then error("the names of a JSON object are strings, not " .. type(name), 0) end
-			parts[#parts + 1] = quote(name) .. ":" .. encode(member, seen)
+			parts[#parts + 1] = quote(name) .. ":" .. encode(member, seen, depth + 1)
 		end
 		text = "{" .. table.concat(parts, ",") .. "}"
 	end
@@ -53,7 +56,7 @@ local function encode(value, seen)
 end
 
 --- Writes a value as JSON. Raises an error for what JSON cannot hold.
-function json.encode(value) return encode(value, {}) end
+function json.encode(value) return encode(value, {}, 0) end
 
 local function utf8(point)
 	local char, floor = string.char, math.floor
@@ -81,10 +84,14 @@ local function decode_string(text, at)
 		if escape == "u" then
 			local point = tonumber(text:match("^%x%x%x%x", stop + 2) or bad(stop), 16)
 			from = stop + 6
-			if point >= 0xD800 and point < 0xDC00 then
-				local low = tonumber(text:match("^\\u(%x%x%x%x)", from) or bad(from), 16)
-				point = 0x10000 + (point - 0xD800) * 1024 + (low - 0xDC00)
-				from = from + 6
+			if point >= 0xD800 and point < 0xE000 then
+				local low = tonumber(text:match("^\\u([dD][c-fC-F]%x%x)", from) or "0", 16)
+				if point < 0xDC00 and low > 0 then
+					point = 0x10000 + (point - 0xD800) * 1024 + (low - 0xDC00)
+					from = from + 6
+				else
+					point = 0xFFFD -- Half of a pair is no character.
+				end
 			end
 			parts[#parts + 1] = utf8(point)
 		else

@@ -20,6 +20,7 @@ if [ ! -d node_modules/koffi ]; then
 	# Beside the files, as modules are looked for there; away from the checkout, which stays as it is.
 	scratch=$(mktemp -d)
 	trap 'rm -rf "$scratch"' EXIT
+	export TROPHY_REPLIES="$(cd .. && pwd)/replies.json"
 	cp ./*.js ./*.ts ./*.json .npmrc "$scratch"
 	cd "$scratch"
 	if ! npm ci --silent --no-audit --no-fund >npm.log 2>&1; then
@@ -28,7 +29,9 @@ if [ ! -d node_modules/koffi ]; then
 		exit 77
 	fi
 fi
-[ ! -e node_modules/typescript/bin/tsc ] || node node_modules/typescript/bin/tsc --project .
+for project in tsconfig.json tsconfig.dom.json; do
+	[ ! -e node_modules/typescript/bin/tsc ] || node node_modules/typescript/bin/tsc --project "$project"
+done
 if ! report=$(node --test 2>&1); then
 	echo "$report"
 	exit 1

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" />
 // The types of trophy.js. Replies are as the service sends them: treat no field of theirs as certain.
 
 /** What went wrong. */
@@ -18,7 +19,8 @@ export class TrophyError extends Error {
 }
 
 export type Json = any;
-export type Args = Record<string, unknown>;
+/** An operation's parameters by their names, "body", and "options". */
+export type Args = object;
 
 export interface UserFields {
   id: string;
@@ -29,11 +31,10 @@ export interface UserFields {
   signUpDate?: string;
   deviceTokens?: string[];
   attributes?: Record<string, string | null>;
-  [field: string]: unknown;
 }
 
-/** A user's id, or a user with what is to be set. */
-export type User = string | UserFields;
+/** A user's id, or a user with what is to be set: an interface of yours, too, or a literal with more fields. */
+export type User = string | UserFields | (UserFields & Record<string, unknown>);
 
 /** See "REQUEST OPTIONS" in trophy.h. */
 export interface RequestOptions {
@@ -86,9 +87,17 @@ export interface EventDetails {
   options?: RequestOptions;
 }
 
+/** An AbortSignal, which is declared by Node's types, or by those of the DOM. */
+export interface Signal {
+  readonly aborted: boolean;
+  readonly reason?: any;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 export interface Cancellable {
   /** Ends the call. An event under way may have been counted. */
-  signal?: AbortSignal;
+  signal?: Signal;
 }
 
 export interface EventReply {
@@ -112,6 +121,14 @@ export interface Delivery {
   error?: TrophyError;
 }
 
+/** What was left when a client was closed. */
+export interface Ending {
+  /** Events still in the queue. */
+  undelivered: number;
+  /** Calls that had to be ended. */
+  cancelled: number;
+}
+
 export class Client implements AsyncDisposable {
   constructor(apiKey?: string | null, options?: ClientOptions);
 
@@ -133,7 +150,7 @@ export class Client implements AsyncDisposable {
   forTenant(tenantId: string): Client;
   setApiKey(apiKey: string): void;
   stats(): Record<string, Json>;
-  close(timeoutMs?: number): Promise<number>;
+  close(timeoutMs?: number): Promise<Ending>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -30,8 +30,8 @@ export class Client {
     if (apiKey instanceof Tenant) {
       ({ engine: this.#engine, handle: this.#handle, owner: this.#owner } = apiKey);
     } else {
-      const json = JSON.stringify({ ...options, callbacks: 'dispatch' });
-      this.#handle = made(lib.client_new, text('apiKey', apiKey), json);
+      const all = json('options', { ...object('options', options), callbacks: 'dispatch' });
+      this.#handle = made(lib.client_new, text('apiKey', apiKey), all);
       this.#engine = new Engine(this.#handle);
     }
     forgotten.register(this, [this.#engine, this.#handle], this);
@@ -40,19 +40,23 @@ export class Client {
   // ---- Events -------------------------------------------------------------------------------------------------
 
   /** Sends an event: adds `value` to a user's metric. Resolves to what that changed. */
-  async event(key, user, value = 1, { signal, ...more } = {}) {
+  async event(key, user, value = 1, details = {}) {
+    const { signal, ...more } = object('details', details);
     return this.#begin(signal, lib.metrics_event_async, ...eventOf(key, user, value, more));
   }
 
   /** Puts an event into the queue, which delivers it. Returns its idempotency key, after microseconds. */
   enqueue(key, user, value = 1, more = {}) {
-    const { idempotencyKey } = call(lib.metrics_event_enqueue, this.#open(), ...eventOf(key, user, value, more));
+    const { idempotencyKey } = call(lib.metrics_event_enqueue, this.#open(), ...eventOf(key, user, value, object('more', more)));
     this.#engine.listenSoon();
     return idempotencyKey;
   }
 
   /** Sets who hears how each queued event ended; null: nobody. One for all handles of the client. */
   onDelivery(listener) {
+    if (listener !== null && typeof listener !== 'function') {
+      throw invalid(`listener: must be a function or null, not ${kind(listener)}`);
+    }
     this.#open();
     this.#engine.hear(this, listener);
   }
@@ -60,14 +64,15 @@ export class Client {
   /** Waits until the queue is empty, or the time has passed. Resolves to how many events are undelivered. */
   async flush(timeoutMs = Infinity) {
     this.#open();
-    return await this.#engine.drain(timeoutMs);
+    return await this.#engine.drain(time(timeoutMs));
   }
 
   // ---- Every operation ----------------------------------------------------------------------------------------
 
   /** Calls any operation by its name: `call('users_streak', { id: '18' })`. */
-  async call(operation, args = {}, { signal } = {}) {
-    return this.#begin(signal, lib.call_async, text('operation', operation), JSON.stringify(args));
+  async call(operation, args = {}, more = {}) {
+    const { signal } = object('more', more);
+    return this.#begin(signal, lib.call_async, text('operation', operation), json('args', object('args', args)));
   }
 
   /** Creates the user, or changes what is given. */
@@ -106,7 +111,7 @@ export class Client {
 
   // ---- The client itself --------------------------------------------------------------------------------------
 
-  /** The same client (connections, threads, queue), whose calls are for a tenant. */
+  /** The same client (connections, threads, queue), whose calls are for a tenant. Its close lets go of it only. */
   forTenant(tenantId) {
     const handle = made(lib.client_for_tenant, this.#open(), text('tenantId', tenantId));
     this.#engine.handles.add(handle);
@@ -125,18 +130,19 @@ export class Client {
 
   /**
    * Delivers what is queued and waits for calls under way, for at most `timeoutMs`, cancels the rest, and frees the
-   * client. Resolves to how many queued events are undelivered. Again, it does nothing more. A tenant's handle is
-   * only let go of.
+   * client. Resolves to how many queued events are `undelivered` and how many calls were `cancelled`. Again, it does
+   * nothing more. A tenant's handle is only let go of.
    */
   async close(timeoutMs = 5000) {
+    const limit = time(timeoutMs);
     forgotten.unregister(this);
     if (!this.#owner) {
-      return this.#engine.close(timeoutMs);
+      return this.#engine.close(limit);
     }
     const handle = this.#handle;
     this.#handle = null;
     await this.#engine.free(handle);
-    return 0;
+    return { undelivered: 0, cancelled: 0 };
   }
 
   async [Symbol.asyncDispose]() {
@@ -151,7 +157,12 @@ export class Client {
   }
 
   async #begin(signal, start, ...args) {
-    signal?.throwIfAborted();
+    if (signal != null && typeof signal.addEventListener !== 'function') {
+      throw invalid(`signal: must be an AbortSignal, not ${kind(signal)}`);
+    }
+    if (signal?.aborted) {
+      throw signal.reason;
+    }
     return this.#engine.begin(this, signal, (id) => call(start, this.#open(), ...args, onCallback, id));
   }
 }
@@ -159,6 +170,9 @@ export class Client {
 /** Returns the webhook's JSON if Trophy signed it (X-Trophy-Signature), else throws "invalid_signature". */
 export function verifyWebhook(body, signature, secret) {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  if (!(bytes instanceof Uint8Array)) {
+    throw invalid(`body: must be the bytes as they came, not ${kind(body)}`);
+  }
   return call(lib.webhook_verify, bytes, bytes.length, text('signature', signature), text('secret', secret));
 }
 
@@ -204,11 +218,11 @@ class Engine {
         this.#soon();
       };
       start(id);
-      signal?.addEventListener('abort', abort);
+      const forget = signal && onAbort(signal, abort);
       this.#pending.set(id, {
         client,
         end(status, json) {
-          signal?.removeEventListener('abort', abort);
+          forget?.();
           const reply = JSON.parse(json);
           if (status === OK) {
             resolve(reply);
@@ -247,18 +261,21 @@ class Engine {
     return undelivered;
   }
 
-  close(timeoutMs) {
+  async close(timeoutMs) {
+    const isFirst = this.isOpen;
     this.isOpen = false;
-    this.#closing ??= this.#close(Math.max(0, timeoutMs));
-    return this.#closing;
+    this.#closing ??= this.#close(timeoutMs);
+    const ending = await this.#closing;
+    return isFirst ? ending : { undelivered: 0, cancelled: 0 };
   }
 
   async #close(timeoutMs) {
     const until = performance.now() + timeoutMs;
     await this.drain(timeoutMs);
     await this.#until(() => this.#pending.size === 0, until - performance.now());
+    let cancelled = 0;
     for (const id of this.#pending.keys()) {
-      lib.client_cancel(this.#handle, id);
+      cancelled += Number(lib.client_cancel(this.#handle, id));
     }
     await this.#until(() => this.#pending.size === 0, Infinity);
     this.#listener = null;
@@ -273,7 +290,7 @@ class Engine {
       });
     });
     await Promise.all([...this.handles].map((handle) => this.free(handle)));
-    return undelivered;
+    return { undelivered, cancelled };
   }
 
   /** For a client that nobody closed. */
@@ -304,7 +321,7 @@ class Engine {
     const start = performance.now();
     for (;;) {
       if (this.#isFreed) {
-        throw closed();
+        throw new TrophyError(CANCELLED, { code: 'cancelled', message: 'flush: the client was closed meanwhile' });
       }
       this.#look();
       if (condition()) {
@@ -369,6 +386,28 @@ class Engine {
   }
 }
 
+// One listener for all calls of a signal: Node takes more than ten for a leak.
+const aborts = new WeakMap();
+
+/** Calls back when the signal is aborted. Returns what ends that. */
+function onAbort(signal, abort) {
+  let all = aborts.get(signal);
+  if (!all) {
+    const calls = new Set();
+    all = { calls, listener: () => [...calls].forEach((each) => each()) };
+    aborts.set(signal, all);
+    signal.addEventListener('abort', all.listener);
+  }
+  all.calls.add(abort);
+  return () => {
+    all.calls.delete(abort);
+    if (all.calls.size === 0 && aborts.get(signal) === all) {
+      aborts.delete(signal);
+      signal.removeEventListener('abort', all.listener);
+    }
+  };
+}
+
 // The longer nothing has happened, the less often it is looked for: at most a sixteenth is added to the time that a
 // call takes, or a millisecond.
 function pause(passed, most) {
@@ -414,31 +453,92 @@ function undeliveredOf(status, [json]) {
   return reply.undelivered;
 }
 
+function invalid(message) {
+  return new TrophyError(INVALID_ARGUMENT, { code: 'invalid_argument', message });
+}
+
+function kind(value) {
+  return value === null ? 'null' : Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+}
+
 function eventOf(key, user, value, { attributes, idempotencyKey, options }) {
+  if (typeof value !== 'number') {
+    throw invalid(`value: must be a number, not ${kind(value)}`);
+  }
   return [
     text('key', key),
-    json(userOf(user)),
+    json('user', userOf(user)),
     value,
-    json(attributes),
+    json('attributes', attributes),
     text('idempotencyKey', idempotencyKey),
-    json(options),
+    json('options', options),
   ];
 }
 
 function userOf(user) {
-  return typeof user === 'string' ? { id: user } : user;
+  if (typeof user === 'string') {
+    return { id: user };
+  }
+  if (user === null || typeof user !== 'object') {
+    throw invalid(`user: must be an id or an object with one, not ${kind(user)}`);
+  }
+  return user;
 }
 
-function json(value) {
-  return value == null ? null : JSON.stringify(value);
+function object(name, value) {
+  if (value != null && typeof value !== 'object') {
+    throw invalid(`${name}: must be an object, not ${kind(value)}`);
+  }
+  return value ?? {};
+}
+
+function time(timeoutMs) {
+  if (typeof timeoutMs !== 'number' || Number.isNaN(timeoutMs)) {
+    throw invalid(`timeoutMs: must be a number, not ${Number.isNaN(timeoutMs) ? 'NaN' : kind(timeoutMs)}`);
+  }
+  return Math.max(0, timeoutMs);
+}
+
+const HALF_A_PAIR = 'holds half of a surrogate pair, which is no text';
+
+/** JSON.stringify() would make null of what is no number, and the service a question mark of what is no text. */
+function json(name, value) {
+  if (value == null) {
+    return null;
+  }
+  function check(key, member) {
+    const where = key === '' ? name : `${name}: ${key}`;
+    if (!key.isWellFormed() || (typeof member === 'string' && !member.isWellFormed())) {
+      throw invalid(`${where.toWellFormed()}: ${HALF_A_PAIR}`);
+    }
+    if (typeof member === 'bigint' || (typeof member === 'number' && !Number.isFinite(member))) {
+      throw invalid(`${where}: JSON has no number for ${member}`);
+    }
+    return member;
+  }
+  try {
+    return JSON.stringify(value, check);
+  } catch (error) {
+    // It contains itself, or is nested too deeply.
+    throw error instanceof TrophyError ? error : invalid(`${name}: ${error.message.split('\n')[0]}`);
+  }
 }
 
 function text(name, value) {
-  if (value?.includes('\0')) {
-    // C would silently read no further.
-    throw new TrophyError(INVALID_ARGUMENT, { code: 'invalid_argument', message: `${name}: must not hold U+0000` });
+  if (value == null) {
+    return null;
   }
-  return value ?? null;
+  if (typeof value !== 'string') {
+    throw invalid(`${name}: must be a string, not ${kind(value)}`);
+  }
+  if (value.includes('\0')) {
+    // C would silently read no further.
+    throw invalid(`${name}: must not hold U+0000`);
+  }
+  if (!value.isWellFormed()) {
+    throw invalid(`${name}: ${HALF_A_PAIR}`);
+  }
+  return value;
 }
 
 // user_data is a number, never a pointer.

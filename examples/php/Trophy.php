@@ -3,7 +3,7 @@
 // libtrophy for PHP 8.1 and later, by its FFI extension.
 //
 // PHP cannot be called from a thread that is not its own, so the client is always in dispatch mode: callbacks run
-// inside dispatch() and close(), on the thread that calls them.
+// inside dispatch() and close(), on the thread that calls them, and after C has returned: they may do anything.
 
 declare(strict_types=1);
 
@@ -29,6 +29,54 @@ final class TrophyException extends \RuntimeException
     ) {
         parent::__construct($message, $status, $previous);
     }
+}
+
+/** What was left when a client was closed. */
+final class Ending
+{
+    public function __construct(
+        /** Events still in the queue. */
+        public readonly int $undelivered = 0,
+        /** Calls that had to be cancelled. */
+        public readonly int $cancelled = 0,
+    ) {
+    }
+}
+
+/** Several callbacks of one dispatch() or close() threw. One alone comes out as it is. */
+final class CallbackException extends \RuntimeException
+{
+    /** @param non-empty-list<\Throwable> $thrown */
+    public function __construct(public readonly array $thrown)
+    {
+        $messages = array_map(fn(\Throwable $each): string => $each::class . ': ' . $each->getMessage(), $thrown);
+        parent::__construct(count($thrown) . ' callbacks threw: ' . implode('; ', $messages), 0, $thrown[0]);
+    }
+}
+
+/** Who waits for a callback. */
+final class Waiting
+{
+    /** @var ?array{int, string} the status and JSON that a call which blocks is waiting for */
+    public ?array $outcome = null;
+
+    public function __construct(
+        /** null for a call that blocks */
+        public readonly ?\Closure $callback,
+        /** of its client */
+        public readonly Shared $shared,
+        public readonly bool $lasts,
+    ) {
+    }
+}
+
+/** What the handles of a client have in common. */
+final class Shared
+{
+    public ?int $delivery = null;
+    public bool $isClosed = false;
+    /** @var list<array{Waiting, int, string}> callbacks that came from C, and wait to run where it has returned */
+    public array $due = [];
 }
 
 /** The C library, and the one callback through which all of PHP's are reached. */
@@ -72,26 +120,37 @@ final class Library
     public const OK = 0;
     public const INVALID_ARGUMENT = 1;
     public const CLOSED = 2;
+    public const CANCELLED = 3;
     public const TIMEOUT = 11;
+    public const INVALID_RESPONSE = 13;
+    /** How long a wait in C is deaf to signals. */
+    public const SLICE_MS = 100;
 
     private static ?self $instance = null;
 
     /** The C callback. PHP keeps each closure that became one until the process ends, so there is one for all. */
     public readonly CData $callbacks;
     private int $lastId = 0;
-    /** @var array<int, array{callable, bool}> by user_data: who is called, and whether more than once */
+    /** @var array<int, Waiting> by user_data */
     private array $waiting = [];
-    /** The first exception of a callback: it may not cross C, so dispatch() throws it afterwards. */
-    private ?\Throwable $thrown = null;
 
     private function __construct(public readonly FFI $c)
     {
         $this->callbacks = $c->new('struct { trophy_callback run; }');
+        // It runs inside C, which neither an exception nor an exit may cross: it only takes notes.
         $this->callbacks->run = function (int $status, mixed $json, int $id): void {
-            try {
-                $this->run($status, is_string($json) ? $json : FFI::string($json), $id);
-            } catch (\Throwable $thrown) {
-                $this->thrown ??= $thrown;
+            $waiting = $this->waiting[$id] ?? null;
+            if ($waiting === null) {
+                return;
+            }
+            if (!$waiting->lasts) {
+                unset($this->waiting[$id]);
+            }
+            $text = is_string($json) ? $json : FFI::string($json);
+            if ($waiting->callback === null) {
+                $waiting->outcome = [$status, $text];
+            } else {
+                $waiting->shared->due[] = [$waiting, $status, $text];
             }
         };
     }
@@ -105,9 +164,9 @@ final class Library
         }));
     }
 
-    public function remember(callable $callback, bool $lasts = false): int
+    public function remember(Waiting $waiting): int
     {
-        $this->waiting[++$this->lastId] = [$callback, $lasts];
+        $this->waiting[++$this->lastId] = $waiting;
         return $this->lastId;
     }
 
@@ -116,24 +175,56 @@ final class Library
         unset($this->waiting[$id]);
     }
 
-    private function run(int $status, string $json, int $id): void
+    /** Calls what may call back: no handler of a signal may run under C, either. It runs afterwards. */
+    public function dispatching(callable $call): mixed
     {
-        [$callback, $lasts] = $this->waiting[$id] ?? [null, false];
-        if ($callback === null) {
-            return;
+        $isAsync = \function_exists('pcntl_async_signals') && pcntl_async_signals(false);
+        try {
+            return $call();
+        } finally {
+            if ($isAsync) {
+                pcntl_async_signals(true);
+            }
         }
-        if (!$lasts) {
-            $this->forget($id);
-        }
-        $error = $status === self::OK ? null : self::failure($status, $json);
-        $callback($error === null || $lasts ? self::decode($json) : null, $error);
     }
 
-    public function throwWhatCallbacksThrew(): void
+    /** Between two waits in C: runs the handlers of the signals that came meanwhile, which may throw or exit. */
+    public static function hearSignals(): void
     {
-        [$thrown, $this->thrown] = [$this->thrown, null];
-        if ($thrown !== null) {
-            throw $thrown;
+        if (\function_exists('pcntl_signal_dispatch')) {
+            pcntl_signal_dispatch();
+        }
+    }
+
+    /** Runs the callbacks that are due, whatever they throw. How many. */
+    public static function runDue(Shared $shared): int
+    {
+        $thrown = [];
+        $count = 0;
+        // Those that come meanwhile are for the next time. An exit leaves the rest.
+        for ($left = count($shared->due); $left > 0 && $shared->due !== []; $left--) {
+            [$waiting, $status, $json] = array_shift($shared->due);
+            $count++;
+            try {
+                ($waiting->callback)(...self::outcome($status, $json, $waiting->lasts));
+            } catch (\Throwable $problem) {
+                $thrown[] = $problem;
+            }
+        }
+        if ($thrown !== []) {
+            throw count($thrown) === 1 ? $thrown[0] : new CallbackException($thrown);
+        }
+        return $count;
+    }
+
+    /** @return array{mixed, ?TrophyException} what a callback is given: a reply or an error, a delivery always */
+    private static function outcome(int $status, string $json, bool $isDelivery): array
+    {
+        try {
+            $error = $status === self::OK ? null : self::failure($status, $json);
+            return [$error === null || $isDelivery ? self::decode($json) : null, $error];
+        } catch (TrophyException $unreadable) {
+            return [$isDelivery ? [] : null, $unreadable];
         }
     }
 
@@ -150,11 +241,6 @@ final class Library
     /** @return array{int, string} the status, and the text of out_json */
     public function callRaw(string $function, mixed ...$arguments): array
     {
-        foreach ($arguments as $argument) {
-            if (is_string($argument) && str_contains($argument, "\0") && $function !== 'trophy_webhook_verify') {
-                throw self::invalid('an argument holds the character U+0000, which no C string can');
-            }
-        }
         $out = $this->c->new('char *');
         $status = $this->c->$function(...[...$arguments, FFI::addr($out)]);
         try {
@@ -166,11 +252,37 @@ final class Library
 
     public static function decode(string $json): mixed
     {
-        return json_decode($json, true, 512, JSON_THROW_ON_ERROR);
+        $value = json_decode($json, true, 65536);
+        if (json_last_error() === JSON_ERROR_UTF16) {
+            // Half of a surrogate pair, which JSON may have and PHP has not.
+            $json = preg_replace_callback(
+                '/\\\\(?:ud[89ab]..\\\\ud[c-f]..|u(d[89a-f]..)|.)/i',
+                fn(array $escape): string => isset($escape[1]) ? '\ufffd' : $escape[0],
+                $json,
+            );
+            $value = json_decode($json, true, 65536);
+        }
+        if (json_last_error() !== JSON_ERROR_NONE) {
+            $message = 'the reply cannot be read in PHP: ' . json_last_error_msg();
+            throw new TrophyException($message, 'invalid_response', self::INVALID_RESPONSE);
+        }
+        return $value;
+    }
+
+    /** Text for C, which would end at a U+0000. What is no UTF-8 the library refuses. */
+    public static function text(string $name, ?string $text): ?string
+    {
+        if ($text !== null && str_contains($text, "\0")) {
+            throw self::invalid("$name: must not hold U+0000");
+        }
+        if ($text !== null && preg_match('//u', $text) !== 1) {
+            throw self::invalid("$name: is no valid UTF-8");
+        }
+        return $text;
     }
 
     /** A value as JSON text; null stays null, which is NULL. An empty array is an object: a list is never empty here. */
-    public static function encode(?array $value): ?string
+    public static function encode(string $name, ?array $value): ?string
     {
         if ($value === null) {
             return null;
@@ -178,8 +290,26 @@ final class Library
         try {
             return json_encode($value === [] ? new \stdClass() : $value, JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION);
         } catch (\JsonException $problem) {
-            throw self::invalid('an argument cannot be written as JSON: ' . $problem->getMessage(), $problem);
+            throw self::invalid((self::fault($name, $value, 0) ?? $name) . ": {$problem->getMessage()}", $problem);
         }
+    }
+
+    /** Where in a value something is that JSON cannot hold. */
+    private static function fault(string $path, mixed $value, int $depth): ?string
+    {
+        if ($depth > 100 || is_string($value) && preg_match('//u', $value) !== 1 || is_float($value) && !is_finite($value)) {
+            return $depth > 100 ? strstr("$path\u{5b}", '[', true) : $path;
+        }
+        foreach (is_array($value) ? $value : [] as $key => $item) {
+            if (is_string($key) && preg_match('//u', $key) !== 1) {
+                return $path;
+            }
+            $found = self::fault("{$path}[$key]", $item, $depth + 1);
+            if ($found !== null) {
+                return $found;
+            }
+        }
+        return null;
     }
 
     public static function failure(int $status, string $json): TrophyException
@@ -189,11 +319,17 @@ final class Library
             $error['message'] ?? 'no more is known',
             $error['code'] ?? self::get()->c->trophy_status_name($status),
             $status,
-            $error['httpStatus'] ?? null,
-            $error['retryAfterMs'] ?? null,
-            $error['attempts'] ?? null,
+            self::int($error['httpStatus'] ?? null),
+            self::int($error['retryAfterMs'] ?? null),
+            self::int($error['attempts'] ?? null),
             $error['body'] ?? null,
         );
+    }
+
+    /** A number that no int holds comes as a float. */
+    private static function int(int|float|null $number): ?int
+    {
+        return is_float($number) ? (int) min($number, PHP_INT_MAX - 1023) : $number;
     }
 
     public static function invalid(string $message, ?\Throwable $previous = null): TrophyException
@@ -207,8 +343,8 @@ final class Client
 {
     private ?CData $handle = null;
     private readonly Library $library;
-    /** @var object{delivery: ?int} what all handles of a client share */
-    private object $shared;
+    private readonly Shared $shared;
+    private bool $isTenant = false;
 
     /**
      * @param ?string $apiKey null: the variable TROPHY_API_KEY
@@ -220,8 +356,8 @@ final class Client
         if (($options['callbacks'] ?? 'dispatch') !== 'dispatch') {
             throw Library::invalid('options: "callbacks" can only be "dispatch" in PHP');
         }
-        $this->shared = (object) ['delivery' => null];
-        $this->adopt('trophy_client_new', $apiKey, Library::encode(['callbacks' => 'dispatch'] + $options));
+        $this->shared = new Shared();
+        $this->adopt('trophy_client_new', Library::text('apiKey', $apiKey), Library::encode('options', ['callbacks' => 'dispatch'] + $options));
     }
 
     private function adopt(string $function, mixed ...$arguments): void
@@ -231,13 +367,14 @@ final class Client
         $this->handle = $handle;
     }
 
-    /** A second handle on the same client, whose calls are for a tenant. */
+    /** A second handle on the same client, whose calls are for a tenant. Its close() lets go of it only. */
     public function forTenant(string $tenantId): self
     {
         $tenant = (new \ReflectionClass(self::class))->newInstanceWithoutConstructor();
         $tenant->library = $this->library;
         $tenant->shared = $this->shared;
-        $tenant->adopt('trophy_client_for_tenant', $this->handle(), $tenantId);
+        $tenant->isTenant = true;
+        $tenant->adopt('trophy_client_for_tenant', $this->handle(), Library::text('tenantId', $tenantId));
         return $tenant;
     }
 
@@ -250,19 +387,23 @@ final class Client
     private function eventArguments(string $key, string|array $user, float $value, ?array $attributes, ?string $idempotencyKey, ?array $options): array
     {
         $user = is_string($user) ? ['id' => $user] : $user;
-        return [$this->handle(), $key, Library::encode($user), $value, Library::encode($attributes), $idempotencyKey, Library::encode($options)];
+        return [
+            Library::text('key', $key), Library::encode('user', $user), $value, Library::encode('attributes', $attributes),
+            Library::text('idempotencyKey', $idempotencyKey), Library::encode('options', $options),
+        ];
     }
 
     /** Sends an event and waits for its reply. `$user` is an id, or an array with one. */
     public function event(string $key, string|array $user, float $value, ?array $attributes = null, ?string $idempotencyKey = null, ?array $options = null): array
     {
-        return $this->library->call('trophy_metrics_event', ...$this->eventArguments($key, $user, $value, $attributes, $idempotencyKey, $options));
+        return $this->await('trophy_metrics_event_async', ...$this->eventArguments($key, $user, $value, $attributes, $idempotencyKey, $options));
     }
 
     /** Puts an event into the queue, which delivers it. Gives its idempotency key. */
     public function enqueue(string $key, string|array $user, float $value, ?array $attributes = null, ?string $idempotencyKey = null, ?array $options = null): string
     {
-        return $this->library->call('trophy_metrics_event_enqueue', ...$this->eventArguments($key, $user, $value, $attributes, $idempotencyKey, $options))['idempotencyKey'];
+        $arguments = $this->eventArguments($key, $user, $value, $attributes, $idempotencyKey, $options);
+        return $this->library->call('trophy_metrics_event_enqueue', $this->handle(), ...$arguments)['idempotencyKey'];
     }
 
     /**
@@ -279,7 +420,7 @@ final class Client
     /** Calls any operation by its name: `$client->call('users_streak', ['id' => '18'])`. */
     public function call(string $operation, ?array $args = null): mixed
     {
-        return $this->library->call('trophy_call', $this->handle(), $operation, Library::encode($args));
+        return $this->await('trophy_call_async', Library::text('operation', $operation), Library::encode('args', $args));
     }
 
     /**
@@ -290,19 +431,64 @@ final class Client
      */
     public function callAsync(callable $callback, string $operation, ?array $args = null): int
     {
-        return $this->begin($callback, 'trophy_call_async', $this->handle(), $operation, Library::encode($args));
+        return $this->begin($callback, 'trophy_call_async', Library::text('operation', $operation), Library::encode('args', $args));
     }
 
     private function begin(callable $callback, string $function, mixed ...$arguments): int
     {
-        $id = $this->library->remember($callback);
+        return $this->start(new Waiting($callback(...), $this->shared, false), $function, ...$arguments);
+    }
+
+    private function start(Waiting $waiting, string $function, mixed ...$arguments): int
+    {
+        $id = $this->library->remember($waiting);
         try {
-            $this->library->call($function, ...[...$arguments, $this->library->callbacks->run, $id]);
+            $this->library->call($function, $this->handle(), ...[...$arguments, $this->library->callbacks->run, $id]);
         } catch (TrophyException $refused) {
             $this->library->forget($id);
             throw $refused;
         }
         return $id;
+    }
+
+    /** A call that blocks: an asynchronous one, which what the handler of a signal throws cancels. */
+    private function await(string $function, mixed ...$arguments): mixed
+    {
+        $waiting = new Waiting(null, $this->shared, false);
+        $id = $this->start($waiting, $function, ...$arguments);
+        try {
+            while ($waiting->outcome === null) {
+                // The callbacks of others wait for their dispatch().
+                $this->dispatchInC(Library::SLICE_MS);
+                Library::hearSignals();
+            }
+        } finally {
+            if ($waiting->outcome === null) {
+                $this->cancel($id);
+                $this->library->forget($id);
+            }
+        }
+        [$status, $json] = $waiting->outcome;
+        return $status === Library::OK ? Library::decode($json) : throw Library::failure($status, $json);
+    }
+
+    private function dispatchInC(int $timeoutMs): void
+    {
+        $handle = $this->handle();
+        $this->library->dispatching(fn() => $this->library->c->trophy_client_dispatch($handle, $timeoutMs));
+    }
+
+    /** Waits in pieces of a time, negative for ever, until the function gives true. */
+    private static function slices(int $timeoutMs, callable $isDone): void
+    {
+        $until = hrtime(true) + $timeoutMs * 1e6;
+        do {
+            $left = $timeoutMs < 0 ? Library::SLICE_MS : max(0, (int) ceil(($until - hrtime(true)) / 1e6));
+            if ($isDone(min($left, Library::SLICE_MS))) {
+                return;
+            }
+            Library::hearSignals();
+        } while ($left > 0);
     }
 
     /** Ends an asynchronous call: its callback runs once, with code "cancelled" or with the reply. How many it ended. */
@@ -311,12 +497,17 @@ final class Client
         return $this->handle === null ? 0 : $this->library->c->trophy_client_cancel($this->handle, $id);
     }
 
-    /** Runs the callbacks that are ready; waits up to `$timeoutMs` for the first. How many ran. */
+    /**
+     * Runs the callbacks that are ready; waits up to `$timeoutMs` for the first, negative for ever. How many ran. What
+     * one throws comes out here, when all have run; of several, as a CallbackException.
+     */
     public function dispatch(int $timeoutMs = 0): int
     {
-        $count = $this->library->c->trophy_client_dispatch($this->handle(), $timeoutMs);
-        $this->library->throwWhatCallbacksThrew();
-        return $count;
+        self::slices($timeoutMs, function (int $sliceMs): bool {
+            $this->dispatchInC($this->shared->due === [] ? $sliceMs : 0);
+            return $this->shared->due !== [] || $this->shared->isClosed;
+        });
+        return Library::runDue($this->shared);
     }
 
     /**
@@ -327,7 +518,7 @@ final class Client
     public function onDelivery(?callable $callback): void
     {
         $before = $this->shared->delivery;
-        $id = $callback === null ? null : $this->library->remember($callback, true);
+        $id = $callback === null ? null : $this->library->remember(new Waiting($callback(...), $this->shared, true));
         $this->library->c->trophy_client_on_delivery($this->handle(), $id === null ? null : $this->library->callbacks->run, $id ?? 0);
         $this->shared->delivery = $id;
         if ($before !== null) {
@@ -335,10 +526,27 @@ final class Client
         }
     }
 
-    /** Waits until the queue is delivered; throws with code "timeout" if it was not in time. */
-    public function flush(int $timeoutMs = -1): void
+    /** Waits until the queue is delivered, or the time has passed, negative for ever. How many events are undelivered. */
+    public function flush(int $timeoutMs = -1): int
     {
-        $this->library->call('trophy_client_flush', $this->handle(), $timeoutMs);
+        $undelivered = 0;
+        self::slices($timeoutMs, function (int $sliceMs) use (&$undelivered): bool {
+            $undelivered = $this->flushInC($sliceMs);
+            return $undelivered === 0;
+        });
+        return $undelivered;
+    }
+
+    private function flushInC(int $timeoutMs): int
+    {
+        [$status, $json] = $this->library->callRaw('trophy_client_flush', $this->handle(), $timeoutMs);
+        if ($status === Library::CANCELLED) {
+            throw new TrophyException('flush: the client was closed meanwhile', 'cancelled', $status);
+        }
+        if ($status !== Library::OK && $status !== Library::TIMEOUT) {
+            throw Library::failure($status, $json);
+        }
+        return Library::decode($json)['undelivered'];
     }
 
     /** @return array<string, mixed> what the client has done and has to do */
@@ -350,38 +558,48 @@ final class Client
     /** Changes the API key, after it was rotated. */
     public function setApiKey(string $apiKey): void
     {
-        $this->library->call('trophy_client_set_api_key', $this->handle(), $apiKey);
+        $this->library->call('trophy_client_set_api_key', $this->handle(), Library::text('apiKey', $apiKey));
     }
 
     /**
-     * Ends the client for all its handles: delivers what is queued, for up to `$timeoutMs`, runs the callbacks that
-     * are left, frees this handle. Again is fine.
-     *
-     * @return int how many events are undelivered
+     * Ends the client: delivers what is queued and waits for calls, for up to `$timeoutMs`, negative for ever, cancels
+     * those that are left, runs the callbacks that are left, frees this handle. Of a tenant's handle it only lets go.
+     * Again is fine. What the handler of a signal throws closes at once.
      */
-    public function close(int $timeoutMs = 2000): int
+    public function close(int $timeoutMs = 2000): Ending
     {
-        if ($this->handle === null) {
-            return 0;
+        if ($this->handle === null || $this->isTenant) {
+            $this->free();
+            return new Ending();
         }
-        [$status, $json] = $this->library->callRaw('trophy_client_close', $this->handle, $timeoutMs);
-        // Refused inside a callback: then the handle stays.
-        if ($status !== Library::OK && $status !== Library::TIMEOUT) {
-            throw Library::failure($status, $json);
+        try {
+            self::slices($timeoutMs, function (int $sliceMs): bool {
+                $isEmpty = $this->flushInC($sliceMs) === 0;
+                ['callsUnderWay' => $underWay, 'callsWaiting' => $waiting] = $this->stats();
+                $isIdle = $underWay + $waiting === 0;
+                $this->dispatchInC($isEmpty && !$isIdle ? $sliceMs : 0);
+                return $isEmpty && $isIdle;
+            });
+        } finally {
+            $handle = $this->handle();
+            [$status, $json] = $this->library->dispatching(
+                fn() => $this->library->callRaw('trophy_client_close', $handle, 0));
+            $this->shared->isClosed = true;
+            $this->free();
+            if ($this->shared->delivery !== null) {
+                $this->library->forget($this->shared->delivery);
+            }
         }
-        $this->free();
-        if ($this->shared->delivery !== null) {
-            $this->library->forget($this->shared->delivery);
-        }
-        $this->library->throwWhatCallbacksThrew();
-        return Library::decode($json)['undelivered'];
+        $left = Library::decode($json);
+        Library::runDue($this->shared);
+        return new Ending($left['undelivered'], $left['cancelled']);
     }
 
     private function free(): void
     {
         [$handle, $this->handle] = [$this->handle, null];
         if ($handle !== null) {
-            $this->library->c->trophy_client_free($handle);
+            $this->library->dispatching(fn() => $this->library->c->trophy_client_free($handle));
         }
     }
 
@@ -432,7 +650,8 @@ final class Client
  */
 function verifyWebhook(string $body, string $signature, string $secret): mixed
 {
-    return Library::get()->call('trophy_webhook_verify', $body, strlen($body), $signature, $secret);
+    return Library::get()->call(
+        'trophy_webhook_verify', $body, strlen($body), Library::text('signature', $signature), Library::text('secret', $secret));
 }
 
 /** The version of the library that runs. */

@@ -31,4 +31,4 @@ while ($open > 0) {
     $client->dispatch(100);
 }
 
-echo 'undelivered: ', $client->close(5000), "\n";
+echo 'undelivered: ', $client->close(5000)->undelivered, "\n";

@@ -6,6 +6,7 @@ require "json"
 require "logger"
 require "minitest/autorun"
 require "net/http"
+require "open3"
 require "openssl"
 require "rbconfig"
 require "stringio"
@@ -45,6 +46,8 @@ Minitest.after_run { SANDBOX.stop }
 
 class TrophyTest < Minitest::Test
   WAIT = 120 # seconds; a condition that takes longer has failed
+  # What takes a second on a machine of its own takes longer on a busy one; what takes ten is a wait for something.
+  SLOWNESS = 10
   WAITING = Trophy.const_get(:Waiting)
 
   def setup
@@ -87,6 +90,7 @@ class TrophyTest < Minitest::Test
 
   # Events
 
+  # shows: counts-once
   def test_an_event_sent_twice_with_one_key_counts_once
     first = @client.event("words-written", "18", 750, idempotency_key: "chapter-1")
     again = @client.event("words-written", { "id" => "18" }, 750, idempotency_key: "chapter-1")
@@ -95,6 +99,7 @@ class TrophyTest < Minitest::Test
     assert_equal 1, @client.streak(18)[:length]
   end
 
+  # shows: scripts
   def test_text_in_any_script_arrives_as_it_was
     user = { id: 'Ωμέγα/🏆 "q"', name: "Zoë 李".encode(Encoding::UTF_16LE), attributes: { city: "São Paulo" } }
     @client.event("words-written", user, 1.5, attributes: { genre: "поэма", device: nil })
@@ -115,11 +120,19 @@ class TrophyTest < Minitest::Test
 
   # Errors
 
+  # shows: errors
   def test_an_error_tells_its_code_and_what_the_service_sent
     error = refused(:not_found) { @client.streak("nobody") }
     assert_equal [404, 23, 1, nil], [error.http_status, error.status, error.attempts, error.retry_after_ms]
     assert_equal({ error: "User not found: nobody" }, error.body)
     assert_includes error.message, "users_streak"
+  end
+
+  # shows: errors-travel
+  def test_an_error_is_marshalled_as_it_was
+    error = refused(:not_found) { @client.streak("nobody") }
+    copy = Marshal.load(Marshal.dump(error))
+    assert_equal [error.message, error.code, error.http_status, error.body], [copy.message, copy.code, copy.http_status, copy.body]
   end
 
   def test_a_rate_limit_tells_when_to_come_back
@@ -128,7 +141,10 @@ class TrophyTest < Minitest::Test
     assert_equal 7000, error.retry_after_ms
   end
 
+  # shows: text, deep-values
   def test_an_invalid_argument_is_named_and_nothing_is_sent
+    endless = []
+    endless << endless
     {
       "attributes_json" => -> { @client.event("words-written", "18", attributes: { genre: 1 }) },
       "value" => -> { @client.event("words-written", "18", Float::NAN) },
@@ -136,7 +152,15 @@ class TrophyTest < Minitest::Test
       "time_out" => -> { @client.event("words-written", "18", time_out: 1) },
       "key" => -> { @client.event("words\0written", "18") },
       "idempotency_key" => -> { @client.enqueue("words-written", "18", idempotency_key: "\xFFa".b) },
-      "no JSON" => -> { @client.event("words-written", "\xFF") },
+      "user[:id]" => -> { @client.event("words-written", "\xFF") },
+      "user[:attributes][:city]" => -> { @client.enqueue("words-written", { id: "18", attributes: { city: "a\xFF" } }) },
+      "attributes" => -> { @client.event("words-written", "18", attributes: { "\xFF" => "a" }) },
+      "id" => -> { @client.streak("\xFF") },
+      "body[:name]" => -> { @client.identify({ id: "18", name: "\xED\xA0\x80" }) },
+      "tenant_id" => -> { @client.for_tenant("\xFF") },
+      "api_key" => -> { @client.api_key = "\xFF" },
+      "signature" => -> { Trophy.verify_webhook("", "\xFF", "secret") },
+      "historyPeriods: nested" => -> { @client.streak("18", historyPeriods: endless) },
       "options_json" => -> { @client.event_async("words-written", "18", max_retries: -1) },
       "timeout" => -> { Trophy::Client.new(Sandbox::KEY, timeout: 1) }
     }.each do |name, call|
@@ -144,6 +168,54 @@ class TrophyTest < Minitest::Test
     end
     assert_empty SANDBOX.ask("/ledger")[:requests]
     assert_equal 0, WAITING.count
+  end
+
+  # shows: wrong-types
+  def test_an_object_of_a_wrong_class_is_refused_by_name
+    wrong = Object.new
+    {
+      "key" => -> { @client.event(18, "18") },
+      "user" => -> { @client.event("words-written", wrong) },
+      "user: must be an id, not a NilClass" => -> { @client.enqueue("words-written", nil) },
+      "user: must be an id, not a Array" => -> { @client.event_async("words-written", [18]) },
+      "user[:name]" => -> { @client.enqueue("words-written", { id: "18", name: wrong }) },
+      "user_id" => -> { @client.streak(wrong) },
+      "value" => -> { @client.event("words-written", "18", "5") },
+      "value: must be a number, not a NilClass" => -> { @client.enqueue("words-written", "18", nil) },
+      "attributes" => -> { @client.event("words-written", "18", attributes: [1]) },
+      "attributes[:genre]" => -> { @client.event("words-written", "18", attributes: { genre: wrong }) },
+      "idempotency_key" => -> { @client.enqueue("words-written", "18", idempotency_key: 42) },
+      "options[:max_retries]" => -> { @client.event("words-written", "18", max_retries: wrong) },
+      "operation" => -> { @client.call(nil.to_a) },
+      "historyPeriods" => -> { @client.streak("18", historyPeriods: wrong) },
+      "tenant_id" => -> { @client.for_tenant(wrong) },
+      "api_key" => -> { Trophy::Client.new(wrong) },
+      "timeout" => -> { @client.flush("soon") },
+      "timeout: must be seconds or nil, not NaN" => -> { @client.flush(Float::NAN) },
+      "body" => -> { Trophy.verify_webhook(nil, "", "") }
+    }.each do |name, call|
+      assert_includes refused(:invalid_argument, &call).message, name
+    end
+    assert_empty SANDBOX.ask("/ledger")[:requests]
+  end
+
+  # shows: any-reply
+  def test_no_reply_raises_anything_but_our_own_error
+    verbose, $VERBOSE = $VERBOSE, nil # of numbers that are no Float of Ruby's
+    client = another(max_retries: 0)
+    JSON.parse(File.read(File.join(__dir__, "../replies.json"))).each do |reply|
+      [-> { client.streak("18") }, -> { client.call_async(:users_streak, id: "18").value(WAIT) }].each do |call|
+        SANDBOX.ask("/faults", reply.merge(operation: "users_streak", count: 1))
+        begin
+          call.call
+        rescue Trophy::Error => error
+          assert_kind_of Symbol, error.code
+        end
+      end
+    end
+    assert_equal 0, WAITING.count
+  ensure
+    $VERBOSE = verbose
   end
 
   # Async
@@ -169,6 +241,7 @@ class TrophyTest < Minitest::Test
     2.times { refused(:not_found) { promise.value(WAIT) } }
   end
 
+  # shows: cancel
   def test_a_promise_that_is_cancelled_ends_its_call_and_frees_its_lane
     hang
     promise = @client.event_async("words-written", "18")
@@ -200,8 +273,28 @@ class TrophyTest < Minitest::Test
     client.close # No longer inside a callback.
   end
 
+  # shows: many-errors
+  def test_of_callbacks_that_raise_in_one_dispatch_none_is_lost
+    client = another(callbacks: "dispatch", queue: { requests_per_second: 1000 })
+    client.on_delivery do |delivery|
+      # In a callback anything may be called.
+      client.streak(delivery.user_id)
+      raise "of #{delivery.user_id}"
+    end
+    3.times { |user| client.enqueue("words-written", user) }
+    assert_equal 0, client.flush(WAIT)
+    ran = 0
+    _, said = capture_io do
+      # A call that blocks runs nobody's callback, and loses none.
+      assert_equal 1, client.streak(1)[:length]
+      ran += client.dispatch(WAIT) while ran < 3
+    end
+    3.times { |user| assert_includes said, "of #{user} (RuntimeError)" }
+  end
+
   # The queue
 
+  # shows: queue
   def test_the_queue_delivers_and_says_how_each_event_ended
     Dir.mktmpdir do |folder|
       heard = Queue.new
@@ -217,18 +310,19 @@ class TrophyTest < Minitest::Test
       assert_equal [1, 1, 0], client.stats.values_at(:delivered, :dead, :queued)
       client.on_delivery
       client.enqueue("words-written", "18")
-      assert_equal 0, client.close(WAIT)
+      assert_equal [0, 0], client.close(WAIT).to_a
       assert_empty heard
     end
   end
 
+  # shows: offline
   def test_an_event_outlives_its_client_offline
     Dir.mktmpdir do |folder|
       hang
       first = another(queue: { path: folder })
       first.enqueue("words-written", "18", 5)
       assert_equal 1, first.flush(0)
-      assert_equal 1, first.close(0)
+      assert_equal [1, 0], first.close(0).to_a
       SANDBOX.ask("/reset", {})
       second = another(queue: { path: folder })
       assert_equal 0, second.flush(WAIT)
@@ -250,6 +344,7 @@ class TrophyTest < Minitest::Test
     assert_includes said, "oh (RuntimeError)"
   end
 
+  # shows: close-inside
   def test_close_inside_a_callback_is_refused
     heard = Queue.new
     @client.on_delivery do
@@ -260,6 +355,31 @@ class TrophyTest < Minitest::Test
     @client.enqueue("words-written", "18")
     assert_equal :invalid_argument, heard.pop
     assert_equal 2, @client.event("words-written", "18")[:total]
+  end
+
+  # shows: two-numbers
+  def test_close_tells_events_from_calls
+    hang
+    client = another
+    promises = Array.new(100) { |user| client.event_async("words-written", user) }
+    ending = client.close(0)
+    assert_equal [0, 100], [ending.undelivered, ending.cancelled]
+    promises.each { |promise| refused(:cancelled) { promise.value(WAIT) } }
+  end
+
+  def test_a_flush_that_a_close_ends_is_cancelled
+    hang
+    @client.enqueue("words-written", "18")
+    codes = Queue.new
+    thread = Thread.new do
+      @client.flush
+    rescue Trophy::Error => error
+      codes << error.code
+    end
+    wait_until("it is in C") { thread.backtrace&.any? { |line| line.include?("trophy_client_flush") } }
+    assert_equal 1, @client.close(0).undelivered
+    assert_equal :cancelled, codes.pop
+    thread.join
   end
 
   # Handles
@@ -276,9 +396,10 @@ class TrophyTest < Minitest::Test
     assert_includes SANDBOX.ask("/ledger")[:lanes].map { |lane| lane[:tenant] }, "acme"
   end
 
+  # shows: closed
   def test_a_closed_client_says_so_and_closes_again_in_peace
     tenant = @client.for_tenant("acme")
-    assert_equal [0, 0], [@client.close, @client.close]
+    assert_equal [[0, 0], [0, 0]], [@client.close.to_a, @client.close.to_a]
     [-> { @client.stats }, -> { @client.event("words-written", "18") }, -> { @client.call_async(:users_streak, id: "18") },
      -> { @client.on_delivery { nil } }, -> { tenant.streak("18") }].each do |call|
       refused(:closed, &call)
@@ -318,6 +439,7 @@ class TrophyTest < Minitest::Test
     assert_equal [20] * 10, threads.map(&:value)
   end
 
+  # shows: freed
   def test_a_forgotten_client_is_freed
     skip "needs /proc" unless File.exist?("/proc/self/task")
     assert_equal 0, library_threads
@@ -351,6 +473,160 @@ class TrophyTest < Minitest::Test
     assert_equal 1, @client.event("words-written", "18")[:total]
   end
 
+  # shows: tenant-close
+  def test_a_tenants_close_lets_go_of_its_handle_only
+    acme = @client.for_tenant("acme")
+    other = @client.for_tenant("other")
+    assert_equal [0, 0], acme.close.to_a
+    assert_equal [1, 1], [@client, other].map { |client| client.event("words-written", "18")[:total] }
+    @client.close
+    refused(:closed) { other.streak("18") }
+  end
+
+  # The end of a process
+
+  # A program that prints "ending" when it begins to end; its exit code and what it said.
+  def ending(program)
+    start(program) do |out, err, process|
+      assert_equal "ending\n", out.gets, -> { err.read }
+      since = Time.now
+      code = process.value.exitstatus
+      assert_operator Time.now - since, :<, 1 * SLOWNESS
+      [code, err.read]
+    end
+  end
+
+  def start(program)
+    environment = { "TROPHY_API_KEY" => Sandbox::KEY, "TROPHY_BASE_URL" => SANDBOX.url,
+                    "TROPHY_ADMIN_BASE_URL" => SANDBOX.admin_url }
+    command = [environment, RbConfig.ruby, "-W0", "-r", File.join(__dir__, "trophy"), "-e", "$stdout.sync = true\n#{program}"]
+    Open3.popen3(*command) do |_, out, err, process|
+      yield out, err, process
+    ensure
+      Process.kill(:KILL, process.pid) if process.alive?
+    end
+  end
+
+  BUSY = <<~PROGRAM
+    client, idle = Trophy::Client.new, Trophy::Client.new
+    idle.on_delivery { |delivery| p delivery }
+    100.times { |user| client.event_async("words-written", user) }
+    client.enqueue("words-written", "18")
+  PROGRAM
+
+  # shows: ends, exits, uncaught
+  def test_a_process_ends_at_once_with_its_own_code
+    hang
+    [["", 0, ""], ["exit 7", 7, ""], ['raise "mine"', 1, "mine (RuntimeError)"], ["exit! 8", 8, ""],
+     ["Thread.new { client.event('words-written', '19') }; Thread.pass", 0, nil],
+     ["Thread.new { exit 6 }; sleep", 6, ""]].each do |last, code, says|
+      ended, said = ending("#{BUSY}\nputs 'ending'\n#{last}")
+      assert_equal code, ended, "#{last}: #{said}"
+      assert_includes said, says if says
+    end
+  end
+
+  def test_exit_in_a_callback_ends_the_process
+    ["client.call_async(:achievements_all) { exit 9 }; puts 'ending'; sleep",
+     "client.on_delivery { exit 9 }; client.enqueue('words-written', '18'); puts 'ending'; sleep"].each do |program|
+      assert_equal [9, ""], ending("client = Trophy::Client.new\n#{program}")
+    end
+    assert_equal [9, ""], ending(<<~PROGRAM)
+      client = Trophy::Client.new(callbacks: "dispatch")
+      client.call_async(:achievements_all) { exit 9 }
+      puts "ending"
+      client.dispatch(nil)
+    PROGRAM
+  end
+
+  def test_an_exit_handler_finds_a_closed_client
+    ended, said = ending(<<~PROGRAM)
+      client = nil
+      at_exit do
+        client.event("words-written", "18")
+      rescue Trophy::Error => error
+        $stderr.puts error.code, client.close.to_a.inspect
+      end
+      client = Trophy::Client.new
+      client.event_async("words-written", "18")
+      puts "ending"
+    PROGRAM
+    assert_equal [0, "closed\n[0, 0]\n"], [ended, said]
+  end
+
+  # shows: slow-end
+  def test_a_slow_callback_may_end_before_ruby_does
+    start(<<~PROGRAM) do |out, err, process|
+      client = Trophy::Client.new(workers: 50, queue: { requests_per_second: 1000 })
+      began = Queue.new
+      slow = proc { began << 1; sleep 0.3; puts "ended" }
+      client.on_delivery(&slow)
+      client.enqueue("chapters-read", "18")
+      200.times { |user| client.event_async("words-written", user, &slow) }
+      began.pop
+    PROGRAM
+      assert_includes out.read, "ended"
+      assert_equal ["", 0], [err.read, process.value.exitstatus]
+    end
+  end
+
+  # shows: interrupt
+  def test_signals_are_heard_and_cancel_the_call
+    [["", "client.event('words-written', '18')"], ["", "client.call(:users_streak, id: '18')"],
+     ["callbacks: 'dispatch'", "client.event('words-written', '18')"],
+     ["", "client.enqueue('words-written', '18'); client.flush"],
+     ["", "client.enqueue('words-written', '18'); client.close(nil)"],
+     ["callbacks: 'dispatch'", "client.event_async('words-written', '18'); client.dispatch(nil)"]].each do |options, call|
+      %i[INT TERM].each do |signal|
+        SANDBOX.ask("/reset", {})
+        SANDBOX.ask("/faults", { fault: "hang" })
+        start(<<~PROGRAM) do |out, err, process|
+          client = Trophy::Client.new(#{options})
+          begin
+            #{call}
+          rescue SignalException => heard
+            Thread.pass until #{call.include?(";")} || client.stats[:callsUnderWay].zero?
+            puts heard.signo
+            exit 5
+          end
+        PROGRAM
+          wait_until("it waits") { !SANDBOX.ask("/ledger")[:requests].empty? }
+          since = Time.now
+          Process.kill(signal, process.pid)
+          assert_equal ["#{Signal.list[signal.to_s]}\n", ""], [out.read, err.read], call
+          assert_equal 5, process.value.exitstatus
+          assert_operator Time.now - since, :<, 1 * SLOWNESS
+        end
+      end
+    end
+  end
+
+  def test_a_timeout_ends_a_call_and_frees_its_lane
+    hang
+    assert_raises(Timeout::Error) { Timeout.timeout(0.05) { @client.event("words-written", "18") } }
+    assert_raises(Timeout::Error) { Timeout.timeout(0.05) { @client.enqueue("chapters-read", "18") && @client.flush } }
+    SANDBOX.ask("/reset", {})
+    assert_equal 1, @client.event("words-written", "18")[:total]
+  end
+
+  def test_close_in_a_trap_closes
+    hang
+    start(<<~PROGRAM) do |out, err, process|
+      client = Trophy::Client.new
+      trap(:TERM) { puts client.close(0).to_a.inspect }
+      begin
+        client.event("words-written", "18")
+      rescue Trophy::Error => error
+        puts error.code
+      end
+    PROGRAM
+      wait_for_event
+      Process.kill(:TERM, process.pid)
+      assert_equal ["[0, 1]\ncancelled\n", ""], [out.read, err.read]
+      assert_predicate process.value, :success?
+    end
+  end
+
   # fork
 
   def test_a_forked_child_uses_the_client_and_is_called_back
@@ -373,6 +649,7 @@ class TrophyTest < Minitest::Test
 
   # The rest
 
+  # shows: webhook
   def test_a_webhook_is_believed_only_with_its_signature
     body = '{"type":"achievement.completed","name":"Zoë"}'
     signature = [OpenSSL::HMAC.digest("SHA256", "secret", body)].pack("m0")
@@ -381,6 +658,7 @@ class TrophyTest < Minitest::Test
     refused(:invalid_signature) { Trophy.verify_webhook("", signature, "secret") }
   end
 
+  # shows: log
   def test_log_lines_go_to_the_logger_without_the_secret
     lines = StringIO.new
     Trophy.log_to(Logger.new(lines), :debug)
@@ -393,6 +671,7 @@ class TrophyTest < Minitest::Test
     Trophy.log_to(nil)
   end
 
+  # shows: example
   def test_the_program_in_the_readme_runs
     assert_includes run_program(File.join(__dir__, "example.rb")), "streak 1"
   end
@@ -420,6 +699,7 @@ class TrophyTest < Minitest::Test
     end
   end
 
+  # shows: memory
   def test_thousands_of_calls_leave_memory_flat
     skip "needs /proc" unless File.exist?("/proc/self/statm")
     # Long, so that what leaks shows: 32 KiB a call, 6 MiB a round.

@@ -31,9 +31,14 @@ module Trophy
   # How a queued event ended: with the service's response, or with an error.
   Delivery = Struct.new(:idempotency_key, :metric, :user_id, :response, :error, keyword_init: true)
 
+  # What was left when a client was closed: events still in the queue, on disk if it has a path, else lost; and calls
+  # that had to be cancelled.
+  Ending = Struct.new(:undelivered, :cancelled)
+
   # A client: its connections, its threads, its queue. One for a process is enough.
   #
-  # Options are those of trophy.h: Client.new(timeout_in_seconds: 10, queue: { path: "/var/lib/app/trophy" }).
+  # Options are those of trophy.h: Client.new(timeout_in_seconds: 10, queue: { path: "/var/lib/app/trophy" }), but for
+  # workers, how many calls run at a time: 16.
   # A user is an id, or a hash with one: { id: "18", name: "Ada", attributes: { plan: "pro" } }. Replies are the
   # service's JSON, with symbols for names.
   class Client
@@ -50,10 +55,10 @@ module Trophy
     end
 
     def initialize(api_key = nil, **options)
-      @listener = Listener.new
-      @handle = Handle.open(@listener) do |out, json|
-        Native.trophy_client_new(Wire.text(:api_key, api_key), Wire.json(options), out, json)
-      end
+      @shared = Shared.new(options[:callbacks].to_s == "dispatch")
+      api_key = Wire.text(:api_key, api_key)
+      options = Wire.json(nil, { workers: 16, **options })
+      @handle = Handle.open(@shared) { |out, json| Native.trophy_client_new(api_key, options, out, json) }
       @is_tenant = false
     end
 
@@ -62,7 +67,7 @@ module Trophy
     # Adds `value` to the user's metric, waits for the reply, and returns it: achievements, streak, points.
     def event(metric, user, value = 1, attributes: nil, idempotency_key: nil, **options)
       arguments = Wire.event(metric, user, value, attributes, idempotency_key, options)
-      @handle.call { |client, out| Native.trophy_metrics_event(client, *arguments, out) }
+      @handle.reply(:trophy_metrics_event, *arguments)
     end
 
     # Puts an event into the queue, which delivers it, and returns its idempotency key.
@@ -82,15 +87,15 @@ module Trophy
 
     # The queue.
 
-    # Waits until the queue is empty, at most `timeout` seconds; returns how many events are left.
+    # Waits until the queue is empty, at most `timeout` seconds; returns how many events are undelivered.
     def flush(timeout = nil)
-      @handle.undelivered { |client, out| Native.trophy_client_flush(client, Wire.milliseconds(timeout), out) }
+      @handle.flush(timeout)
     end
 
     # Calls the block with a Delivery for each event that left the queue, on a thread of its own. No block: nobody
     # hears.
     def on_delivery(&block)
-      @handle.use { |client| @listener.hear(client, block) }
+      @handle.use { |client| @shared.hear(client, block) }
       nil
     end
 
@@ -98,14 +103,12 @@ module Trophy
 
     # client.call(:users_streak, id: "18", historyPeriods: 14)
     def call(operation, **args)
-      operation = Wire.text(:operation, operation)
-      args = Wire.json(args)
-      @handle.call { |client, out| Native.trophy_call(client, operation, args, out) }
+      @handle.reply(:trophy_call, Wire.text(:operation, operation), Wire.json(nil, args))
     end
 
     def call_async(operation, **args, &done)
       operation = Wire.text(:operation, operation)
-      args = Wire.json(args)
+      args = Wire.json(nil, args)
       Promise.start(@handle, done) do |client, function, number, out|
         Native.trophy_call_async(client, operation, args, function, number, out)
       end
@@ -118,15 +121,15 @@ module Trophy
     end
 
     def user(user_id, **args)
-      call(:users_get, id: user_id.to_s, **args)
+      call(:users_get, id: Wire.id(:user_id, user_id), **args)
     end
 
     def streak(user_id, **args)
-      call(:users_streak, id: user_id.to_s, **args)
+      call(:users_streak, id: Wire.id(:user_id, user_id), **args)
     end
 
     def achievements(user_id, **args)
-      call(:users_achievements, id: user_id.to_s, **args)
+      call(:users_achievements, id: Wire.id(:user_id, user_id), **args)
     end
 
     def complete_achievement(key, user, **args)
@@ -134,11 +137,11 @@ module Trophy
     end
 
     def metric(user_id, key, **args)
-      call(:users_single_metric, id: user_id.to_s, key: key, **args)
+      call(:users_single_metric, id: Wire.id(:user_id, user_id), key: key, **args)
     end
 
     def points(user_id, key, **args)
-      call(:users_points, id: user_id.to_s, key: key, **args)
+      call(:users_points, id: Wire.id(:user_id, user_id), key: key, **args)
     end
 
     def leaderboard(key, **args)
@@ -152,7 +155,7 @@ module Trophy
     def for_tenant(tenant_id)
       tenant_id = Wire.text(:tenant_id, tenant_id)
       handle = @handle.use do |client|
-        Handle.open(@listener) { |out, json| Native.trophy_client_for_tenant(client, tenant_id, out, json) }
+        Handle.open(@shared) { |out, json| Native.trophy_client_for_tenant(client, tenant_id, out, json) }
       end
       tenant = dup.become_tenant(handle)
       return tenant unless block_given?
@@ -174,19 +177,26 @@ module Trophy
       @handle.call { |client, out| Native.trophy_client_stats(client, out) }
     end
 
-    # Runs ready callbacks on this thread, for callbacks: "dispatch"; nil waits for the first for ever.
+    # Runs ready callbacks on this thread, for callbacks: "dispatch"; nil waits for the first for ever. C has returned
+    # by then, so that they may do anything: exit, too.
     def dispatch(timeout = 0)
-      @handle.use { |client| Native.trophy_client_dispatch(client, Wire.milliseconds(timeout)) }
+      Wire.slices(timeout) do |milliseconds|
+        @handle.use { |client| Native.trophy_client_dispatch(client, @shared.due.empty? ? milliseconds : 0) }
+        break unless @shared.due.empty? && @shared.is_dispatched && !@shared.is_closed
+      end
+      @shared.run_due
     end
 
-    # Delivers what is queued, for at most `timeout` seconds, and ends the client; again, it does nothing. Returns
-    # how many events are left: they stay on disk if the queue has a path, else they are lost.
+    # Delivers what is queued, for at most `timeout` seconds, and ends the client; again, it does nothing. Returns an
+    # Ending. A tenant's handle it only lets go of. It may be called in a trap.
     def close(timeout = 5)
-      return 0 if @handle.closed?
+      close_handle(timeout)
+    rescue ThreadError => error
+      raise unless error.message.include?("trap")
 
-      left = @is_tenant ? 0 : @handle.close_client(Wire.milliseconds(timeout))
-      @handle.close
-      left
+      # In a trap no lock may be taken, but another thread may. What the trap interrupted may hold one, so the wait ends.
+      thread = Thread.new { close_handle(timeout) }
+      thread.join(timeout && timeout + 1)&.value
     end
 
     protected
@@ -196,14 +206,38 @@ module Trophy
       @is_tenant = true
       self
     end
+
+    private
+
+    def close_handle(timeout)
+      return Ending.new(0, 0) if @handle.closed?
+
+      ending = @is_tenant ? Ending.new(0, 0) : @handle.close_client(Wire.milliseconds(timeout))
+      @handle.close
+      @shared.run_due unless @is_tenant
+      ending
+    end
   end
 
   # The reply of an asynchronous call, to come.
   class Promise
-    def self.start(handle, done)
+    def self.start(handle, done, &call)
       promise = new(handle, done)
-      promise.send(:start) { |*arguments| yield(*arguments) }
+      promise.send(:start, handle.shared.later, &call)
       promise
+    end
+
+    # A call that blocks: what interrupts this thread (Ctrl-C, Timeout, kill) cancels it.
+    def self.await(handle, &call)
+      promise = new(handle, nil)
+      begin
+        promise.send(:start, nil, &call)
+        # In dispatch mode the callbacks of others wait for their dispatch.
+        handle.dispatch_slice until promise.done? || !handle.shared.is_dispatched
+        promise.value
+      ensure
+        promise.cancel unless promise.done?
+      end
     end
     private_class_method :new
 
@@ -243,8 +277,8 @@ module Trophy
 
     private
 
-    def start
-      @number = Waiting.add(true) { |status, reply| finish(status, reply) }
+    def start(due)
+      @number = Waiting.add(true, due) { |status, reply| finish(status, reply) }
       @handle.call { |client, out| yield(client, Native.done, @number, out) }
     rescue Error
       Waiting.remove(@number) # There will be no callback.
@@ -269,6 +303,8 @@ module Trophy
 
   # Returns the webhook's JSON if Trophy signed it (X-Trophy-Signature), else raises :invalid_signature.
   def self.verify_webhook(body, signature, secret)
+    raise Wire.invalid("body: must be the String as it came, not a #{body.class}") unless body.is_a?(String)
+
     signature = Wire.text(:signature, signature)
     secret = Wire.text(:secret, secret)
     Wire.call { |out| Native.trophy_webhook_verify(body, body.bytesize, signature, secret, out) }
@@ -300,7 +336,9 @@ module Trophy
     OK = 0
     INVALID_ARGUMENT = 1
     CLOSED = 2
+    CANCELLED = 3
     TIMEOUT = 11
+    INVALID_RESPONSE = 13
     LEVELS = { error: 1, warn: 2, info: 3, debug: 4 }.freeze
 
     begin
@@ -352,9 +390,10 @@ module Trophy
     @last = 0
     @blocks = {}
 
-    def self.add(is_once, &block)
+    # `due`: a queue in which the callback waits for dispatch; nil: it runs inside C's.
+    def self.add(is_once, due = nil, &block)
       @mutex.synchronize do
-        @blocks[@last += 1] = [block, is_once]
+        @blocks[@last += 1] = [block, due, is_once]
         @last
       end
     end
@@ -373,10 +412,15 @@ module Trophy
     end
 
     def self.finish(status, text, number)
-      block, = @mutex.synchronize { @blocks[number]&.last ? @blocks.delete(number) : @blocks[number] }
+      block, due, = @mutex.synchronize { @blocks[number]&.last ? @blocks.delete(number) : @blocks[number] }
       was_inside = inside?
       Thread.current.thread_variable_set(:trophy_callback, true)
-      block&.call(status, Wire.parse(text))
+      return unless block
+
+      status, reply = Wire.read(status, text)
+      due ? due << -> { block.call(status, reply) } : block.call(status, reply)
+    rescue SystemExit => error # As from any thread: it ends the process.
+      Thread.main.raise(error)
     rescue Exception => error # none may leave into C
       Wire.report(error)
     ensure
@@ -385,16 +429,39 @@ module Trophy
   end
   private_constant :Waiting
 
-  # Who hears of deliveries: one for all handles of a client.
-  class Listener
-    def initialize
+  # What the handles of a client have in common: who hears of deliveries, and callbacks that wait for dispatch.
+  class Shared
+    attr_reader :is_dispatched, :is_closed, :due
+
+    def initialize(is_dispatched)
+      @is_dispatched = is_dispatched
+      @is_closed = false
+      @due = Thread::Queue.new
       @mutex = Mutex.new
       @number = 0
     end
 
+    def later
+      @due if @is_dispatched
+    end
+
+    # What a block raises is a warning, as on a thread of its own; an exit ends this, and the others run next time.
+    def run_due
+      count = 0
+      until @due.empty?
+        count += 1
+        begin
+          @due.pop(true).call
+        rescue StandardError, ScriptError => error
+          Wire.report(error)
+        end
+      end
+      count
+    end
+
     def hear(client, block)
       @mutex.synchronize do
-        number = block ? Waiting.add(false) { |status, reply| block.call(delivery(status, reply)) } : 0
+        number = block ? Waiting.add(false, later) { |status, reply| block.call(delivery(status, reply)) } : 0
         Native.trophy_client_on_delivery(client, block ? Native.done : nil, number)
         Waiting.remove(@number)
         @number = number
@@ -408,7 +475,8 @@ module Trophy
       end
     end
 
-    def forget
+    def close
+      @is_closed = true
       @mutex.synchronize { Waiting.remove(@number) }
     end
 
@@ -420,7 +488,7 @@ module Trophy
                    response: reply[:response], error: error)
     end
   end
-  private_constant :Listener
+  private_constant :Shared
 
   # A trophy_client*, freed by whoever uses it last: never under a thread that is still in a call. If nobody closes it,
   # the garbage collector frees it.
@@ -428,10 +496,10 @@ module Trophy
     @alive = ObjectSpace::WeakMap.new
 
     class << self
-      def open(listener)
+      def open(shared)
         out = FFI::MemoryPointer.new(:pointer)
         Wire.call { |json| yield(out, json) }
-        handle = new(out.read_pointer, listener)
+        handle = new(out.read_pointer, shared)
         # Before Ruby ends its threads, which callbacks need. Not earlier: exit handlers made later run first.
         @ending ||= at_exit { end_all } && true
         @alive[handle] = true
@@ -451,9 +519,11 @@ module Trophy
       end
     end
 
-    def initialize(pointer, listener)
+    attr_reader :shared
+
+    def initialize(pointer, shared)
       super(pointer)
-      @listener = listener
+      @shared = shared
       @mutex = Mutex.new
       @users = 1
       @closed = false
@@ -483,25 +553,54 @@ module Trophy
       use { |client| Wire.call { |out| yield(client, out) } }
     end
 
-    # The same, for flush and close.
-    def undelivered
-      use do |client|
-        status, reply = Wire.run { |out| yield(client, out) }
-        raise Error.new(status, reply[:error]) unless [Native::OK, Native::TIMEOUT].include?(status)
+    # A call that blocks. Inside a callback it is C's own: the callback has one of the threads that an asynchronous one
+    # would need.
+    def reply(name, *arguments)
+      return call { |client, out| Native.public_send(name, client, *arguments, out) } if Waiting.inside?
 
-        reply[:undelivered]
+      Promise.await(self) do |client, function, number, out|
+        Native.public_send(:"#{name}_async", client, *arguments, function, number, out)
       end
     end
 
+    def dispatch_slice
+      use { |client| Native.trophy_client_dispatch(client, Wire::SLICE_MS) }
+    rescue Error # The client is closed, and so is the call that was waited for.
+      nil
+    end
+
+    def flush(timeout)
+      status = reply = nil
+      Wire.slices(timeout) do |milliseconds|
+        status, reply = use { |client| Wire.run { |out| Native.trophy_client_flush(client, milliseconds, out) } }
+        break unless status == Native::TIMEOUT
+      rescue Error => error
+        raise if status.nil? || error.code != :closed
+
+        status = Native::CANCELLED
+        break
+      end
+      if status == Native::CANCELLED
+        raise Wire.error(Native::CANCELLED, "cancelled", "flush: the client was closed meanwhile")
+      end
+
+      Wire.success(status, reply, Native::TIMEOUT)[:undelivered]
+    end
+
+    # In a thread of its own, since this one may be interrupted: then the client closes at once.
     def close_client(milliseconds)
       if Waiting.inside?
         # The library sees only that another thread closes it, and would wait for this callback.
-        raise Wire.error(Native::INVALID_ARGUMENT, "invalid_argument",
-                         "close: not from inside a callback, which it would wait for; return first")
+        raise Wire.invalid("close: not from inside a callback, which it would wait for; return first")
       end
-      left = undelivered { |client, out| Native.trophy_client_close(client, milliseconds, out) }
-      @listener.forget
-      left
+      ending = use do |client|
+        thread = Thread.new { Wire.run { |out| Native.trophy_client_close(client, milliseconds, out) } }
+        Wire.success(*thread.value, Native::TIMEOUT)
+      ensure
+        Wire.run { |out| Native.trophy_client_close(client, 0, out) } if thread&.alive?
+      end
+      @shared.close
+      Ending.new(ending[:undelivered], ending[:cancelled])
     end
 
     def close
@@ -526,7 +625,7 @@ module Trophy
 
     def renew
       @pid = Process.pid
-      @listener.hear_again(self)
+      @shared.hear_again(self)
     end
 
     def let_go
@@ -546,39 +645,108 @@ module Trophy
   module Wire
     module_function
 
+    SLICE_MS = 100
+
     def event(metric, user, value, attributes, idempotency_key, options)
-      [text(:key, metric), json(user(user)), value, attributes && json(attributes),
-       text(:idempotency_key, idempotency_key), json(options)]
+      raise invalid("value: must be a number, not a #{value.class}") unless value.is_a?(Numeric) && value.real?
+
+      [text(:key, metric), json(:user, user(user)), value.to_f, attributes && json(:attributes, attributes),
+       text(:idempotency_key, idempotency_key), json(:options, options)]
     end
 
     def user(user)
-      user.is_a?(Hash) ? user.transform_keys(&:to_sym) : { id: user.to_s }
+      user.is_a?(Hash) ? user.transform_keys { |name| name.to_s.to_sym } : { id: id(:user, user) }
+    end
+
+    def id(name, value)
+      return value.to_s if value.is_a?(Integer)
+      raise invalid("#{name}: must be an id, not a #{value.class}") unless value.is_a?(String) || value.is_a?(Symbol)
+
+      value
     end
 
     def text(name, value)
       return if value.nil?
+      raise invalid("#{name}: must be a String, not a #{value.class}") unless value.is_a?(String) || value.is_a?(Symbol)
 
-      text = value.to_s.encode(Encoding::UTF_8)
+      text = utf8(name, value)
       # C would read no further.
-      raise error(Native::INVALID_ARGUMENT, "invalid_argument", "#{name}: must not hold U+0000") if text.include?("\0")
+      raise invalid("#{name}: must not hold U+0000") if text.include?("\0")
 
       text
-    rescue EncodingError, ArgumentError => problem
-      raise error(Native::INVALID_ARGUMENT, "invalid_argument", "#{name}: #{problem.message}")
     end
 
-    def json(value)
-      JSON.generate(value)
-    rescue JSON::GeneratorError, EncodingError => problem
-      raise error(Native::INVALID_ARGUMENT, "invalid_argument", "an argument is no JSON: #{problem.message.dup.force_encoding(Encoding::UTF_8).scrub}")
+    # `name`: the parameter's; nil if the members are parameters themselves.
+    def json(name, value)
+      raise invalid("#{name}: must be a Hash, not a #{value.class}") unless value.is_a?(Hash)
+
+      JSON.generate(plain(name, value, 0), max_nesting: false)
     end
 
-    def parse(text)
-      JSON.parse(text.force_encoding(Encoding::UTF_8), symbolize_names: true)
+    # What JSON has: JSON.generate would write anything, by its to_s.
+    def plain(path, value, depth)
+      raise invalid("#{path[/\A[^\[]*/]}: nested too deeply, or within itself") if depth > 100
+
+      case value
+      when nil, true, false, Integer then value
+      when String, Symbol then utf8(path, value)
+      when Float
+        raise invalid("#{path}: JSON has no number for #{value}") unless value.finite?
+
+        value
+      when Numeric then plain(path, value.to_f, depth)
+      when Array then value.each_with_index.map { |item, index| plain("#{path}[#{index}]", item, depth + 1) }
+      when Hash
+        value.to_h do |member, of|
+          within = path ? "#{path}[#{member.inspect}]" : member.to_s
+          [utf8(within, member.is_a?(Symbol) ? member : member.to_s), plain(within, of, depth + 1)]
+        end
+      else
+        raise invalid("#{path}: JSON has no value for a #{value.class}") unless value.respond_to?(:iso8601)
+
+        value.iso8601
+      end
+    end
+
+    def utf8(name, value)
+      text = value.to_s.encode(Encoding::UTF_8)
+      raise invalid("#{name}: is no valid UTF-8") unless text.valid_encoding?
+
+      text
+    rescue EncodingError => problem
+      raise invalid("#{name}: #{problem.message.scrub}")
+    end
+
+    # A reply as Ruby's values, or the status and error of one that Ruby cannot read.
+    def read(status, text)
+      [status, JSON.parse(text.force_encoding(Encoding::UTF_8), symbolize_names: true, max_nesting: false)]
+    rescue JSON::ParserError, EncodingError => problem
+      message = "the reply cannot be read in Ruby: #{problem.message.scrub[0, 200]}"
+      [Native::INVALID_RESPONSE, { error: { code: "invalid_response", message: message } }]
     end
 
     def milliseconds(timeout)
-      timeout ? [(timeout * 1000).to_i, 0].max : -1
+      return -1 if timeout.nil?
+      raise invalid("timeout: must be seconds or nil, not a #{timeout.class}") unless timeout.is_a?(Numeric) && timeout.real?
+      raise invalid("timeout: must be seconds or nil, not NaN") if timeout.to_f.nan?
+
+      timeout.to_f.infinite? == 1 ? -1 : (timeout.clamp(0, 1e12) * 1000).ceil
+    end
+
+    # Cuts a wait into pieces, between which Ruby runs what signals and Timeout ask for.
+    def slices(timeout)
+      left = milliseconds(timeout)
+      loop { yield SLICE_MS } if left.negative?
+      until_then = now + left / 1000.0
+      while left > SLICE_MS
+        yield SLICE_MS
+        left = ((until_then - now) * 1000).ceil
+      end
+      yield [left, 0].max
+    end
+
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
     end
 
     # Calls a C function with an out_json; reads and frees that.
@@ -586,7 +754,7 @@ module Trophy
       out = FFI::MemoryPointer.new(:pointer)
       begin
         status = yield(out)
-        [status, parse(out.read_pointer.read_string)]
+        read(status, out.read_pointer.read_string)
       ensure
         # Also if Timeout.timeout ends this thread's work just as the function returns.
         Native.trophy_string_free(out.read_pointer)
@@ -594,10 +762,17 @@ module Trophy
     end
 
     def call(&block)
-      status, reply = run(&block)
-      raise Error.new(status, reply[:error]) unless status == Native::OK
+      success(*run(&block))
+    end
+
+    def success(status, reply, also = Native::OK)
+      raise Error.new(status, reply[:error]) unless [Native::OK, also].include?(status)
 
       reply
+    end
+
+    def invalid(message)
+      error(Native::INVALID_ARGUMENT, "invalid_argument", message)
     end
 
     def error(status, code, message)

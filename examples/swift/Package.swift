@@ -10,6 +10,8 @@ let package = Package(
         .systemLibrary(name: "CTrophy", pkgConfig: "trophy"),
         .target(name: "Trophy", dependencies: ["CTrophy"]),
         .executableTarget(name: "Example", dependencies: ["Trophy"]),
+        // A program whose ends the tests watch.
+        .executableTarget(name: "Ending", dependencies: ["Trophy"], path: "Tests/Ending"),
         .testTarget(name: "TrophyTests", dependencies: ["Trophy"]),
     ]
 )

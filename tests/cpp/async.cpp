@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -79,6 +80,7 @@ static void a_refused_call_ends_its_callback_at_once() {
   CHECK(closed_seen.runs == 0 && closed_seen.ended == 1);
 }
 
+// shows: cancel
 static void a_cancelled_call_ends_its_callback_once() {
   Seen seen, other;
   const Client client = make_client();
@@ -104,6 +106,7 @@ static void close_ends_callbacks_once() {
   CHECK(seen.is_over(TROPHY_STATUS_CANCELLED));
 }
 
+// shows: freed
 static void the_end_of_a_client_ends_callbacks_once() {
   Seen worker, dispatch;
   {
@@ -178,6 +181,7 @@ static void a_callback_may_start_the_next_call() {
   CHECK(seen.is_over(TROPHY_STATUS_OK));
 }
 
+// shows: close-inside
 static void a_client_that_ends_in_its_callback_stays() {
   // On purpose nothing is freed then.
   if (is_checked_for_leaks()) return;
@@ -208,6 +212,111 @@ static void an_exception_that_leaves_a_callback_ends_the_program() {
   CHECK(signal == SIGABRT);
 }
 
+// shows: two-numbers
+static void close_tells_events_from_calls() {
+  const Client client = make_client();
+  std::atomic<int> cancelled{0};
+  for (int i = 0; i < 100; i++) {
+    const auto call = client.call_async(TROPHY_OP_USERS_WRAPPED, user, [&](const Result<Json> &reply) {
+      cancelled += reply.status() == TROPHY_STATUS_CANCELLED;
+    });
+    CHECK(call.ok());
+  }
+  const auto ending = client.close(0ms);
+  CHECK(ending->undelivered == 0 && ending->cancelled == 100);
+  CHECK(!ending->done && ending->status == TROPHY_STATUS_TIMEOUT);
+  wait_until([&] { return cancelled == 100; });
+}
+
+// shows: any-reply
+static void no_reply_breaks_anything() {
+  // The sandbox answers streaks_list with all that no service should.
+  const Client client = make_client(Object{{"max_retries", 0}});
+  int refused = 0;
+  for (int i = 0; i < 30; i++) {
+    if (const auto reply = client.streaks_list(Object{{"userIds", Array{"18"}}}); !reply) {
+      CHECK(reply.error().retry_after().count() >= 0);
+      CHECK(reply.error().http_status() >= 0 && reply.error().http_status() < 600);
+      refused++;
+    }
+    std::promise<void> told;
+    const Object of_18{{"userIds", Array{"18"}}};
+    const auto call = client.call_async(TROPHY_OP_STREAKS_LIST, of_18, [&](const Result<Json> &reply) {
+      if (!reply) static_cast<void>(reply.error().retry_after());
+      told.set_value();
+    });
+    CHECK(call.ok());
+    if (!call) return;
+    told.get_future().wait();
+  }
+  CHECK(refused > 0);
+  const Error most(TROPHY_STATUS_RATE_LIMITED, Json(R"({"error":{"httpStatus":1e300,"retryAfterMs":1e300}})"));
+  CHECK(most.retry_after().count() == std::numeric_limits<std::int64_t>::max());
+  CHECK(most.http_status() == std::numeric_limits<int>::max());
+}
+
+static void keep_busy(const Client &client) {
+  for (int i = 0; i < 100; i++) {
+    CHECK(client.call_async(TROPHY_OP_USERS_WRAPPED, user, [](const Result<Json> &) {}).ok());
+  }
+}
+
+// shows: ends, exits, uncaught
+static void a_process_ends_at_once_with_its_own_code() {
+  if (is_checked_for_leaks()) return;
+  CHECK(code_that_ends([] {
+          const Client client = make_client(), idle = make_client();
+          idle.on_delivery([](const Delivery &) {});
+          keep_busy(client);
+        }) == 0);
+  CHECK(code_that_ends([] {
+          const Client client = make_client();
+          keep_busy(client);
+          std::exit(7);  // with the client open
+        }) == 7);
+  CHECK(code_that_ends([] {
+          static const Client client = make_client();
+          keep_busy(client);
+          std::exit(6);  // which destroys it
+        }) == 6);
+  CHECK(code_that_ends([] {
+          const Client client = make_client();
+          CHECK(client.event_async(event, [](const Result<Json> &) { std::exit(9); }).ok());
+          for (;;) pause();
+        }) == 9);
+  CHECK(signal_that_ends([] {
+          const Client client = make_client();
+          keep_busy(client);
+          throw 1;
+        }) == SIGABRT);
+}
+
+static std::atomic<int> slow_ended;
+
+/** Made before the client, so destroyed after it. */
+struct Afterwards {
+  ~Afterwards() {
+    if (slow_ended == 0) std::_Exit(3);
+  }
+};
+
+// shows: slow-end
+static void a_client_that_is_a_global_ends_after_its_callbacks() {
+  if (is_checked_for_leaks()) return;
+  CHECK(code_that_ends([] {
+          static const Afterwards afterwards;
+          static const Client client = make_client();
+          std::promise<void> began;
+          const auto call = client.event_async(event, [&](const Result<Json> &) {
+            began.set_value();
+            std::this_thread::sleep_for(300ms);
+            slow_ended++;
+          });
+          CHECK(call.ok());
+          began.get_future().wait();
+        }) == 0);
+}
+
 int main() {
   RUN(a_callback_runs_once_and_ends_with_the_call);
   RUN(a_dropped_call_goes_on);
@@ -221,5 +330,9 @@ int main() {
   RUN(a_callback_may_start_the_next_call);
   RUN(a_client_that_ends_in_its_callback_stays);
   RUN(an_exception_that_leaves_a_callback_ends_the_program);
+  RUN(close_tells_events_from_calls);
+  RUN(no_reply_breaks_anything);
+  RUN(a_process_ends_at_once_with_its_own_code);
+  RUN(a_client_that_is_a_global_ends_after_its_callbacks);
   return RESULT;
 }

@@ -1,4 +1,5 @@
 // Builders: whatever text goes in, it arrives as that text, or nothing is sent.
+#include <clocale>
 #include <cstdint>
 #include <limits>
 
@@ -21,6 +22,7 @@ static const std::string_view hostile[] = {
     " ",
 };
 
+// shows: scripts
 static void hostile_text_arrives_as_it_is() {
   const Client client = make_client();
   for (const std::string_view text : hostile) {
@@ -43,6 +45,7 @@ static void a_nul_in_a_text_is_escaped() {
   SAME(Json(Object{{"a\0b"sv, 1}}).text(), R"({"a\u0000b":1})");
 }
 
+// shows: text
 static void text_that_is_not_utf8_is_refused_and_not_sent() {
   const Client client = make_client();
   for (const std::string_view text : {"\xff"sv, "a\xc3"sv, "\xff\",\"admin\":\"true"sv, "\xed\xa0\x80"sv}) {
@@ -77,6 +80,26 @@ static void every_kind_of_value_can_be_set() {
        R"("most":18446744073709551615,"double":0.5,"float":0.25,"null":null,"json":[1, 2],"object":{"a":"b"},)"
        R"("array":["a",1,[]],"user":{"id":"18"}})");
   CHECK(json.length() == 14);
+}
+
+static void a_character_is_a_text() {
+  SAME(Json(Object{{"grade", 'x'}, {"quote", '"'}}).text(), R"({"grade":"x","quote":"\""})");
+  SAME(Json(Array{static_cast<signed char>(120), static_cast<std::uint8_t>(120)}).text(), "[120,120]");
+  static_assert(!std::is_convertible_v<wchar_t, Value> && !std::is_convertible_v<char32_t, Value>);
+}
+
+static void a_number_is_json_in_every_locale() {
+  for (const auto &[written, json] : {std::pair{"0.5", "0.5"}, std::pair{"0,5", "0.5"}, std::pair{"12", "12"},
+                                      std::pair{"-1\xd9\xab" "5e-07", "-1.5e-07"}, std::pair{"1,25e+300", "1.25e+300"}}) {
+    SAME(detail::with_a_point(written), json);
+  }
+  const Object numbers{{"timeout_in_seconds", 0.5}, {"small", -1.5e-7}, {"whole", 1e20}};
+  SAME(Json(numbers).text(), R"({"timeout_in_seconds":0.5,"small":-1.4999999999999999e-07,"whole":1e+20})");
+  for (const char *locale : {"de_DE.UTF-8", "ps_AF.UTF-8", "ps_AF", "fa_IR.UTF-8", "C.UTF-8"}) {
+    if (!std::setlocale(LC_ALL, locale)) continue;
+    SAME(Json(Object{{"timeout_in_seconds", 0.5}, {"small", -1.5e-7}, {"whole", 1e20}}).text(), Json(numbers).text());
+  }
+  std::setlocale(LC_ALL, "C");
 }
 
 static void a_user_has_all_its_fields() {
@@ -116,6 +139,8 @@ int main() {
   RUN(text_that_is_not_utf8_is_refused_and_not_sent);
   RUN(a_name_set_again_has_its_new_value);
   RUN(every_kind_of_value_can_be_set);
+  RUN(a_character_is_a_text);
+  RUN(a_number_is_json_in_every_locale);
   RUN(a_user_has_all_its_fields);
   RUN(a_number_that_json_does_not_have_is_refused);
   RUN(a_string_is_never_taken_for_json);

@@ -84,6 +84,21 @@ int signal_that_ends(F &&doing) {
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+/** The exit code of a child process that does this and returns; -1 if it ended otherwise, or not within ten seconds. */
+template <typename F>
+int code_that_ends(F &&doing) {
+  std::fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(10);
+    doing();
+    std::exit(0);
+  }
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) != child) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 /** Checkers of memory see a child that aborts, or what is left on purpose, as their own find. */
 inline bool is_checked_for_leaks() {
   const char *mode = std::getenv("TROPHY_C_MODE");

@@ -36,6 +36,31 @@ static void a_tenants_handle_outlives_the_first() {
   SAME(tenant.event("words", "42", 1)->string("/headers/tenant-id"), "acme");
 }
 
+// shows: tenant-close
+static void a_tenants_close_lets_go_of_its_handle_only() {
+  const Client client = make_client();
+  Client acme = client.for_tenant("acme").value();
+  const Client other = client.for_tenant("other").value();
+  const auto ending = acme.close(10s);
+  CHECK(ending.ok() && ending->done && ending->status == TROPHY_STATUS_OK);
+  CHECK(acme.users_get("42").status() == TROPHY_STATUS_CLOSED);
+  SAME(acme.users_get("42").error().json().string("/error/code"), "closed");
+  CHECK(acme.enqueue("words", "42", 1).status() == TROPHY_STATUS_CLOSED);
+  CHECK(acme.event_async(Event("words", "42", 1), [](const Result<Json> &) {}).status() == TROPHY_STATUS_CLOSED);
+  CHECK(acme.for_tenant("more").status() == TROPHY_STATUS_CLOSED);
+  CHECK(acme.dispatch(forever) == 0);
+  CHECK(acme.close(10s)->done);
+  SAME(client.users_get("42")->string("/target"), "/app/users/42");
+  SAME(other.users_get("42")->string("/headers/tenant-id"), "other");
+  // It stays closed where it moves, and a new one is open.
+  const Client moved = std::move(acme);
+  CHECK(moved.users_get("42").status() == TROPHY_STATUS_CLOSED);
+  acme = client.for_tenant("acme").value();
+  SAME(acme.users_get("42")->string("/headers/tenant-id"), "acme");
+  CHECK(client.close(10s)->done);
+  CHECK(other.users_get("42").status() == TROPHY_STATUS_CLOSED);
+}
+
 static void a_key_can_be_rotated() {
   const Client client = make_client();
   SAME(client.users_get("42")->string("/headers/x-api-key"), "app.test");
@@ -48,6 +73,7 @@ static void a_key_may_be_given() {
   SAME(client.users_get("42")->string("/headers/x-api-key"), "app.given");
 }
 
+// shows: closed
 static void a_closed_client_says_so() {
   const Client client = make_client();
   const auto ending = client.close(10s);
@@ -66,6 +92,7 @@ static void the_c_handle_is_there() {
   CHECK(trophy_client_stats(client.get(), nullptr) == TROPHY_STATUS_OK);
 }
 
+// shows: log
 static void log_lines_go_where_they_are_told() {
   static std::atomic<int> lines;
   static std::atomic<bool> leaked;
@@ -91,6 +118,7 @@ static void versions_agree() { SAME(version(), TROPHY_VERSION); }
 int main() {
   RUN(a_moved_client_works_and_leaves_a_safe_shell);
   RUN(a_tenants_handle_outlives_the_first);
+  RUN(a_tenants_close_lets_go_of_its_handle_only);
   RUN(a_key_can_be_rotated);
   RUN(a_key_may_be_given);
   RUN(a_closed_client_says_so);

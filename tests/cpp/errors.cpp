@@ -4,6 +4,7 @@
 using namespace trophy;
 using namespace std::string_view_literals;
 
+// shows: errors
 static void a_result_says_why_there_is_no_value() {
   const Client client = make_client();
   const auto reply = client.users_get("http-404");

@@ -14,6 +14,7 @@ static Client fast_client() {
   return make_client(Object{{"queue", Object{{"delivery", "single"}, {"requests_per_second", 1000}}}});
 }
 
+// shows: queue
 static void every_event_has_one_end_and_it_is_heard() {
   std::mutex mutex;
   std::map<std::string, Delivery> ends;
@@ -60,7 +61,23 @@ static void what_is_left_is_an_answer_and_no_error() {
   const auto flushed = client.flush(0ms);
   CHECK(flushed.ok() && !flushed->done && flushed->undelivered == 1);
   const auto closed = client.close(0ms);
-  CHECK(closed.ok() && !closed->done && closed->undelivered == 1);
+  CHECK(closed.ok() && !closed->done && closed->undelivered == 1 && closed->cancelled == 0);
+}
+
+static void a_flush_that_a_close_ends_says_so() {
+  const Client client = make_client(Object{{"base_url", "http://127.0.0.1:9"}, {"max_retries", 0}});
+  CHECK(client.enqueue("words-written", "18", 1).ok());
+  std::atomic<bool> began{false};
+  std::atomic<Status> status{TROPHY_STATUS_PANIC};
+  std::thread flushing([&] {
+    began = true;
+    const auto flushed = client.flush();
+    status = flushed ? flushed->status : flushed.status();
+  });
+  wait_until([&] { return began.load(); });
+  CHECK(client.close(0ms)->undelivered == 1);
+  flushing.join();
+  CHECK(status == TROPHY_STATUS_CANCELLED);
 }
 
 static void who_hears_can_be_replaced_and_is_destroyed_once() {
@@ -108,6 +125,7 @@ int main() {
   RUN(every_event_has_one_end_and_it_is_heard);
   RUN(a_refused_event_is_not_kept);
   RUN(what_is_left_is_an_answer_and_no_error);
+  RUN(a_flush_that_a_close_ends_says_so);
   RUN(who_hears_can_be_replaced_and_is_destroyed_once);
   RUN(a_tenants_deliveries_are_heard_after_the_first_handle_is_gone);
   return RESULT;

@@ -7,6 +7,7 @@ using namespace std::string_view_literals;
 static const char *const body = R"({"type":"achievement.completed"})";
 static const char *const signature = "GnoyWOo4LCRV2Or+8QNYKyc3weDPmNzsomO2McFaXgc=";
 
+// shows: webhook
 static void a_signed_body_comes_back_as_json() {
   const auto event = verify_webhook(body, signature, "whsec");
   CHECK(event.ok());

@@ -18,6 +18,7 @@ namespace Trophy
     {
         private readonly ClientHandle client;
         private readonly string mode;
+        private readonly Loop loop = new Loop();
         private Thread thread;
         private Action<TrophyDelivery> handlers;
         private IntPtr id;
@@ -46,31 +47,24 @@ namespace Trophy
                 {
                     // It knows the handle only, so that the client can be forgotten.
                     ClientHandle handle = client;
-                    thread = new Thread(() => Run(handle)) { IsBackground = true, Name = "trophy" };
+                    Loop running = loop;
+                    thread = new Thread(() => running.Run(handle)) { IsBackground = true, Name = "trophy" };
                     thread.Start();
                 }
             }
         }
 
-        private static void Run(ClientHandle client)
+        /// <summary>The client is closed: its thread, which keeps the handle from being freed, ends.</summary>
+        public void Stop()
         {
-            try
-            {
-                // It is 0 when the client is closed.
-                while (Native.trophy_client_dispatch(client, -1) != UIntPtr.Zero)
-                {
-                }
-            }
-            catch (ObjectDisposedException)
-            {
-                // Closed, too.
-            }
+            loop.IsOver = true;
         }
 
-        /// <summary>Ends the thread, which keeps the handle from being freed.</summary>
+        /// <summary>For a client that nobody closed.</summary>
         public void Forget()
         {
             handlers = null;
+            Stop();
             if (thread == null)
             {
                 return;
@@ -128,6 +122,27 @@ namespace Trophy
         ~Callbacks()
         {
             Waiting.Remove(id);
+        }
+
+        private sealed class Loop
+        {
+            public volatile bool IsOver;
+
+            public void Run(ClientHandle client)
+            {
+                try
+                {
+                    // Mono does not end while a thread of its own waits in C: so none waits long.
+                    while (!IsOver)
+                    {
+                        Native.trophy_client_dispatch(client, 100);
+                    }
+                }
+                catch (ObjectDisposedException)
+                {
+                    // Closed, too.
+                }
+            }
         }
     }
 

@@ -15,7 +15,7 @@ namespace Trophy
 #else
         private const string Library = "trophy";
 #endif
-        /// <summary>It throws where there is no UTF-8 for a text: half a surrogate pair.</summary>
+        /// <summary>It throws where there is no UTF-8 for a text: half of a surrogate pair.</summary>
         public static readonly Encoding Utf8 = new UTF8Encoding(false, true);
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -118,20 +118,21 @@ namespace Trophy
             }
             catch (EncoderFallbackException)
             {
-                throw TrophyException.InvalidArgument(name + ": holds half a surrogate pair, which is no text");
+                throw TrophyException.InvalidArgument(name + ": holds half of a surrogate pair, which is no text");
             }
         }
 
         public static byte[] Json(string name, object value)
         {
-            return value == null ? null : Text(name, TrophyJson.Write(value));
+            return value == null ? null : Text(name, TrophyJson.Write(name, value));
         }
 
         /// <summary>The reply; throws the error.</summary>
-        public static TrophyJson Take(TrophyStatus status, IntPtr text)
+        /// <param name="also">another status that comes with a reply</param>
+        public static TrophyJson Take(TrophyStatus status, IntPtr text, TrophyStatus also = TrophyStatus.Ok)
         {
             TrophyJson json = TrophyJson.Take(text);
-            if (status != TrophyStatus.Ok)
+            if (status != TrophyStatus.Ok && status != also)
             {
                 throw new TrophyException(status, json);
             }

@@ -22,7 +22,7 @@ namespace Trophy
         /// <param name="options">the client options of trophy.h</param>
         public TrophyClient(string apiKey = null, object options = null)
         {
-            string json = options == null ? "{}" : TrophyJson.Write(options);
+            string json = options == null ? "{}" : TrophyJson.Write("options", options);
             string mode = new TrophyJson(json).String("/callbacks");
             if (mode == null && json.StartsWith("{"))
             {
@@ -102,7 +102,13 @@ namespace Trophy
         /// <returns>how many events are undelivered</returns>
         public long Flush(TimeSpan timeout)
         {
-            return Undelivered(Native.trophy_client_flush(handle, Milliseconds(timeout), out IntPtr json), json);
+            TrophyStatus status = Native.trophy_client_flush(handle, Milliseconds(timeout), out IntPtr json);
+            if (status == TrophyStatus.Cancelled)
+            {
+                Native.trophy_string_free(json);
+                throw TrophyException.Of(status, "cancelled", "Flush: the client was closed meanwhile");
+            }
+            return (long)Native.Take(status, json, TrophyStatus.Timeout).Number("/undelivered", 0);
         }
 
         // ---- Every operation ----------------------------------------------------------------------------------------
@@ -190,32 +196,33 @@ namespace Trophy
         }
 
         /// <summary>
-        /// Ends the client for all its handles: delivers what is queued for up to <paramref name="timeout"/>, then
-        /// cancels the calls that are left. Of a tenant's handle it only lets go. Again, it does nothing.
+        /// Ends the client: delivers what is queued for up to <paramref name="timeout"/>, then cancels the calls that are
+        /// left. Of a tenant's handle it only lets go. Again, it does nothing.
         /// </summary>
-        /// <returns>how much is undelivered; events stay in the queue's folder, if it has one</returns>
-        public long Close(TimeSpan timeout)
+        /// <returns>what is left; undelivered events stay in the queue's folder, if it has one</returns>
+        public TrophyEnding Close(TimeSpan timeout)
         {
             // It is freed when the last call that is still returning in another thread has let go of it.
             if (owner != this)
             {
                 handle.Dispose();
-                return 0;
+                return default(TrophyEnding);
             }
             try
             {
                 return Waiting.RunHere(() =>
                 {
-                    long left = Undelivered(
-                        Native.trophy_client_close(handle, Milliseconds(timeout), out IntPtr json), json);
+                    TrophyJson left = Native.Take(Native.trophy_client_close(handle, Milliseconds(timeout), out IntPtr json),
+                        json, TrophyStatus.Timeout);
+                    callbacks.Stop();
                     handle.Dispose();
                     GC.SuppressFinalize(this);
-                    return left;
+                    return new TrophyEnding((long)left.Number("/undelivered", 0), (long)left.Number("/cancelled", 0));
                 });
             }
             catch (ObjectDisposedException)
             {
-                return 0;
+                return default(TrophyEnding);
             }
         }
 
@@ -292,14 +299,10 @@ namespace Trophy
             }
         }
 
-        private static long Undelivered(TrophyStatus status, IntPtr json)
-        {
-            return (long)Native.Take(status == TrophyStatus.Timeout ? TrophyStatus.Ok : status, json).Number("/undelivered", 0);
-        }
-
         private static long Milliseconds(TimeSpan time)
         {
-            return (long)Math.Floor(time.TotalMilliseconds);
+            // Rounded up, so that a wait is never none.
+            return time < TimeSpan.Zero ? -1 : (long)Math.Ceiling(time.TotalMilliseconds);
         }
 
         /// <summary>The texts of an event, as C takes them.</summary>
@@ -321,6 +324,22 @@ namespace Trophy
                 return user is string ? new { id = user } : user;
             }
         }
+    }
+
+    /// <summary>What was left when a client was closed.</summary>
+    public struct TrophyEnding
+    {
+        internal TrophyEnding(long undelivered, long cancelled)
+        {
+            Undelivered = undelivered;
+            Cancelled = cancelled;
+        }
+
+        /// <summary>events still in the queue</summary>
+        public long Undelivered { get; }
+
+        /// <summary>calls that had to be cancelled</summary>
+        public long Cancelled { get; }
     }
 
     /// <summary>How a queued event ended: with a response, or with an error.</summary>

@@ -14,7 +14,7 @@ namespace Trophy
             HttpStatus = (int?)json.Number("/error/httpStatus");
             Attempts = (int)json.Number("/error/attempts", 0);
             double? retryAfterMs = json.Number("/error/retryAfterMs");
-            RetryAfter = retryAfterMs.HasValue ? TimeSpan.FromMilliseconds(retryAfterMs.Value) : (TimeSpan?)null;
+            RetryAfter = retryAfterMs.HasValue ? Milliseconds(retryAfterMs.Value) : (TimeSpan?)null;
             string body = json.String("/error/body");
             // A string comes without its quotes.
             Body = body == null ? (TrophyJson?)null : json.At("/error/body") ?? new TrophyJson(TrophyJson.Write(body));
@@ -22,8 +22,19 @@ namespace Trophy
 
         internal static TrophyException InvalidArgument(string message)
         {
-            return new TrophyException(TrophyStatus.InvalidArgument, new TrophyJson(
-                TrophyJson.Write(new { error = new { code = "invalid_argument", message } })));
+            return Of(TrophyStatus.InvalidArgument, "invalid_argument", message);
+        }
+
+        internal static TrophyException Of(TrophyStatus status, string code, string message)
+        {
+            return new TrophyException(status, new TrophyJson(TrophyJson.Write(new { error = new { code, message } })));
+        }
+
+        // A server may ask for more than a TimeSpan holds.
+        private static TimeSpan Milliseconds(double milliseconds)
+        {
+            double ticks = milliseconds * TimeSpan.TicksPerMillisecond;
+            return ticks < long.MaxValue ? TimeSpan.FromTicks((long)ticks) : TimeSpan.MaxValue;
         }
 
         public TrophyStatus Status { get; }

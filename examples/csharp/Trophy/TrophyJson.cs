@@ -2,7 +2,9 @@
 
 using System;
 using System.Collections;
+using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -15,6 +17,8 @@ namespace Trophy
     /// </summary>
     public struct TrophyJson
     {
+        private const int MaxDepth = 100;
+
         // As C has it: UTF-8 that ends in NUL.
         private readonly byte[] utf8;
 
@@ -68,17 +72,24 @@ namespace Trophy
         /// <summary>The text.</summary>
         public override string ToString()
         {
-            return utf8 == null ? "null" : Native.Utf8.GetString(utf8, 0, utf8.Length - 1);
+            return utf8 == null ? "null" : Encoding.UTF8.GetString(utf8, 0, utf8.Length - 1);
         }
 
         /// <summary>
         /// Writes null, booleans, numbers, strings, dates, dictionaries, sequences, <see cref="TrophyJson"/>, and the
-        /// public properties of any other object.
+        /// public properties of any other object. Throws for what is nested more than 100 deep, as an object is that
+        /// returns its own type: a vector with its normalized one, say.
         /// </summary>
         public static string Write(object value)
         {
+            return Write("value", value);
+        }
+
+        /// <param name="name">what a message calls the value</param>
+        internal static string Write(string name, object value)
+        {
             var text = new StringBuilder();
-            Write(value, text);
+            Write(name, value, 0, text);
             return text.ToString();
         }
 
@@ -113,8 +124,13 @@ namespace Trophy
             }
         }
 
-        private static void Write(object value, StringBuilder text)
+        private static void Write(string path, object value, int depth, StringBuilder text)
         {
+            if (depth > MaxDepth)
+            {
+                string parameter = path.Split('.', '[')[0];
+                throw TrophyException.InvalidArgument(parameter + ": nested too deeply, or within itself");
+            }
             if (value == null || value is TrophyJson)
             {
                 text.Append(value ?? "null");
@@ -123,7 +139,7 @@ namespace Trophy
             {
                 text.Append((bool)value ? "true" : "false");
             }
-            else if (value is string || value is char || value is Guid)
+            else if (value is string || value is char || value is Guid || value is Uri)
             {
                 Quote(value.ToString(), text);
             }
@@ -133,14 +149,18 @@ namespace Trophy
             }
             else if (value is DateTimeOffset)
             {
-                Write(((DateTimeOffset)value).UtcDateTime, text);
+                Write(path, ((DateTimeOffset)value).UtcDateTime, depth, text);
+            }
+            else if (value.GetType().FullName == "System.DateOnly")
+            {
+                Quote(((IFormattable)value).ToString("o", CultureInfo.InvariantCulture), text);
             }
             else if (value is double || value is float)
             {
                 double number = Convert.ToDouble(value, CultureInfo.InvariantCulture);
                 if (double.IsNaN(number) || double.IsInfinity(number))
                 {
-                    throw TrophyException.InvalidArgument("JSON has no number for " + number);
+                    throw TrophyException.InvalidArgument(path + ": JSON has no number for " + number);
                 }
                 text.Append(((IFormattable)value).ToString("R", CultureInfo.InvariantCulture));
             }
@@ -148,57 +168,97 @@ namespace Trophy
             {
                 text.Append(((IFormattable)value).ToString(null, CultureInfo.InvariantCulture));
             }
-            else if (value is IDictionary)
+            else if (value is IEnumerable && IsMap(value))
             {
-                WriteMembers((IDictionary)value, text);
+                WriteMembers(path, Members((IEnumerable)value), depth, text);
             }
             else if (value is IEnumerable)
             {
                 char before = '[';
+                int index = 0;
                 foreach (object item in (IEnumerable)value)
                 {
                     text.Append(before);
-                    Write(item, text);
+                    Write(path + "[" + index++ + "]", item, depth + 1, text);
                     before = ',';
                 }
                 text.Append(before == '[' ? "[]" : "]");
             }
             else
             {
-                WriteProperties(value, text);
+                // One with an index, such as a matrix's, has no value of its own.
+                PropertyInfo[] properties = value.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance)
+                    .Where(property => property.CanRead && property.GetIndexParameters().Length == 0).ToArray();
+                if (properties.Length == 0)
+                {
+                    throw TrophyException.InvalidArgument(path + ": JSON has no value for a " + value.GetType());
+                }
+                WriteMembers(path, properties.Select(property => new KeyValuePair<string, object>(
+                    property.Name, Read(path, property, value))), depth, text);
             }
         }
 
-        private static void WriteMembers(IDictionary members, StringBuilder text)
+        /// <summary>A dictionary of any kind: ExpandoObject is one by IDictionary&lt;string, object&gt; only.</summary>
+        private static bool IsMap(object value)
+        {
+            return value is IDictionary || value.GetType().GetInterfaces().Any(type => type.IsGenericType
+                && type.GetGenericTypeDefinition() == typeof(IEnumerable<>) && IsPair(type.GetGenericArguments()[0]));
+        }
+
+        private static bool IsPair(Type type)
+        {
+            return type.IsGenericType && type.GetGenericTypeDefinition() == typeof(KeyValuePair<,>);
+        }
+
+        private static IEnumerable<KeyValuePair<string, object>> Members(IEnumerable map)
+        {
+            if (map is IDictionary)
+            {
+                foreach (DictionaryEntry member in (IDictionary)map)
+                {
+                    yield return new KeyValuePair<string, object>(Name(member.Key), member.Value);
+                }
+                yield break;
+            }
+            foreach (object pair in map)
+            {
+                Type type = pair.GetType();
+                yield return new KeyValuePair<string, object>(
+                    Name(type.GetProperty("Key").GetValue(pair, null)), type.GetProperty("Value").GetValue(pair, null));
+            }
+        }
+
+        private static string Name(object key)
+        {
+            return Convert.ToString(key, CultureInfo.InvariantCulture);
+        }
+
+        private static object Read(string path, PropertyInfo property, object value)
+        {
+            try
+            {
+                return property.GetValue(value, null);
+            }
+            catch (Exception problem) when (problem is TargetInvocationException || problem is NotSupportedException)
+            {
+                string why = (problem.InnerException ?? problem).Message;
+                throw TrophyException.InvalidArgument(path + "." + property.Name + ": cannot be read: " + why);
+            }
+        }
+
+        private static void WriteMembers(
+            string path, IEnumerable<KeyValuePair<string, object>> members, int depth, StringBuilder text)
         {
             char before = '{';
-            foreach (DictionaryEntry member in members)
+            foreach (KeyValuePair<string, object> member in members)
             {
                 text.Append(before);
-                Quote(Convert.ToString(member.Key, CultureInfo.InvariantCulture), text);
+                Quote(member.Key, text);
                 text.Append(':');
-                Write(member.Value, text);
+                Write(path + "." + member.Key, member.Value, depth + 1, text);
                 before = ',';
             }
             text.Append(before == '{' ? "{}" : "}");
-        }
-
-        private static void WriteProperties(object value, StringBuilder text)
-        {
-            char before = '{';
-            foreach (PropertyInfo property in value.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance))
-            {
-                text.Append(before);
-                Quote(property.Name, text);
-                text.Append(':');
-                Write(property.GetValue(value, null), text);
-                before = ',';
-            }
-            if (before == '{')
-            {
-                throw TrophyException.InvalidArgument("JSON has no value for a " + value.GetType());
-            }
-            text.Append('}');
         }
 
         private static void Quote(string value, StringBuilder text)

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 	"time"
 )
 
@@ -78,7 +80,7 @@ func newError(status Status, text []byte) *Error {
 		Error struct {
 			Message              string
 			HTTPStatus, Attempts int
-			RetryAfterMs         int64
+			RetryAfterMs         float64
 			Body                 json.RawMessage
 		}
 	}
@@ -86,8 +88,16 @@ func newError(status Status, text []byte) *Error {
 	e := reply.Error
 	return &Error{
 		status, status.Error(), e.Message, e.HTTPStatus, e.Attempts,
-		time.Duration(e.RetryAfterMs) * time.Millisecond, e.Body, nil,
+		milliseconds(e.RetryAfterMs), e.Body, nil,
 	}
+}
+
+// milliseconds are what a server asks for, which may be more than a Duration holds.
+func milliseconds(ms float64) time.Duration {
+	if ns := ms * float64(time.Millisecond); ns < math.MaxInt64 {
+		return time.Duration(ns)
+	}
+	return math.MaxInt64
 }
 
 // ownError is one that the library has no part in.
@@ -105,8 +115,25 @@ func contextError(cause error) *Error {
 	return failure
 }
 
-func undeliveredError(undelivered int, cause error) *Error {
-	failure := ownError(Timeout, fmt.Sprintf("%d events are not delivered yet", undelivered))
+// unfinishedError is that of a Flush or Close which left something.
+func unfinishedError(left Ending, cause error) *Error {
+	parts := []string{}
+	for _, part := range []struct {
+		count      int
+		one, other string
+	}{
+		{left.Undelivered, "1 event is not delivered yet", "%d events are not delivered yet"},
+		{left.Cancelled, "1 call was cancelled", "%d calls were cancelled"},
+	} {
+		switch part.count {
+		case 0:
+		case 1:
+			parts = append(parts, part.one)
+		default:
+			parts = append(parts, fmt.Sprintf(part.other, part.count))
+		}
+	}
+	failure := ownError(Timeout, strings.Join(parts, ", "))
 	failure.cause = cause
 	return failure
 }

@@ -49,6 +49,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"runtime/cgo"
 	"strings"
@@ -86,7 +87,7 @@ func New(options Options) (*Client, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 60 * time.Second
 	}
-	text, err := marshal(options)
+	text, err := marshal("Options", options)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +163,7 @@ func (c *Client) OnDelivery(hear func(Delivery)) {
 func (c *Client) Flush(ctx context.Context) (undelivered int, err error) {
 	// A wait of the library cannot be cancelled, so it is cut into slices.
 	const slice = 100 * time.Millisecond
-	for {
+	for isFirst := true; ; isFirst = false {
 		ended := ctx.Err()
 		wait := slice
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
@@ -171,25 +172,28 @@ func (c *Client) Flush(ctx context.Context) (undelivered int, err error) {
 		if ended != nil || wait < 0 {
 			wait = 0
 		}
-		undelivered, err = c.end(func(handle *C.trophy_client, out **C.char) C.trophy_status {
+		left, err := c.end(func(handle *C.trophy_client, out **C.char) C.trophy_status {
 			return C.trophy_client_flush(handle, C.int64_t(wait.Milliseconds()), out)
 		})
-		if err != nil || undelivered == 0 {
-			return undelivered, err
+		if !isFirst && errors.Is(err, Closed) {
+			err = closedMeanwhile()
+		}
+		if err != nil || left.Undelivered == 0 {
+			return left.Undelivered, err
 		}
 		if ended != nil {
-			return undelivered, undeliveredError(undelivered, ended)
+			return left.Undelivered, unfinishedError(left, ended)
 		}
 	}
 }
 
 // Close takes no more work, delivers what is queued and waits for calls under way until the context ends, cancels
-// what is left, and frees the client. Again, it does nothing. Undelivered events stay on disk if the queue has a
-// path, else they are lost; then the error is as Flush's.
-func (c *Client) Close(ctx context.Context) (undelivered int, err error) {
+// what is left, and frees the client. Again, it does nothing. If something was left, the error is as Flush's. Of a
+// tenant's handle it only lets go.
+func (c *Client) Close(ctx context.Context) (Ending, error) {
 	if c.isTenant {
 		c.free()
-		return 0, nil
+		return Ending{}, nil
 	}
 	c.shared.setClosing(true)
 	_, _ = c.Flush(ctx)
@@ -202,22 +206,26 @@ func (c *Client) Close(ctx context.Context) (undelivered int, err error) {
 	case <-idle:
 	case <-ctx.Done():
 	}
-	undelivered, err = c.end(func(handle *C.trophy_client, out **C.char) C.trophy_status {
+	left, err := c.end(func(handle *C.trophy_client, out **C.char) C.trophy_status {
 		return C.trophy_client_close(handle, 0, out)
 	})
 	if errors.Is(err, Closed) {
-		return 0, nil
+		return Ending{}, nil
 	}
 	if err != nil {
 		// Refused inside OnDelivery: the client goes on.
 		c.shared.setClosing(false)
-		return 0, err
+		return Ending{}, err
 	}
 	c.free()
-	if undelivered > 0 {
-		return undelivered, undeliveredError(undelivered, ctx.Err())
+	if left != (Ending{}) {
+		return left, unfinishedError(left, ctx.Err())
 	}
-	return 0, nil
+	return left, nil
+}
+
+func closedMeanwhile() *Error {
+	return ownError(Cancelled, "Flush: the client was closed meanwhile")
 }
 
 // Stats reads what the client has done and has to do.
@@ -254,9 +262,6 @@ func Call[T any](ctx context.Context, client *Client, operation string, args Arg
 func (c *Client) call(ctx context.Context, operation string, args Args) ([]byte, error) {
 	all := Args{}
 	for name, value := range args {
-		if text, ok := value.(string); ok && !utf8.ValidString(text) {
-			return nil, ownError(InvalidArgument, name+": must be UTF-8")
-		}
 		all[name] = value
 	}
 	options, ok := all["options"].(RequestOptions)
@@ -265,7 +270,7 @@ func (c *Client) call(ctx context.Context, operation string, args Args) ([]byte,
 	}
 	options, isShortened := options.within(ctx, c.shared.timeout)
 	all["options"] = options
-	text, err := marshal(all)
+	text, err := marshal("", all)
 	if err != nil {
 		return nil, err
 	}
@@ -447,17 +452,19 @@ func (c *Client) await(
 	return nil, failure
 }
 
-// end runs flush or close, and reads how many events are left.
-func (c *Client) end(f func(*C.trophy_client, **C.char) C.trophy_status) (undelivered int, err error) {
+// end runs flush or close, and reads what is left.
+func (c *Client) end(f func(*C.trophy_client, **C.char) C.trophy_status) (Ending, error) {
 	text, err := c.use(func(handle *C.trophy_client) ([]byte, error) {
 		status, text := run(func(_ *arena, out **C.char) C.trophy_status { return f(handle, out) })
-		if status != OK && status != Timeout {
-			return nil, newError(status, text)
+		switch status {
+		case OK, Timeout:
+			return text, nil
+		case Cancelled:
+			return nil, closedMeanwhile()
 		}
-		return text, nil
+		return nil, newError(status, text)
 	})
-	reply, err := read[struct{ Undelivered int }](text, err)
-	return reply.Undelivered, err
+	return read[Ending](text, err)
 }
 
 type wireEvent struct {
@@ -467,18 +474,15 @@ type wireEvent struct {
 
 // pass converts an event for one of the two functions that take its fields.
 func (e Event) pass(f func(wireEvent, **C.char) C.trophy_status) ([]byte, error) {
-	if !utf8.ValidString(e.User.ID) {
-		return nil, ownError(InvalidArgument, "User.ID: must be UTF-8")
-	}
-	user, err := marshal(e.User)
+	user, err := marshal("User", e.User)
 	if err != nil {
 		return nil, err
 	}
-	attributes, err := marshal(e.Attributes)
+	attributes, err := marshal("Attributes", e.Attributes)
 	if err != nil {
 		return nil, err
 	}
-	options, err := marshal(e.Options)
+	options, err := marshal("Options", e.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -532,12 +536,57 @@ func bytes(text *C.char) []byte {
 	return C.GoBytes(unsafe.Pointer(text), C.int(C.strlen(text)))
 }
 
-func marshal(value any) (string, error) {
+// marshal writes a value as JSON. name is what an error calls it; "" if its members have names enough.
+func marshal(name string, value any) (string, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
-		return "", ownError(InvalidArgument, err.Error())
+		return "", ownError(InvalidArgument, strings.TrimPrefix(name+": "+err.Error(), ": "))
+	}
+	// Marshal has put U+FFFD in place of what is no UTF-8.
+	if where, found := notUTF8(name, reflect.ValueOf(value)); found {
+		return "", ownError(InvalidArgument, where+": must be UTF-8")
 	}
 	return string(text), nil
+}
+
+// notUTF8 finds a text that is none, in a value that Marshal has written: so it does not contain itself.
+func notUTF8(path string, value reflect.Value) (where string, found bool) {
+	switch value.Kind() {
+	case reflect.String:
+		return path, !utf8.ValidString(value.String())
+	case reflect.Interface, reflect.Pointer:
+		return notUTF8(path, value.Elem())
+	case reflect.Slice, reflect.Array:
+		if value.Type().Elem().Kind() == reflect.Uint8 {
+			return "", false // base64, or JSON as it is
+		}
+		for i := 0; i < value.Len(); i++ {
+			if where, found = notUTF8(fmt.Sprintf("%s[%d]", path, i), value.Index(i)); found {
+				return where, found
+			}
+		}
+	case reflect.Map:
+		for members := value.MapRange(); members.Next(); {
+			name := fmt.Sprintf("%s[%q]", path, members.Key())
+			if path == "" {
+				name = members.Key().String()
+			}
+			if where, found = notUTF8(name, members.Key()); !found {
+				where, found = notUTF8(name, members.Value())
+			}
+			if found {
+				return where, found
+			}
+		}
+	case reflect.Struct:
+		for i := 0; i < value.NumField(); i++ {
+			name := strings.TrimPrefix(path+"."+value.Type().Field(i).Name, ".")
+			if where, found = notUTF8(name, value.Field(i)); found {
+				return where, found
+			}
+		}
+	}
+	return "", false
 }
 
 // read decodes a reply, unless there is an error already.

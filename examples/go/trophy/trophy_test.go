@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -34,6 +35,10 @@ const (
 var sandbox struct{ URL, AdminURL string }
 
 func TestMain(m *testing.M) {
+	if way := os.Getenv("TROPHY_CHILD"); way != "" {
+		child(way)
+		return
+	}
 	os.Exit(withSandbox(m.Run))
 }
 
@@ -108,7 +113,7 @@ func start(t *testing.T, options Options) (context.Context, *Client) {
 	return ctx, newClient(t, options)
 }
 
-func closeNow(client *Client) (int, error) {
+func closeNow(client *Client) (Ending, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return client.Close(ctx)
@@ -160,6 +165,7 @@ func fails(t *testing.T, err error, want error) {
 	}
 }
 
+// shows: counts-once
 func TestAnEventSentTwiceWithOneKeyCountsOnce(t *testing.T) {
 	ctx, client := start(t, Options{})
 	event := words(750)
@@ -180,6 +186,7 @@ func TestAnEventSentTwiceWithOneKeyCountsOnce(t *testing.T) {
 	equal(t, ask(t, "/ledger", nil).Events, 1)
 }
 
+// shows: scripts
 func TestTextInAnyScriptArrivesAsItWas(t *testing.T) {
 	ctx, client := start(t, Options{})
 	user := User{ID: `Ωμέγα/🏆 "q" <&>`, Name: "Zoë 李", Attributes: map[string]string{"city": "São Paulo"}}
@@ -223,6 +230,7 @@ func TestTheNamedOperationsAnswer(t *testing.T) {
 	equal(t, strings.Count(string(raw), `"usedPause"`), 2)
 }
 
+// shows: errors
 func TestAnErrorTellsItsCodeAndWhatTheServiceSent(t *testing.T) {
 	ctx, client := start(t, Options{})
 	_, err := client.Streak(ctx, "nobody")
@@ -263,6 +271,7 @@ func TestAReplyOfAnotherShapeIsAnError(t *testing.T) {
 	}
 }
 
+// shows: text, wrong-types, deep-values
 func TestAnInvalidArgumentIsNamedAndNothingIsSent(t *testing.T) {
 	ctx, client := start(t, Options{})
 	event := func(event Event) error {
@@ -275,18 +284,34 @@ func TestAnInvalidArgumentIsNamedAndNothingIsSent(t *testing.T) {
 		_, err := Call[Streak](ctx, client, "users_streak", args)
 		return err
 	}
+	endless := Args{}
+	endless["endless"] = endless
+	_, userAgent := New(Options{APIKey: key, UserAgent: "\xff"})
 	_, overflow := New(Options{APIKey: key, Queue: Queue{Overflow: "spill"}})
 	for name, err := range map[string]error{
-		"value":           event(words(math.NaN())),
-		"key":             event(Event{Metric: "words\x00written", User: User{ID: "18"}}),
-		"idempotency_key": event(Event{Metric: "words-written", User: User{ID: "18"}, IdempotencyKey: "a\x00b"}),
-		"user_json":       event(Event{Metric: "words-written"}),
-		"User.ID":         event(Event{Metric: "words-written", User: User{ID: "\xff"}}),
-		"historyPeriod":   call(Args{"id": "18", "historyPeriod": 1}),
-		"id":              call(Args{"id": "\xff"}),
-		"options":         call(Args{"id": "18", "options": Args{"max_retries": 0}}),
-		"unsupported":     call(Args{"id": "18", "body": func() {}}),
-		"overflow":        overflow,
+		"value":                               event(words(math.NaN())),
+		"key":                                 event(Event{Metric: "words\x00written", User: User{ID: "18"}}),
+		"idempotency_key":                     event(Event{Metric: "words-written", User: User{ID: "18"}, IdempotencyKey: "a\x00b"}),
+		"user_json":                           event(Event{Metric: "words-written"}),
+		"key: ":                               event(Event{Metric: "\xff", User: User{ID: "18"}}),
+		"idempotency_key: ":                   event(Event{Metric: "words-written", User: User{ID: "18"}, IdempotencyKey: "k\xed\xa0\x80"}),
+		"User.ID: must be UTF-8":              event(Event{Metric: "words-written", User: User{ID: "\xff"}}),
+		"User.Name: must be UTF-8":            event(Event{Metric: "words-written", User: User{ID: "18", Name: "a\xff"}}),
+		"User.DeviceTokens[0]: must be UTF-8": event(Event{Metric: "words-written", User: User{ID: "18", DeviceTokens: []string{"\xff"}}}),
+		`User.Attributes["plan"]: must be UTF-8`: event(Event{
+			Metric: "words-written", User: User{ID: "18", Attributes: map[string]string{"plan": "\xff"}}}),
+		`Attributes["\xff"]: must be UTF-8`: event(Event{
+			Metric: "words-written", User: User{ID: "18"}, Attributes: map[string]string{"\xff": "a"}}),
+		"Options.TenantID: must be UTF-8": event(Event{
+			Metric: "words-written", User: User{ID: "18"}, Options: RequestOptions{TenantID: "\xff"}}),
+		`body["name"][0]: must be UTF-8`: call(Args{"id": "18", "body": Args{"name": []any{"\xff"}}}),
+		"encountered a cycle":            call(Args{"id": "18", "body": endless}),
+		"Options.UserAgent":              userAgent,
+		"historyPeriod":                  call(Args{"id": "18", "historyPeriod": 1}),
+		"id":                             call(Args{"id": "\xff"}),
+		"options":                        call(Args{"id": "18", "options": Args{"max_retries": 0}}),
+		"unsupported":                    call(Args{"id": "18", "body": func() {}}),
+		"overflow":                       overflow,
 	} {
 		fails(t, err, InvalidArgument)
 		if !strings.Contains(err.Error(), name) {
@@ -326,6 +351,7 @@ func TestAThousandGoroutinesShareAClient(t *testing.T) {
 	equal(t, ask(t, "/ledger", nil).Events, 750)
 }
 
+// shows: cancel
 func TestACancelledContextEndsTheCallAndFreesItsLane(t *testing.T) {
 	ctx, client := start(t, Options{})
 	hang(t)
@@ -386,7 +412,7 @@ func TestADeadlineShortensATimeoutAndNeverLengthensIt(t *testing.T) {
 }
 
 func TestOptionsAreWrittenAsTheLibraryNamesThem(t *testing.T) {
-	text, err := marshal(Options{
+	text, err := marshal("Options", Options{
 		APIKey: "k.secret", Timeout: 1500 * time.Millisecond, MaxRetries: -1, Queue: Queue{MaxAge: time.Hour, Coalesce: true},
 	})
 	ok(t, err)
@@ -417,6 +443,7 @@ func TestOptionsAreWrittenAsTheLibraryNamesThem(t *testing.T) {
 	fails(t, err, InvalidArgument)
 }
 
+// shows: queue
 func TestTheQueueDeliversAndSaysHowEachEventEnded(t *testing.T) {
 	ctx, client := start(t, Options{Queue: Queue{Path: t.TempDir(), RequestsPerSecond: 1000}})
 	heard := make(chan Delivery, 2)
@@ -453,9 +480,9 @@ func TestTheQueueDeliversAndSaysHowEachEventEnded(t *testing.T) {
 	client.OnDelivery(nil)
 	_, err = client.Enqueue(words(1))
 	ok(t, err)
-	undelivered, err = client.Close(ctx)
+	left, err := client.Close(ctx)
 	ok(t, err)
-	equal(t, []int{undelivered, len(heard)}, []int{0, 0})
+	equal(t, []any{left, len(heard)}, []any{Ending{}, 0})
 }
 
 func TestTenThousandEventsGoInBatchesWithinTheLimit(t *testing.T) {
@@ -473,6 +500,7 @@ func TestTenThousandEventsGoInBatchesWithinTheLimit(t *testing.T) {
 	}
 }
 
+// shows: offline
 func TestAnEventOutlivesItsClientOffline(t *testing.T) {
 	folder := t.TempDir()
 	ctx, first := start(t, Options{Queue: Queue{Path: folder}})
@@ -484,9 +512,10 @@ func TestAnEventOutlivesItsClientOffline(t *testing.T) {
 	undelivered, err := first.Flush(soon)
 	equal(t, undelivered, 1)
 	fails(t, err, context.DeadlineExceeded)
-	undelivered, err = closeNow(first)
-	equal(t, undelivered, 1)
+	left, err := closeNow(first)
+	equal(t, left, Ending{Undelivered: 1})
 	fails(t, err, context.Canceled)
+	equal(t, err.Error(), "trophy: timeout: 1 event is not delivered yet")
 	ask(t, "/reset", struct{}{})
 	second := newClient(t, Options{Queue: Queue{Path: folder}})
 	_, err = second.Flush(ctx)
@@ -519,14 +548,222 @@ func TestATenantHasItsOwnTotals(t *testing.T) {
 	}
 }
 
+// shows: tenant-close
+func TestATenantsCloseLetsGoOfItsHandleOnly(t *testing.T) {
+	ctx, client := start(t, Options{})
+	acme, err := client.ForTenant("acme")
+	ok(t, err)
+	other, err := client.ForTenant("other")
+	ok(t, err)
+	left, err := acme.Close(ctx)
+	ok(t, err)
+	equal(t, left, Ending{})
+	for _, handle := range []*Client{client, other} {
+		reply, err := handle.Event(ctx, words(1))
+		ok(t, err)
+		equal(t, reply.Total, 1.0)
+	}
+	_, err = client.Close(ctx)
+	ok(t, err)
+	_, err = other.Streak(ctx, "18")
+	fails(t, err, Closed)
+}
+
+// shows: two-numbers
+func TestCloseTellsEventsFromCalls(t *testing.T) {
+	ctx, client := start(t, Options{})
+	hang(t)
+	ends := make(chan error)
+	for i := 0; i < 100; i++ {
+		go func(i int) {
+			_, err := client.Event(ctx, Event{Metric: "words-written", User: User{ID: fmt.Sprint(i)}, Value: 1})
+			ends <- err
+		}(i)
+	}
+	waitFor(t, "all calls have begun", func() bool {
+		stats, err := client.Stats()
+		ok(t, err)
+		return stats.CallsUnderWay+stats.CallsWaiting == 100
+	})
+	left, err := closeNow(client)
+	equal(t, left, Ending{Cancelled: 100})
+	equal(t, err.Error(), "trophy: timeout: 100 calls were cancelled")
+	for i := 0; i < 100; i++ {
+		fails(t, <-ends, Cancelled)
+	}
+	equal(t, unfinishedError(Ending{2, 1}, nil).Message, "2 events are not delivered yet, 1 call was cancelled")
+}
+
+func TestAFlushThatACloseEndsIsCancelled(t *testing.T) {
+	ctx, client := start(t, Options{})
+	hang(t)
+	_, err := client.Enqueue(words(1))
+	ok(t, err)
+	ends := make(chan error)
+	go func() {
+		_, err := client.Flush(ctx)
+		ends <- err
+	}()
+	waitForEvents(t, 1)
+	left, _ := closeNow(client)
+	equal(t, left, Ending{Undelivered: 1})
+	if err := <-ends; !errors.Is(err, Cancelled) && !errors.Is(err, Closed) {
+		t.Fatal(err)
+	}
+}
+
+// shows: any-reply
+func TestNoReplyIsAnythingButOurOwnError(t *testing.T) {
+	ctx, client := start(t, Options{MaxRetries: -1})
+	text, err := os.ReadFile("../../replies.json")
+	ok(t, err)
+	var faults []Args
+	ok(t, json.Unmarshal(text, &faults))
+	for _, fault := range faults {
+		fault["operation"], fault["count"] = "users_streak", 1
+		for _, call := range []func() error{
+			func() error { _, err := client.Streak(ctx, "18"); return err },
+			func() error {
+				_, err := Call[json.RawMessage](ctx, client, "users_streak", Args{"id": "18"})
+				return err
+			},
+		} {
+			ask(t, "/faults", fault)
+			var own *Error
+			if err := call(); err != nil && (!errors.As(err, &own) || own.Code == "" || own.RetryAfter < 0) {
+				t.Fatal(fault, err)
+			}
+		}
+	}
+	equal(t, milliseconds(1e15), time.Duration(math.MaxInt64))
+	equal(t, milliseconds(1500), 1500*time.Millisecond)
+}
+
+// The end of a process.
+
+// child is what other processes do, in which this one tests how they end.
+func child(way string) {
+	client, err := New(Options{Queue: Queue{RequestsPerSecond: 1000}})
+	if err != nil {
+		panic(err)
+	}
+	idle, _ := New(Options{})
+	idle.OnDelivery(func(Delivery) {})
+	client.OnDelivery(func(Delivery) {
+		if way == "exit in a callback" {
+			fmt.Println("ending")
+			os.Exit(9)
+		}
+		fmt.Println("ending")
+		time.Sleep(300 * time.Millisecond)
+	})
+	ctx := context.Background()
+	switch way {
+	case "exit in a callback", "slow":
+		_, _ = client.Enqueue(words(1))
+		for stats, _ := client.Stats(); way != "slow" || stats.Delivered == 0; stats, _ = client.Stats() {
+			time.Sleep(time.Millisecond)
+		}
+		return
+	case "interrupt", "interrupt with a context":
+		if way != "interrupt" {
+			var stop func()
+			ctx, stop = signal.NotifyContext(ctx, os.Interrupt)
+			defer stop()
+		}
+		fmt.Println("ending")
+		if _, err := client.Event(ctx, words(1)); errors.Is(err, context.Canceled) {
+			os.Exit(5)
+		}
+		return
+	}
+	for i := 0; i < 100; i++ {
+		go func(i int) {
+			_, _ = client.Event(ctx, Event{Metric: "words-written", User: User{ID: fmt.Sprint(i)}, Value: 1})
+		}(i)
+	}
+	for stats, _ := client.Stats(); stats.Requests == 0; stats, _ = client.Stats() {
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Println("ending")
+	switch way {
+	case "exit":
+		os.Exit(7)
+	case "exit in a goroutine":
+		go os.Exit(6)
+		select {}
+	case "panic":
+		panic("mine")
+	}
+}
+
+// What takes a second on a machine of its own takes longer on a busy one; what takes ten is a wait for something.
+const slowness = 10
+
+// ending runs a child, sends it a signal once it prints "ending", and tells its exit code, -1 for a signal's end.
+func ending(t *testing.T, way string, interrupt os.Signal) (int, string) {
+	t.Helper()
+	process := exec.Command(os.Args[0])
+	process.Env = append(os.Environ(), "TROPHY_CHILD="+way, "TROPHY_API_KEY="+key, "TROPHY_BASE_URL="+sandbox.URL)
+	var errs strings.Builder
+	process.Stderr = &errs
+	stdout, err := process.StdoutPipe()
+	ok(t, err)
+	ok(t, process.Start())
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || line != "ending\n" {
+		t.Fatal(line, err, errs.String())
+	}
+	since := time.Now()
+	if interrupt != nil {
+		waitForEvents(t, 1)
+		ok(t, process.Process.Signal(interrupt))
+	}
+	_ = process.Wait()
+	if took := time.Since(since); took > slowness*time.Second {
+		t.Fatal(way, took)
+	}
+	return process.ProcessState.ExitCode(), errs.String()
+}
+
+// shows: ends, exits, uncaught, slow-end
+func TestAProcessEndsAtOnceWithItsOwnCode(t *testing.T) {
+	for way, want := range map[string]int{
+		"return": 0, "exit": 7, "exit in a goroutine": 6, "panic": 2, "exit in a callback": 9, "slow": 0,
+	} {
+		ask(t, "/reset", struct{}{})
+		if way != "slow" && way != "exit in a callback" {
+			hang(t)
+		}
+		code, errs := ending(t, way, nil)
+		equal(t, []any{way, code}, []any{way, want})
+		if strings.Contains(errs, "mine") != (way == "panic") || errs != "" && way != "panic" {
+			t.Fatal(way, errs)
+		}
+	}
+}
+
+// shows: interrupt
+func TestASignalIsHeardWhileACallWaits(t *testing.T) {
+	for way, want := range map[string]int{"interrupt": -1, "interrupt with a context": 5} {
+		ask(t, "/reset", struct{}{})
+		hang(t)
+		code, _ := ending(t, way, os.Interrupt)
+		if code != want && !(want == -1 && code == 2) {
+			t.Fatal(way, code)
+		}
+	}
+}
+
+// shows: closed
 func TestAClosedClientSaysSoAndClosesAgainInPeace(t *testing.T) {
 	ctx, client := start(t, Options{})
 	tenant, err := client.ForTenant("acme")
 	ok(t, err)
 	for range [2]int{} {
-		undelivered, err := client.Close(ctx)
+		left, err := client.Close(ctx)
 		ok(t, err)
-		equal(t, undelivered, 0)
+		equal(t, left, Ending{})
 	}
 	_, sent := client.Event(ctx, words(1))
 	_, enqueued := client.Enqueue(words(1))
@@ -577,6 +814,7 @@ func TestCloseWaitsForCallsUnderWayAndThenCancelsThem(t *testing.T) {
 	ok(t, <-closed)
 }
 
+// shows: close-inside
 func TestCloseInsideOnDeliveryIsRefused(t *testing.T) {
 	ctx, client := start(t, Options{Queue: Queue{RequestsPerSecond: 1000}})
 	heard := make(chan error, 1)
@@ -593,6 +831,7 @@ func TestCloseInsideOnDeliveryIsRefused(t *testing.T) {
 	equal(t, reply.Total, 2.0)
 }
 
+// shows: freed
 func TestAForgottenClientIsFreed(t *testing.T) {
 	if libraryThreads(t) != 0 {
 		t.Fatal("another test left threads of the library")
@@ -641,6 +880,7 @@ func TestARotatedKeyIsTaken(t *testing.T) {
 	ok(t, err)
 }
 
+// shows: webhook
 func TestAWebhookIsBelievedOnlyWithItsSignature(t *testing.T) {
 	body := []byte(`{"type":"achievement.completed"}`)
 	hash := hmac.New(sha256.New, []byte("secret"))
@@ -651,6 +891,7 @@ func TestAWebhookIsBelievedOnlyWithItsSignature(t *testing.T) {
 	fails(t, VerifyWebhook(nil, signature, "secret"), InvalidSignature)
 }
 
+// shows: log
 func TestLogLinesArriveWithoutTheSecret(t *testing.T) {
 	ctx, client := start(t, Options{})
 	var mu sync.Mutex
@@ -679,6 +920,7 @@ func TestTheVersionIsTheLibrarys(t *testing.T) {
 	}
 }
 
+// shows: memory
 func TestManyCallsLeaveMemoryFlat(t *testing.T) {
 	ctx, client := start(t, Options{Queue: Queue{RequestsPerSecond: 10_000}})
 	// Long, so that what leaks shows: 32 KiB a call, 3 MiB a round.

@@ -22,7 +22,7 @@ type User struct {
 	TZ                string            `json:"tz,omitempty"` // "Europe/London"
 	DeviceTokens      []string          `json:"deviceTokens,omitempty"`
 	SubscribeToEmails *bool             `json:"subscribeToEmails,omitempty"` // needs an email
-	SignUpDate        string            `json:"signUpDate,omitempty"`        // RFC 3339
+	SignUpDate        string            `json:"signUpDate,omitempty"`        // "2026-01-31"
 	Attributes        map[string]string `json:"attributes,omitempty"`
 }
 
@@ -122,9 +122,16 @@ type Delivery struct {
 	Err            error // an *Error
 }
 
+// An Ending is what was left when a client was closed.
+type Ending struct {
+	Undelivered int // events in the queue: on disk if it has a path, else lost
+	Cancelled   int // calls that had to be cancelled
+}
+
 // Stats are what a client has done and has to do.
 type Stats struct {
 	Queued, InFlight, Delivered, Dead, Expired, Dropped int64
 	Requests, Retries, RateLimited, BytesOnDisk         int64
+	CallsUnderWay, CallsWaiting                         int64
 	Paused                                              bool // until SetAPIKey, since the key was refused
 }

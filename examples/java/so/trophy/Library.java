@@ -8,13 +8,16 @@ import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.PointerByReference;
 import java.util.Map;
+import java.util.Queue;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 interface Library extends com.sun.jna.Library {
     int OK = 0;
     int INVALID_ARGUMENT = 1;
     int CLOSED = 2;
+    int CANCELLED = 3;
     int TIMEOUT = 11;
 
     Library C = Native.load(
@@ -102,12 +105,29 @@ interface Library extends com.sun.jna.Library {
         }
     }
 
-    /** Text for C, which would end at a U+0000. */
+    String HALF_A_PAIR = "holds half of a surrogate pair, which is no text";
+
+    /** Text for C, which would end at a U+0000, and which JNA would give a question mark for what is no Unicode. */
     static String text(String name, String value) {
         if (value != null && value.indexOf('\0') >= 0) {
-            throw TrophyException.of(INVALID_ARGUMENT, "invalid_argument", name + " holds U+0000, which no C string can");
+            throw TrophyException.invalid(name + ": must not hold U+0000");
+        }
+        if (value != null && hasHalfAPair(value)) {
+            throw TrophyException.invalid(name + ": " + HALF_A_PAIR);
         }
         return value;
+    }
+
+    static boolean hasHalfAPair(CharSequence text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (Character.isHighSurrogate(c) && i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1))) {
+                i++;
+            } else if (Character.isSurrogate(c)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** A C function of which the last parameter is out_json. */
@@ -132,9 +152,13 @@ interface Library extends com.sun.jna.Library {
             void hear(int status, String json);
         }
 
-        private static final Map<Long, Listener> LISTENERS = new ConcurrentHashMap<>();
+        /** {@code due}: where it waits for dispatch(); null: it runs inside C's callback. */
+        private record Entry(Listener listener, boolean isOnce, Queue<Runnable> due) {}
+
+        private static final Map<Long, Entry> ENTRIES = new ConcurrentHashMap<>();
         private static final AtomicLong LAST_ID = new AtomicLong();
-        private static final Listener NOBODY = (status, json) -> {};
+        private static final AtomicInteger RUNNING = new AtomicInteger();
+        private static final ThreadLocal<Boolean> INSIDE = ThreadLocal.withInitial(() -> false);
         static final Outcome CALLBACK = Waiting::hear;
 
         static {
@@ -145,21 +169,52 @@ interface Library extends com.sun.jna.Library {
 
         private Waiting() {}
 
-        static long add(Listener listener) {
+        static long add(boolean isOnce, Queue<Runnable> due, Listener listener) {
             long id = LAST_ID.incrementAndGet();
-            LISTENERS.put(id, listener);
+            ENTRIES.put(id, new Entry(listener, isOnce, due));
             return id;
         }
 
-        static void remove(long id) {
-            LISTENERS.remove(id);
+        /** False if it had been called, or removed. */
+        static boolean remove(long id) {
+            return ENTRIES.remove(id) != null;
+        }
+
+        static boolean isInside() {
+            return INSIDE.get();
+        }
+
+        /** Whether callbacks of calls may still come, or run. */
+        static boolean isBusy() {
+            return RUNNING.get() > 0 || ENTRIES.values().stream().anyMatch(Entry::isOnce);
         }
 
         private static void hear(int status, Pointer json, Pointer userData) {
+            RUNNING.incrementAndGet();
+            boolean wasInside = INSIDE.get();
+            INSIDE.set(true);
+            guard(() -> {
+                long id = Pointer.nativeValue(userData);
+                Entry entry = ENTRIES.get(id);
+                if (entry == null || entry.isOnce && ENTRIES.remove(id) == null) {
+                    return;
+                }
+                String text = json.getString(0, "UTF-8");
+                if (entry.due == null) {
+                    entry.listener.hear(status, text);
+                } else {
+                    entry.due.add(() -> entry.listener.hear(status, text));
+                }
+            });
+            INSIDE.set(wasInside);
+            RUNNING.decrementAndGet();
+        }
+
+        /** What is thrown goes to whom Java's own threads tell: nothing may cross C, and no callback hinder the next. */
+        static void guard(Runnable callback) {
             try {
-                LISTENERS.getOrDefault(Pointer.nativeValue(userData), NOBODY).hear(status, json.getString(0, "UTF-8"));
+                callback.run();
             } catch (Throwable thrown) {
-                // Nothing may cross C: it goes to whom Java's own threads tell.
                 Thread thread = Thread.currentThread();
                 thread.getUncaughtExceptionHandler().uncaughtException(thread, thrown);
             }

@@ -32,6 +32,11 @@ public final class TrophyException extends RuntimeException {
         return new TrophyException(status, "{\"error\":" + Json.write(java.util.Map.of("code", code, "message", message)) + "}");
     }
 
+    static TrophyException invalid(String message) {
+        // It may name what is no text itself.
+        return of(Library.INVALID_ARGUMENT, "invalid_argument", message.replaceAll("\\p{Cs}", "?"));
+    }
+
     /** The number of the status, as in trophy.h. */
     public int status() {
         return status;

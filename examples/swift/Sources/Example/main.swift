@@ -20,7 +20,7 @@ do {
     }
 
     print("streak", try await client.streak("18").length)
-    print("undelivered", try await client.close())
+    print("undelivered", try await client.close().undelivered)
 } catch {
     FileHandle.standardError.write(Data("\(error.localizedDescription)\n".utf8))
     exit(1)

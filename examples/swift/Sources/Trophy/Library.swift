@@ -22,6 +22,7 @@ private func answer(_ call: (Out) -> Int32) -> (status: Int32, json: Data) {
 
 private let OK = Int32(TROPHY_STATUS_OK.rawValue)
 private let TIMEOUT = Int32(TROPHY_STATUS_TIMEOUT.rawValue)
+private let CANCELLED = Int32(TROPHY_STATUS_CANCELLED.rawValue)
 
 private func bytes(_ text: UnsafePointer<CChar>?) -> Data {
     text.map { Data(bytes: $0, count: strlen($0)) } ?? Data()
@@ -71,12 +72,25 @@ final class Handle: @unchecked Sendable {
         try use { client in try Trophy.ask { call(client, $0) } }
     }
 
-    /// flush and close answer `{"undelivered": n}`, in time or not.
-    func undelivered(_ call: (OpaquePointer, Int64, Out) -> Int32, within timeout: Duration) throws -> Int {
+    /// flush and close answer `{"undelivered": n, "cancelled": m}`, in time or not.
+    func end(
+        _ call: (OpaquePointer, Int64, Out) -> Int32, within timeout: Duration
+    ) throws -> TrophyClient.Ending {
         let (status, json) = use { client in answer { call(client, milliseconds(timeout), $0) } }
+        if status == CANCELLED { throw TrophyError.closedMeanwhile }
         guard status == OK || status == TIMEOUT else { throw TrophyError(json: json) }
-        return try decode([String: Int].self, json)["undelivered"] ?? 0
+        let left = try decode([String: Int].self, json)
+        return TrophyClient.Ending(undelivered: left["undelivered"] ?? 0, cancelled: left["cancelled"] ?? 0)
     }
+}
+
+/// A text within JSON, read by the library: it reads what Foundation cannot.
+func string(_ json: Data, _ pointer: String) -> String? {
+    let found = (json + [0]).withUnsafeBytes {
+        trophy_json_string($0.bindMemory(to: CChar.self).baseAddress, pointer)
+    }
+    defer { trophy_string_free(found) }
+    return found.map { String(cString: $0) }
 }
 
 /// What runs on a thread of the library, as far as Swift can tell.

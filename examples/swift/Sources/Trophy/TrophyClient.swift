@@ -7,16 +7,25 @@ import Foundation
 public final class TrophyClient: Sendable {
     private let open: Locked<Handle?>
     private let listeners: Listeners
+    private let isTenant: Bool
+
+    /// What was left when a client was closed.
+    public struct Ending: Hashable, Sendable {
+        /// Events still in the queue: in its folder, if it has one, else lost.
+        public var undelivered = 0
+        /// Calls that had to be cancelled.
+        public var cancelled = 0
+    }
 
     /// - Parameter apiKey: nil: the variable TROPHY_API_KEY.
     public init(apiKey: String? = nil, options: Options = Options()) throws {
         let apiKey = try apiKey.map { try text("apiKey", $0) }
         let handle = try Handle(apiKey: apiKey, options: encode(options: options))
-        (open, listeners) = (Locked(handle), handle.listeners)
+        (open, listeners, isTenant) = (Locked(handle), handle.listeners, false)
     }
 
-    private init(_ handle: Handle) {
-        (open, listeners) = (Locked(handle), handle.listeners)
+    private init(tenant handle: Handle) {
+        (open, listeners, isTenant) = (Locked(handle), handle.listeners, true)
     }
 
     private var handle: Handle {
@@ -28,9 +37,9 @@ public final class TrophyClient: Sendable {
         }
     }
 
-    /// The same client (connections, threads, queue), whose calls are for a tenant. `close` closes it for all.
+    /// The same client (connections, threads, queue), whose calls are for a tenant. Its `close` lets go of it only.
     public func forTenant(_ id: String) throws -> TrophyClient {
-        TrophyClient(try handle.forTenant(text("id", id)))
+        TrophyClient(tenant: try handle.forTenant(text("id", id)))
     }
 
     // MARK: The main job: an event
@@ -73,7 +82,8 @@ public final class TrophyClient: Sendable {
         listeners.stream()
     }
 
-    /// Waits until the queue is empty, at most `timeout`; nil waits for ever. Returns how many events are left.
+    /// Waits until the queue is empty, at most `timeout`; nil waits for ever. Returns how many events are
+    /// undelivered. Throws `.cancelled` if the client was closed meanwhile.
     @discardableResult
     public func flush(timeout: Duration? = nil) async throws -> Int {
         let end = timeout.map { ContinuousClock.now + $0 }
@@ -82,9 +92,9 @@ public final class TrophyClient: Sendable {
             try Task.checkCancellation()
             // Slices, since nothing in C ends a flush when its task is cancelled.
             let slice = end.map { min(ContinuousClock.now.duration(to: $0), .milliseconds(200)) } ?? .milliseconds(200)
-            let left = try await onThread { try handle.undelivered(trophy_client_flush, within: slice) }
-            let isOver = end.map { $0 <= .now } ?? false
-            if left == 0 || isOver || listeners.isFinished { return left }
+            let left = try await onThread { try handle.end(trophy_client_flush, within: slice).undelivered }
+            if left == 0 || end.map({ $0 <= .now }) ?? false { return left }
+            if listeners.isFinished { throw TrophyError.closedMeanwhile }
         }
     }
 
@@ -142,20 +152,25 @@ public final class TrophyClient: Sendable {
 
     // MARK: The client itself
 
-    /// Delivers what is queued and waits for the calls under way, for at most `timeout`, then ends the client, also
-    /// for its tenants. Again does nothing. A client that is not closed ends with its last reference, at once.
+    /// Delivers what is queued and waits for the calls under way, for at most `timeout`, then ends the client. A task
+    /// that is cancelled waits no longer. Again does nothing. Of a tenant's handle it only lets go. A client that is
+    /// not closed ends with its last reference, at once.
     ///
-    /// - Returns: How many events were not delivered, and calls not answered. What is queued stays in the queue's
-    ///   folder, if it has one.
+    /// - Returns: What was left.
     @discardableResult
-    public func close(timeout: Duration = .seconds(5)) async throws -> Int {
+    public func close(timeout: Duration = .seconds(5)) async throws -> Ending {
         // Freed by the last call that still returns, not with this object.
         let handle = open.withLock { handle in
             defer { handle = nil }
             return handle
         }
-        guard let handle else { return 0 }
-        let left = try await onThread { try handle.undelivered(trophy_client_close, within: timeout) }
+        guard let handle, !isTenant else { return Ending() }
+        let left = try await withTaskCancellationHandler {
+            try await onThread { try handle.end(trophy_client_close, within: timeout) }
+        } onCancel: {
+            // Ends the other one.
+            Thread.detachNewThread { _ = try? handle.end(trophy_client_close, within: .zero) }
+        }
         listeners.finish()
         return left
     }

@@ -52,7 +52,14 @@ extension TrophyError: Decodable {
     /// Error JSON: `{"error": {...}}`.
     init(json: Data) {
         let reply = try? JSONDecoder().decode([String: TrophyError].self, from: json)
-        self = reply?["error"] ?? TrophyError(code: .unknown, message: String(decoding: json, as: UTF8.self))
+        // What a server sent may be JSON, and nothing that Foundation reads.
+        self = reply?["error"] ?? TrophyError(
+            code: string(json, "/error/code").flatMap(Code.init(rawValue:)) ?? .unknown,
+            message: string(json, "/error/message") ?? String(decoding: json, as: UTF8.self))
+    }
+
+    static var closedMeanwhile: TrophyError {
+        TrophyError(code: .cancelled, message: "the client was closed meanwhile")
     }
 
     init(code: Code, message: String) {
