@@ -60,7 +60,7 @@ pub fn deliver(
         let waits_for = waiting.look(&stats, ending.undelivered);
         progress.show(&Position {
             done: stats.ended(),
-            total: stats.ended() + ending.undelivered,
+            total: Some(stats.ended() + ending.undelivered),
             refused: stats.dead,
             waits_for: waits_for.clone(),
         });

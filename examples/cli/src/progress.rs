@@ -44,9 +44,9 @@ pub struct Progress {
 /// How far it is.
 #[derive(Clone, Debug, Default)]
 pub struct Position {
-    /// Of those, how many have come to their end.
     pub done: u64,
-    pub total: u64,
+    /// `None`: nobody knows yet how many there are.
+    pub total: Option<u64>,
     pub refused: u64,
     /// Why nothing moves, if nothing does.
     pub waits_for: Option<String>,
@@ -78,11 +78,22 @@ impl Progress {
         let rate = self.rate(now, position.done);
         match &self.bar {
             Some(bar) => {
-                bar.set_length(position.total);
+                match position.total {
+                    Some(total) => bar.set_length(total),
+                    None => bar.unset_length(),
+                }
                 bar.set_position(position.done);
                 bar.set_message(sentence(position, rate));
             }
             None => self.line(now, position, rate),
+        }
+    }
+
+    /// Something is written besides, which a bar makes room for.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
@@ -116,10 +127,12 @@ impl Progress {
         self.told.clone_from(&position.waits_for);
         let mut line = json!({
             "done": position.done,
-            "total": position.total,
             "refused": position.refused,
             "perSecond": (rate * 10.0).round() / 10.0,
         });
+        if let Some(total) = position.total {
+            line["total"] = total.into();
+        }
         if let Some(left) = left(position, rate) {
             line["secondsLeft"] = left.as_secs().into();
         }
@@ -132,7 +145,7 @@ impl Progress {
 }
 
 fn left(position: &Position, rate: f64) -> Option<Duration> {
-    let todo = position.total.saturating_sub(position.done) as f64;
+    let todo = position.total?.saturating_sub(position.done) as f64;
     (rate > 0.0)
         .then(|| Duration::try_from_secs_f64(todo / rate).ok())
         .flatten()
@@ -162,7 +175,7 @@ mod tests {
     fn the_sentence_says_the_rate_the_time_left_what_was_refused_and_why_it_waits() {
         let position = Position {
             done: 10,
-            total: 610,
+            total: Some(610),
             refused: 1_200,
             waits_for: Some("no network".to_owned()),
         };

@@ -50,7 +50,8 @@ pub struct Send {
 /// goes at once, else by the next `trophy enqueue --flush` or `trophy queue flush` on the same folder.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Example:
-  trophy enqueue words-written --user '{"id":"18"}' --value 750 --queue /var/lib/app/trophy"#)]
+  trophy enqueue words-written --user '{"id":"18"}' --value 750 \
+    --queue /var/lib/app/trophy"#)]
 pub struct Enqueue {
     #[command(flatten)]
     pub event: Event,

@@ -12,19 +12,25 @@ use super::WithTenant;
 /// counts once.
 #[derive(Debug, Args)]
 #[command(after_help = r#"JSON Lines, one event a line:
-  {"metric":"words-written","user":{"id":"18","tz":"Europe/Berlin"},"value":750,
-   "attributes":{"genre":"horror"},"idempotencyKey":"chapter-7"}
-CSV, with the columns named in the first line, in any order; all but three may be left out:
-  metric,user.id,value,user.email,user.name,user.tz,user.attributes.plan,attributes.genre,idempotencyKey
+  {"metric":"words-written","user":{"id":"18","tz":"Europe/Berlin"},
+   "value":750,"attributes":{"genre":"horror"},"idempotencyKey":"chapter-7"}
+(here in two; "userId":"18" will do for the user).
 
-At the end a summary goes to stdout. Rows that were refused go to a file of JSON Lines, each with its line and
-the reason: mend them there, and import that file. Meanwhile stderr shows how far it is: as a bar on a
-terminal, else as lines of JSON.
+CSV, with the columns named in the first line, in any order; metric, user.id
+and value must be there:
+  metric  user.id  value  idempotencyKey  attributes.NAME  user.email
+  user.name  user.tz  user.signUpDate  user.subscribeToEmails
+  user.deviceTokens  user.attributes.NAME
+
+At the end a summary goes to stdout. Rows that were refused go to a file of
+JSON Lines, each with its line and the reason: mend them there, and import that
+file. Meanwhile stderr shows how far it is: as a bar on a terminal, else as
+lines of JSON.
 
 Examples:
   trophy import events.csv.gz --check
   trophy import events.csv.gz
-  pg_dump_events | trophy import - --format jsonl"#)]
+  psql -c "copy (...) to stdout csv header" | trophy import - --format csv"#)]
 pub struct Import {
     /// JSON Lines or CSV; unpacked if its name ends in .gz; - is stdin
     #[arg(value_name = "FILE")]

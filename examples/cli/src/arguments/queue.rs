@@ -14,8 +14,8 @@ pub struct Folder {
 /// Look at a queue's folder, or deliver what is in it
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For cron:
-  * * * * * TROPHY_QUEUE=/var/lib/app/trophy trophy queue flush --key-file /etc/app/trophy.key")]
+For cron, with TROPHY_QUEUE=/var/lib/app/trophy above it:
+  * * * * * trophy queue flush --key-file /etc/app/trophy.key")]
 pub struct Queue {
     /// The queue's folder; else TROPHY_QUEUE
     #[arg(long, visible_alias = "path", value_name = "DIR", global = true)]

@@ -77,8 +77,18 @@ impl Address {
             || host.ends_with(".localhost")
     }
 
-    /// There is something to connect to.
+    /// On the same port of the same host.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        let place = |it: &Self| (it.scheme().to_owned(), it.host().to_owned(), it.port());
+        place(self) == place(other)
+    }
+
+    /// There is something to connect to, and it may be.
     pub fn is_usable(&self) -> bool {
+        self.has_form() && (self.is_tls() || self.is_loopback())
+    }
+
+    fn has_form(&self) -> bool {
         matches!(self.scheme(), "http" | "https") && !self.host().is_empty()
     }
 
@@ -97,10 +107,10 @@ impl Address {
         let detail = format!("{}: {} ({})", self.api, self.url, self.source);
         let wrong =
             |advice: &str| Finding::wrong(CHECK, Status::InvalidArgument, detail.clone(), advice);
-        if !self.is_usable() {
+        if !self.has_form() {
             return wrong("it is no address such as https://api.trophy.so/v1");
         }
-        if !self.is_tls() && !self.is_loopback() {
+        if !self.is_usable() {
             return wrong("plain http would send the key in the clear; it begins with https://");
         }
         if !self.url.trim_end_matches('/').ends_with("/v1") {

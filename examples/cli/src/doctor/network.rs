@@ -1,6 +1,6 @@
 //! The way there: a proxy, the name, a connection.
 
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,6 +118,9 @@ pub fn proxy(address: &Address, route: &Route) -> Vec<Finding> {
 }
 
 pub fn look_up(_: &Address, route: &Route) -> Vec<Finding> {
+    if route.host.parse::<IpAddr>().is_ok() {
+        return Vec::new();
+    }
     let start = Instant::now();
     vec![match resolve(&route.host, route.port) {
         Ok(found) => {

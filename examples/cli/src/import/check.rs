@@ -1,5 +1,7 @@
 //! The first reading: how many rows there are, which are wrong, and the digest of it all. Nothing is sent.
 
+use std::time::Duration;
+
 use serde_json::json;
 use trophy::client::Client;
 use trophy::error::Status;
@@ -10,11 +12,16 @@ use super::source::{Digest, Source};
 use crate::arguments::Format;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::progress::{Position, Progress, Style};
 use crate::session::Session;
 use crate::wording;
 
 /// Of rows that are wrong, so many are named in an error.
 const NAMED: usize = 3;
+/// How far it is is shown after every so many rows.
+const SHOW_EVERY: u64 = 4_096;
+/// Lines of JSON say nothing of what is done in a moment.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Checked {
     pub rows: u64,
@@ -64,21 +71,31 @@ pub fn read(
     source: &Source,
     format: Option<Format>,
     checker: &Checker,
+    style: Style,
     mut tell: impl FnMut(u64, &str) -> Result<(), Failure>,
 ) -> Result<Checked, Failure> {
     let mut rows = Rows::read(source, format)?;
+    let mut progress = Progress::begin(style, "checking", PATIENCE);
     let (mut count, mut wrong, mut named) = (0, 0, Vec::new());
     for row in rows.by_ref() {
         let row = checker.check(row?);
         count += 1;
+        if count % SHOW_EVERY == 0 {
+            progress.show(&Position {
+                done: count,
+                refused: wrong,
+                ..Position::default()
+            });
+        }
         if let Err(why) = row.event {
             wrong += 1;
             if named.len() < NAMED {
                 named.push(format!("line {}: {}", row.line, why.reason));
             }
-            tell(row.line, &why.reason)?;
+            progress.aside(|| tell(row.line, &why.reason))?;
         }
     }
+    progress.end();
     Ok(Checked {
         rows: count,
         wrong,
@@ -94,12 +111,16 @@ pub fn run(
     checker: &Checker,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let checked = read(source, format, checker, |line, reason| {
-        match out.is_for_people() {
+    let checked = read(
+        source,
+        format,
+        checker,
+        Style::of(out),
+        |line, reason| match out.is_for_people() {
             true => out.line(&format!("line {line}: {reason}")),
             false => out.line(&json!({ "line": line, "reason": reason }).to_string()),
-        }
-    })?;
+        },
+    )?;
     match out.is_for_people() {
         true => out.facts(&[
             ("rows", checked.rows.to_string()),

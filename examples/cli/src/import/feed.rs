@@ -281,7 +281,7 @@ impl<'a> Feed<'a> {
         let waits_for = self.waiting.look(&stats, ending.undelivered);
         self.progress.show(&Position {
             done: counts.delivered + counts.refused,
-            total: self.checked.rows,
+            total: Some(self.checked.rows),
             refused: counts.refused,
             waits_for,
         });

@@ -47,7 +47,13 @@ pub fn run(args: &Import, out: &mut Output) -> Result<(), Failure> {
     let checker = Checker::new(&session)?;
     let root = Root::find(queue_folder::named(args.queue.as_deref()))?;
     let source = Source::open(&args.file, Some(root.folder()))?;
-    let checked = check::read(&source, args.format, &checker, |_, _| Ok(()))?;
+    let checked = check::read(
+        &source,
+        args.format,
+        &checker,
+        Style::of(out),
+        |_, _| Ok(()),
+    )?;
     checked.verdict(args.skip_invalid)?;
     send(args, &session, &checker, &root, &source, &checked, out)
 }
