@@ -25,6 +25,7 @@ use crate::wording;
 
 /// Between two looks at the folder.
 const LOOK: Duration = Duration::from_millis(200);
+const PATIENCE_MS: i64 = 50;
 
 pub fn run(args: &Tail, out: &mut Output) -> Result<(), Failure> {
     let path = queue_folder::path(args.folder.queue.as_deref())?;
@@ -94,10 +95,11 @@ impl Source {
         Ok(ends)
     }
 
+    /// With a moment's patience, in which the client begins to deliver what others have put there.
     fn undelivered(&self) -> Result<u64, Failure> {
         let ending = self
             .client
-            .flush(0)
+            .flush(PATIENCE_MS)
             .map_err(|error| wording::CLIENT.failure(error))?;
         Ok(ending.undelivered)
     }

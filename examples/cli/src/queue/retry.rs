@@ -1,10 +1,8 @@
 //! `trophy queue dead --retry`: puts dead events back, under their idempotency keys.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use trophy::api::event::EventArgs;
 use trophy::client::Client;
 
@@ -33,8 +31,8 @@ struct Event<'a> {
     attributes: Option<&'a RawValue>,
     idempotency_key: Option<String>,
     /// What the caller added.
-    #[serde(flatten, borrow)]
-    more: HashMap<String, &'a RawValue>,
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 pub fn run(path: &str, args: &Dead, out: &mut Output) -> Result<(), Failure> {
