@@ -1,10 +1,16 @@
-# make install, uninstall, dist: the libraries as they ship, the headers, the pkg-config and CMake files, the tool.
+# make install, uninstall, dist: the libraries as they ship, the headers, the pkg-config and CMake files, the tool
+# with its man pages and completions.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+PWSHCOMPDIR ?= $(PREFIX)/share/trophy
 
 CARGO ?= cargo
 OBJCOPY ?= objcopy
@@ -41,13 +47,14 @@ SHARED_SONAME := libtrophy.so.$(TROPHY_MAJOR)
 SHARED_LINK := libtrophy.so
 endif
 
-.PHONY: ship ship-shared ship-static ship-tool install uninstall dist
+.PHONY: ship ship-shared ship-static ship-tool ship-pages install uninstall dist
 
-# Builds what ships, in target/ship: the libraries, stripped, and the tool.
-ship: ship-shared ship-static ship-tool
+# Builds what ships, in target/ship: the libraries, stripped, and the tool with its pages.
+ship: ship-shared ship-static ship-tool ship-pages
 ship-shared: $(SHIP)/$(SHARED)
 ship-static: $(SHIP)/libtrophy.a
 ship-tool: $(SHIP)/trophy
+ship-pages: $(SHIP)/pages/done
 
 # Both libraries in one run of rustc, since LTO takes most of the time. rustc names what a program that links
 # libtrophy.a needs besides.
@@ -85,6 +92,19 @@ $(SHIP)/trophy: $(TOOL_SOURCES)
 	install -m 755 $(SHIP_TOOL)/$(RELEASE)/trophy $@
 	$(STRIP) $@
 
+# Man pages and completions, by the tool itself; one that is built for another machine is asked through one that is
+# built for this.
+TOOL_HERE := $(if $(CARGO_BUILD_TARGET),env -u CARGO_BUILD_TARGET $(CARGO) run -q -p trophy-cli \
+	--target-dir $(SHIP)/here --,$(SHIP)/trophy)
+$(SHIP)/pages/done: $(SHIP)/trophy
+	@rm -rf $(SHIP)/pages
+	@mkdir -p $(SHIP)/pages
+	$(TOOL_HERE) man $(SHIP)/pages/man
+	for shell in bash zsh fish powershell; do \
+		$(TOOL_HERE) completions $$shell > $(SHIP)/pages/$$shell || exit 1; \
+	done
+	@touch $@
+
 # "lib" -> "..", "lib/x86_64-linux-gnu" -> "../..": from the libraries' folder up to the prefix, so that the
 # installed tree can be moved. Absolute where the libraries are not below the prefix.
 no_space :=
@@ -118,6 +138,13 @@ install: ship
 	install -m 644 $(SHIP)/libtrophy.a "$(DESTDIR)$(LIBDIR)/libtrophy.a"
 	install -m 644 include/trophy.h include/trophy.hpp "$(DESTDIR)$(INCLUDEDIR)/"
 	install -m 755 $(SHIP)/trophy "$(DESTDIR)$(BINDIR)/trophy"
+	install -d "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)" \
+		"$(DESTDIR)$(FISHCOMPDIR)" "$(DESTDIR)$(PWSHCOMPDIR)"
+	install -m 644 $(SHIP)/pages/man/*.1 "$(DESTDIR)$(MANDIR)/man1/"
+	install -m 644 $(SHIP)/pages/bash "$(DESTDIR)$(BASHCOMPDIR)/trophy"
+	install -m 644 $(SHIP)/pages/zsh "$(DESTDIR)$(ZSHCOMPDIR)/_trophy"
+	install -m 644 $(SHIP)/pages/fish "$(DESTDIR)$(FISHCOMPDIR)/trophy.fish"
+	install -m 644 $(SHIP)/pages/powershell "$(DESTDIR)$(PWSHCOMPDIR)/trophy.ps1"
 	@for name in trophy.pc trophy-static.pc; do \
 		$(FILL_IN) -e 's|@PREFIX@|$(PC_PREFIX)|g' -e 's|@ROOT@|$${prefix}|g' packaging/$$name.in > $(SHIP)/$$name && \
 		install -m 644 $(SHIP)/$$name "$(DESTDIR)$(LIBDIR)/pkgconfig/$$name" || exit 1; \
@@ -136,8 +163,11 @@ uninstall:
 		"$(DESTDIR)$(LIBDIR)/pkgconfig/trophy.pc" "$(DESTDIR)$(LIBDIR)/pkgconfig/trophy-static.pc" \
 		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-config.cmake" \
 		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-config-version.cmake" \
-		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-targets.cmake" "$(DESTDIR)$(BINDIR)/trophy"
-	@rmdir "$(DESTDIR)$(LIBDIR)/cmake/trophy" 2>/dev/null || true
+		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-targets.cmake" "$(DESTDIR)$(BINDIR)/trophy" \
+		"$(DESTDIR)$(MANDIR)/man1/trophy.1" "$(DESTDIR)$(MANDIR)/man1"/trophy-*.1 \
+		"$(DESTDIR)$(BASHCOMPDIR)/trophy" "$(DESTDIR)$(ZSHCOMPDIR)/_trophy" \
+		"$(DESTDIR)$(FISHCOMPDIR)/trophy.fish" "$(DESTDIR)$(PWSHCOMPDIR)/trophy.ps1"
+	@rmdir "$(DESTDIR)$(LIBDIR)/cmake/trophy" "$(DESTDIR)$(PWSHCOMPDIR)" 2>/dev/null || true
 
 # An archive of the installed tree that unpacks anywhere. Names in order, one time, no owner: the same input
 # gives the same bytes.
@@ -147,7 +177,10 @@ TAR ?= tar
 dist:
 	rm -rf $(CARGO_TARGET_DIR)/dist/stage
 	$(MAKE) --no-print-directory install PREFIX=/$(DIST) DESTDIR="$(abspath $(CARGO_TARGET_DIR)/dist/stage)" \
-		BINDIR=/$(DIST)/bin LIBDIR=/$(DIST)/lib INCLUDEDIR=/$(DIST)/include
+		BINDIR=/$(DIST)/bin LIBDIR=/$(DIST)/lib INCLUDEDIR=/$(DIST)/include \
+		MANDIR=/$(DIST)/share/man BASHCOMPDIR=/$(DIST)/share/bash-completion/completions \
+		ZSHCOMPDIR=/$(DIST)/share/zsh/site-functions FISHCOMPDIR=/$(DIST)/share/fish/vendor_completions.d \
+		PWSHCOMPDIR=/$(DIST)/share/trophy
 	for file in README.md LICENSE; do \
 		if [ -f $$file ]; then install -m 644 $$file $(CARGO_TARGET_DIR)/dist/stage/$(DIST)/$$file; fi; \
 	done

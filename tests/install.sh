@@ -139,6 +139,9 @@ by_cmake() { # by_cmake WHAT PREFIX
 the_tool() { # the_tool WHAT PREFIX
     check "$1: the tool runs" "$2/bin/trophy" event words-written --user '{"id":"tool"}' --value 1
     check "$1: the tool's library is in it" needs_not "$2/bin/trophy"
+    check "$1: the man page is the tool's" grep -q 'trophy\\-import' "$2/share/man/man1/trophy.1"
+    check "$1: bash takes the completions" bash -n "$2/share/bash-completion/completions/trophy"
+    check "$1: they complete the flags" grep -q -e --skip-invalid "$2/share/bash-completion/completions/trophy"
 }
 
 prefix="$work/first"
@@ -157,6 +160,24 @@ lib/libtrophy.so.1
 lib/libtrophy.so.$version
 lib/pkgconfig/trophy-static.pc
 lib/pkgconfig/trophy.pc
+share/bash-completion/completions/trophy
+share/fish/vendor_completions.d/trophy.fish
+share/man/man1/trophy-call.1
+share/man/man1/trophy-doctor.1
+share/man/man1/trophy-enqueue.1
+share/man/man1/trophy-event.1
+share/man/man1/trophy-import.1
+share/man/man1/trophy-operations.1
+share/man/man1/trophy-queue-dead.1
+share/man/man1/trophy-queue-flush.1
+share/man/man1/trophy-queue-status.1
+share/man/man1/trophy-queue.1
+share/man/man1/trophy-tail.1
+share/man/man1/trophy-webhook-verify.1
+share/man/man1/trophy-webhook.1
+share/man/man1/trophy.1
+share/trophy/trophy.ps1
+share/zsh/site-functions/_trophy
 END
 check "it installs what it says" diff "$work/expected" "$work/installed"
 check "libtrophy.so names libtrophy.so.1" [ "$(readlink "$prefix/lib/libtrophy.so")" = libtrophy.so.1 ]

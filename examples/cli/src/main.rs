@@ -1,60 +1,69 @@
 //! The command `trophy`: JSON on stdout, errors on stderr, an exit code that says which.
 
-mod call;
-mod delivery;
-mod event;
+mod arguments;
 mod failure;
-mod flags;
-mod help;
-mod queue;
+mod output;
+mod pages;
+mod pretty;
+mod usage;
+mod wording;
+
 mod session;
+mod signals;
+mod stats;
+
+mod call;
+mod event;
 mod webhook;
 
-use std::io::Write;
+mod dead_letters;
+mod delivery;
+mod progress;
+mod queue;
+mod queue_folder;
+mod tail;
+mod waiting;
+
+mod doctor;
+mod import;
+
 use std::process::ExitCode;
 
+use arguments::Command;
 use failure::Failure;
-use flags::Flags;
+use output::Output;
+use usage::Read;
 
 fn main() -> ExitCode {
-    let mut out = std::io::stdout().lock();
-    let result = run(&mut out).and_then(|()| out.flush().map_err(Failure::output));
-    match result {
+    let wants_json = usage::wants_json();
+    match run(wants_json) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(wants_json),
     }
 }
 
-fn run(out: &mut dyn Write) -> Result<(), Failure> {
-    let mut flags = Flags::from_environment();
-    let Some(command) = flags.word()? else {
-        if flags.wants_help() {
-            return help::print(out, "");
-        }
-        if flags.wants_version() {
-            return line(out, env!("CARGO_PKG_VERSION"));
-        }
-        return Err(Failure::usage("which command? `trophy --help` lists them"));
+fn run(wants_json: bool) -> Result<(), Failure> {
+    let arguments = match usage::read()? {
+        Read::Run(arguments) => arguments,
+        Read::Print(text) => return text.print().map_err(Failure::output),
     };
-    match &*command {
-        "event" => event::send(flags, out),
-        "enqueue" => event::enqueue(flags, out),
-        "queue" => queue::run(flags, out),
-        "call" => call::run(flags, out),
-        "operations" => call::list(flags, out),
-        "webhook" => webhook::run(flags, out),
-        "help" => {
-            let topic = flags.word()?.unwrap_or_default();
-            flags.end()?;
-            help::print(out, &topic)
-        }
-        other => Err(Failure::usage(format!(
-            "there is no command \"{other}\"; `trophy --help` lists them"
-        ))),
-    }
+    let mut out = Output::new(wants_json || arguments.json);
+    act(arguments.command, &mut out)?;
+    out.flush()
 }
 
-/// One line of output.
-fn line(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
-    writeln!(out, "{text}").map_err(Failure::output)
+fn act(command: Command, out: &mut Output) -> Result<(), Failure> {
+    match command {
+        Command::Event(args) => event::send(&args, out),
+        Command::Enqueue(args) => event::enqueue(&args, out),
+        Command::Import(args) => import::run(&args, out),
+        Command::Queue(args) => queue::run(&args, out),
+        Command::Tail(args) => tail::run(&args, out),
+        Command::Call(args) => call::run(&args, out),
+        Command::Operations(args) => call::list(&args, out),
+        Command::Webhook(args) => webhook::run(&args, out),
+        Command::Doctor(args) => doctor::run(&args, out),
+        Command::Completions(args) => pages::completions(&args, out),
+        Command::Man(args) => pages::man(&args),
+    }
 }

@@ -6,42 +6,52 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use trophy::client::Client;
 
+use crate::arguments;
 use crate::failure::Failure;
-use crate::flags::Flags;
+use crate::wording;
 
 /// What the flags say about the client.
+#[derive(Clone)]
 pub struct Session {
-    key: String,
+    key: Key,
     options: Map<String, Value>,
     tenant: Option<String>,
 }
 
+#[derive(Clone)]
+struct Key {
+    text: String,
+    /// What the user gave it with.
+    source: &'static str,
+}
+
 impl Session {
-    pub fn take(flags: &mut Flags) -> Result<Self, Failure> {
-        let mut options = Map::new();
-        for text in flags.take_all("option") {
-            match serde_json::from_str(&text) {
-                Ok(Value::Object(members)) => options.extend(members),
-                _ => {
-                    return Err(Failure::usage(format!(
-                        "--option: {text} is no JSON object; for example '{{\"timeout_in_seconds\":5}}'"
-                    )));
-                }
-            }
-        }
+    pub fn read(args: &arguments::Session) -> Result<Self, Failure> {
         Ok(Self {
-            key: key(flags.take("key-file")?)?,
-            options,
+            key: key(args.key_file.as_deref())?,
+            options: args.option.iter().flatten().map(owned).collect(),
             tenant: None,
         })
     }
 
     /// For calls and events; what a queue holds has a tenant already.
-    pub fn take_with_tenant(flags: &mut Flags) -> Result<Self, Failure> {
+    pub fn read_with_tenant(args: &arguments::WithTenant) -> Result<Self, Failure> {
         Ok(Self {
-            tenant: flags.take("tenant")?,
-            ..Self::take(flags)?
+            tenant: args.tenant.clone(),
+            ..Self::read(&args.session)?
         })
+    }
+
+    /// Without a key: for what sends nothing.
+    pub fn keyless(args: &arguments::WithTenant) -> Self {
+        Self {
+            key: Key {
+                text: "none.needed".to_owned(),
+                source: "no key",
+            },
+            options: args.session.option.iter().flatten().map(owned).collect(),
+            tenant: args.tenant.clone(),
+        }
     }
 
     /// Keeps the queue in this folder.
@@ -52,36 +62,81 @@ impl Session {
             }
             // What is no object goes on to the library, which says so.
             Some(_) => {}
-            None => {
-                self.options
-                    .insert("queue".to_owned(), json!({ "path": path }));
-            }
+            None => self.set("queue", json!({ "path": path })),
         }
     }
 
-    pub fn open(self) -> Result<Client, Failure> {
-        let options = Value::Object(self.options).to_string();
-        let client = Client::new(Some(&self.key), Some(&options))?;
-        Ok(match &self.tenant {
-            Some(tenant) => client.for_tenant(tenant)?,
-            None => client,
-        })
+    pub fn without_queue(&mut self) {
+        self.options.remove("queue");
+    }
+
+    pub fn set(&mut self, option: &str, value: Value) {
+        self.options.insert(option.to_owned(), value);
+    }
+
+    pub fn option(&self, option: &str) -> Option<&Value> {
+        self.options.get(option).filter(|value| !value.is_null())
+    }
+
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
+    /// Never shown but for its part before the dot.
+    pub fn key(&self) -> &str {
+        &self.key.text
+    }
+
+    pub fn key_source(&self) -> &'static str {
+        self.key.source
+    }
+
+    /// The part of the key that is no secret.
+    pub fn key_prefix(&self) -> &str {
+        self.key
+            .text
+            .split_once('.')
+            .map_or("", |(prefix, _)| prefix)
+    }
+
+    pub fn open(&self) -> Result<Client, Failure> {
+        let options = Value::Object(self.options.clone()).to_string();
+        let failure = |error| wording::CLIENT.failure(wording::of_key(error, self.key.source));
+        let client = Client::new(Some(&self.key.text), Some(&options)).map_err(failure)?;
+        match &self.tenant {
+            Some(tenant) => client.for_tenant(tenant).map_err(failure),
+            None => Ok(client),
+        }
     }
 }
 
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
 /// Never a flag: a list of processes shows those to everybody.
-fn key(file: Option<String>) -> Result<String, Failure> {
+fn key(file: Option<&str>) -> Result<Key, Failure> {
     match file {
         Some(file) => {
-            let path = Path::new(&file);
+            let path = Path::new(file);
             let text = fs::read_to_string(path).map_err(|error| Failure::reading(path, &error))?;
-            Ok(text.trim().to_owned())
+            Ok(Key {
+                text: text.trim().to_owned(),
+                source: "--key-file",
+            })
         }
-        None => std::env::var("TROPHY_API_KEY")
-            .ok()
-            .filter(|key| !key.is_empty())
+        None => variable("TROPHY_API_KEY")
+            .map(|text| Key {
+                text,
+                source: "TROPHY_API_KEY",
+            })
             .ok_or_else(|| {
                 Failure::usage("no API key; set TROPHY_API_KEY or name a file with --key-file")
             }),
     }
+}
+
+/// A variable of the environment; an empty one is not set.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

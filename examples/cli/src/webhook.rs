@@ -1,58 +1,53 @@
 //! `trophy webhook verify`: whether a request's body was signed by Trophy.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use trophy::api::{json, webhook};
 
+use crate::arguments::{Verify, Webhook, WebhookCommand};
 use crate::failure::Failure;
-use crate::flags::Flags;
-use crate::{help, line};
+use crate::output::Output;
+use crate::session::variable;
+use crate::wording;
 
-pub fn run(mut flags: Flags, out: &mut dyn Write) -> Result<(), Failure> {
-    if flags.wants_help() {
-        return help::print(out, "webhook");
-    }
-    match &*flags.need_word("verify")? {
-        "verify" => verify(flags, out),
-        other => Err(Failure::usage(format!(
-            "webhook: there is no \"{other}\"; it is verify"
-        ))),
+pub fn run(args: &Webhook, out: &mut Output) -> Result<(), Failure> {
+    match &args.command {
+        WebhookCommand::Verify(args) => verify(args, out),
     }
 }
 
-fn verify(mut flags: Flags, out: &mut dyn Write) -> Result<(), Failure> {
-    let signature = flags.need("signature")?;
-    let secret = secret(flags.take("secret-file")?)?;
-    let body = body(flags.take("body")?)?;
-    flags.end()?;
-    webhook::verify(&body, &signature, &secret)?;
+fn verify(args: &Verify, out: &mut Output) -> Result<(), Failure> {
+    let secret = secret(args.secret_file.as_deref())?;
+    let body = body(args.body.as_deref())?;
+    webhook::verify(&body, &args.signature, &secret)
+        .map_err(|error| wording::WEBHOOK.failure(error))?;
     let text = std::str::from_utf8(&body)
         .ok()
         .filter(|text| json::is_json(text));
-    line(out, text.unwrap_or("null").trim_end())
+    out.json(text.unwrap_or("null").trim_end())
 }
 
 /// Never a flag, as the API key.
-fn secret(file: Option<String>) -> Result<String, Failure> {
+fn secret(file: Option<&str>) -> Result<String, Failure> {
     match file {
         Some(file) => {
-            let path = Path::new(&file);
+            let path = Path::new(file);
             let text = fs::read_to_string(path).map_err(|error| Failure::reading(path, &error))?;
             Ok(text.trim().to_owned())
         }
-        None => std::env::var("TROPHY_WEBHOOK_SECRET").map_err(|_| {
+        None => variable("TROPHY_WEBHOOK_SECRET").ok_or_else(|| {
             Failure::usage("no secret; set TROPHY_WEBHOOK_SECRET or name a file with --secret-file")
         }),
     }
 }
 
 /// Its bytes as they came: one space more and the signature is another.
-fn body(file: Option<String>) -> Result<Vec<u8>, Failure> {
+fn body(file: Option<&str>) -> Result<Vec<u8>, Failure> {
     match file {
         Some(file) => {
-            let path = Path::new(&file);
+            let path = Path::new(file);
             fs::read(path).map_err(|error| Failure::reading(path, &error))
         }
         None => {

@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::Write;
+mod support;
+
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
-use trophy_sandbox::{Options, Sandbox};
+use support::{KEY, bare, fail, json, sandbox, succeed, trophy, with_stdin};
 
-const KEY: &str = "sandbox_admin.open-sesame";
 const EVENT: [&str; 6] = [
     "words-written",
     "--user",
@@ -17,72 +16,6 @@ const EVENT: [&str; 6] = [
     "750",
     "--idempotency-key",
 ];
-
-fn sandbox() -> Sandbox {
-    Sandbox::start(Options {
-        port: 0,
-        ..Options::default()
-    })
-    .unwrap()
-}
-
-/// The command with no variable of Trophy's set.
-fn bare() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_trophy"));
-    for name in [
-        "TROPHY_API_KEY",
-        "TROPHY_BASE_URL",
-        "TROPHY_ADMIN_BASE_URL",
-        "TROPHY_QUEUE",
-        "TROPHY_WEBHOOK_SECRET",
-    ] {
-        command.env_remove(name);
-    }
-    command.stdin(Stdio::null());
-    command
-}
-
-/// The command with the sandbox's key and address.
-fn trophy(sandbox: &Sandbox) -> Command {
-    let mut command = bare();
-    command
-        .env("TROPHY_API_KEY", KEY)
-        .env("TROPHY_BASE_URL", sandbox.url())
-        .env("TROPHY_ADMIN_BASE_URL", sandbox.admin_url());
-    command
-}
-
-fn json(bytes: &[u8]) -> serde_json::Value {
-    serde_json::from_slice(bytes)
-        .unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(bytes)))
-}
-
-fn succeed(output: Output) -> serde_json::Value {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert_eq!(said, "");
-    json(&output.stdout)
-}
-
-/// The exit code, the error's code, and the sentence.
-fn fail(output: Output) -> (i32, String, String) {
-    let said = String::from_utf8(output.stderr).unwrap();
-    let (first, rest) = said.split_once('\n').unwrap();
-    let code = json(first.as_bytes())["error"]["code"].clone();
-    let code = code.as_str().unwrap().to_owned();
-    (output.status.code().unwrap(), code, rest.to_owned())
-}
-
-fn with_stdin(command: &mut Command, text: &[u8]) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(text).unwrap();
-    child.wait_with_output().unwrap()
-}
 
 #[test]
 fn an_event_is_sent_and_its_reply_printed() {

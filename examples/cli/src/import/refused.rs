@@ -1,0 +1,154 @@
+//! The file of refused rows: JSON Lines that can be mended and imported again, each with its line and the reason.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::row::{Event, Wrong};
+use crate::failure::Failure;
+
+/// No line is longer.
+const LONGEST: u64 = 8 << 20;
+
+pub struct Refused {
+    path: PathBuf,
+    file: Mutex<(File, Option<io::Error>)>,
+    /// The line of the file that was imported, of the row that was written last. A process that was killed may have
+    /// written it and not marked it in the ledger.
+    pub last_line: Option<u64>,
+}
+
+impl Refused {
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let failed = |error| Failure::writing(path, &error);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(failed)?;
+        let last_line = mend(&mut file).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: Mutex::new((file, None)),
+            last_line,
+        })
+    }
+
+    /// The service refused it.
+    pub fn add(&self, line: u64, event: &Event, code: &str, reason: &str) {
+        self.write(&event.to_json(&[
+            ("line", line.into()),
+            ("code", code.into()),
+            ("reason", reason.into()),
+        ]));
+    }
+
+    /// It is no event, and was not sent.
+    pub fn add_wrong(&self, line: u64, wrong: &Wrong) {
+        let row = json!({ "line": line, "reason": wrong.reason, "text": wrong.text });
+        self.write(&row.to_string());
+    }
+
+    fn write(&self, line: &str) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = file.0.write_all(format!("{line}\n").as_bytes()) {
+            file.1.get_or_insert(error);
+        }
+    }
+
+    /// The first write that failed.
+    pub fn check(&self) -> Result<(), Failure> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match file.1.take() {
+            Some(error) => Err(Failure::writing(&self.path, &error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts it where the user looks for it, whole or not at all.
+    pub fn hand_over(&self, to: &Path) -> Result<(), Failure> {
+        let mut new = to.as_os_str().to_owned();
+        new.push(".tmp");
+        fs::copy(&self.path, &new)
+            .and_then(|_| fs::rename(&new, to))
+            .map_err(|error| Failure::writing(to, &error))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Cuts off a line that was not written to its end. Gives the number in the last one.
+fn mend(file: &mut File) -> io::Result<Option<u64>> {
+    #[derive(Deserialize)]
+    struct Line {
+        line: u64,
+    }
+    let length = file.metadata()?.len();
+    let begin = length.saturating_sub(LONGEST);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut whole = begin;
+    let mut last = None;
+    let mut lines = BufReader::new(&mut *file);
+    let mut line = Vec::new();
+    while lines.by_ref().read_until(b'\n', &mut line)? > 0 {
+        if line.ends_with(b"\n") {
+            whole += line.len() as u64;
+            last = serde_json::from_slice(&line).ok().map(|it: Line| it.line);
+        }
+        line.clear();
+    }
+    if whole < length {
+        file.set_len(whole)?;
+    }
+    Ok(last)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_kill_cut_off_is_mended_and_the_last_whole_one_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("refused");
+        fs::write(
+            &path,
+            "{\"line\":4}\n{\"line\":7,\"text\":\"a\"}\n{\"line\":9,\"te",
+        )
+        .unwrap();
+        let refused = Refused::open(&path).unwrap();
+        assert_eq!(refused.last_line, Some(7));
+        refused.add_wrong(9, &Wrong::new("why", "b"));
+        assert!(refused.check().is_ok());
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.ends_with("{\"line\":9,\"reason\":\"why\",\"text\":\"b\"}\n"));
+    }
+
+    #[test]
+    fn a_refused_event_can_be_imported_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("refused");
+        let refused = Refused::open(&path).unwrap();
+        let event = Event {
+            metric: "m".into(),
+            user: r#"{"id":"1"}"#.into(),
+            value: 0.1,
+            attributes: Some(r#"{"a":"b"}"#.into()),
+            idempotency_key: Some("k".into()),
+        };
+        refused.add(12, &event, "unprocessable", "no \"a\"");
+        let source = super::super::source::Source::File(path);
+        let mut rows = super::super::rows::Rows::read(&source, None).unwrap();
+        let row = rows.next().unwrap().unwrap();
+        assert_eq!(row.event, Ok(event));
+    }
+}
