@@ -46,18 +46,21 @@ passed=0 failed=0
 cd "$work" || exit 1
 for api in application admin; do
     [ $api = admin ] && url=$origin/admin/v1
-    # A request that gets no answer is an error: the sandbox panicked or hangs.
-    if "$tools/bin/st" run "$api.json" --url "$url" --checks "$checks" --header "X-API-KEY: $key" \
-        --max-time $((seconds > 1 ? seconds / 2 : 1)) --max-examples 25 --request-timeout 20 --continue-on-failure \
-        --warnings off --no-color ${SEED:+--seed "$SEED"} >"$api.log" 2>&1; then
-        passed=$((passed + 1))
-        grep -E '^  +[0-9]+ generated|^Seed' "$api.log" | sed "s/^ */$api: /"
-    else
-        failed=$((failed + 1))
-        sed -n '/FAILURES\|ERRORS/,$p' "$api.log" | head -300
-        grep -q 'FAILURES\|ERRORS' "$api.log" || tail -50 "$api.log"
-    fi
-    kill -0 "$pid" 2>/dev/null || { failed=$((failed + 1)); tail -20 "$work/sandbox.log"; echo "FAILED: it ended"; }
+    # What the files allow, which goes further in, and then what they do not as well.
+    for mode in positive all; do
+        # A request that gets no answer is an error: the sandbox panicked or hangs.
+        if "$tools/bin/st" run "$api.json" --url "$url" --checks "$checks" --header "X-API-KEY: $key" --mode $mode \
+            --max-time $((seconds > 3 ? seconds / 4 : 1)) --max-examples 25 --request-timeout 20 \
+            --continue-on-failure --suppress-health-check all --warnings off --no-color ${SEED:+--seed "$SEED"} >"$api.log" 2>&1; then
+            passed=$((passed + 1))
+            grep -E '^  +[0-9]+ generated|^Seed' "$api.log" | sed "s/^ */$api, $mode: /"
+        else
+            failed=$((failed + 1))
+            sed -n '/FAILURES\|ERRORS/,$p' "$api.log" | head -300
+            grep -q 'FAILURES\|ERRORS' "$api.log" || tail -50 "$api.log"
+        fi
+        kill -0 "$pid" 2>/dev/null || { failed=$((failed + 1)); tail -20 "$work/sandbox.log"; echo "FAILED: it ended"; }
+    done
 done
 # What was answered, by operation and by status.
 python3 - "$origin" <<'EOF'

@@ -1,4 +1,4 @@
-"""Writes the OpenAPI files for generated requests: describe.py FOLDER OUT ORIGIN KEY.
+"""Writes the OpenAPI files for generated requests, and has something happen: describe.py FOLDER OUT ORIGIN KEY.
 
 What is changed in the copies: replies that the service gives and its files leave out; no servers, since the sandbox is
 one; and the names of what there is: in a request's body instead of any string, since few of those would ever be
@@ -12,13 +12,27 @@ import urllib.request
 FOLDER, OUT, ORIGIN, KEY = sys.argv[1:]
 
 
-def there_are(path, name="id"):
-    request = urllib.request.Request(f"{ORIGIN}/admin/v1/{path}?limit=100", headers={"X-API-KEY": KEY})
+def ask(path, body=None):
+    """A GET, or a POST of a body."""
+    headers = {"X-API-KEY": KEY, "Content-Type": "application/json"}
+    request = urllib.request.Request(ORIGIN + path, json.dumps(body).encode() if body else None, headers)
     with urllib.request.urlopen(request) as reply:
-        return [item[name] for item in json.load(reply) if name in item]
+        return json.load(reply)
+
+
+def there_are(path, name="id"):
+    return [item[name] for item in ask(f"/admin/v1/{path}?limit=100") if name in item]
 
 
 users = ["18", "19"]
+# So that there is a past to be asked for: a streak, awards, ranks on earlier days.
+for day in ("2026-03-02", "2026-03-03", "2026-03-05"):
+    ask("/_sandbox/clock", {"now": f"{day}T12:00:00Z"})
+    for user in users:
+        event = {"user": {"id": user}, "value": 40 + int(user), "attributes": {"genre": "poem"}}
+        for metric in there_are("metrics", "key"):
+            ask(f"/v1/metrics/{metric}/event", event)
+ask("/v1/achievements/onboarded/complete", {"user": {"id": "18"}})
 metrics, boards, systems = (there_are(path, "key") for path in ("metrics", "leaderboards", "points"))
 system = there_are("points")[0]
 IDS = {
@@ -97,6 +111,9 @@ def describe_schema(schema, component):
 
 def describe_parameter(parameter, path):
     name, schema = parameter.get("name"), parameter.get("schema")
+    # Examples are sent by preference, and nobody has what these name.
+    parameter.pop("example", None)
+    parameter.pop("examples", None)
     values = QUERY.get(name)
     if parameter.get("in") == "path":
         before = path.split("{%s}" % name)[0]
