@@ -11,4 +11,4 @@ schemathesis:
 
 test-sdks:
 	$(if $(TROPHY_SANDBOX),,cargo build -p trophy-sandbox)
-	bash tests/sdks.sh || [ $$? = 77 ]
+	bash tests/sdks.sh

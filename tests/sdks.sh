@@ -11,7 +11,7 @@ tools=$target/sdks
 mkdir -p "$tools"
 work=$(mktemp -d)
 trap 'exec 9>&-; rm -rf "$work"' EXIT
-failed=0 ran=0
+failed=0
 
 # A sandbox of its own for each; it ends when descriptor 9 is closed.
 start_sandbox() {
@@ -38,7 +38,6 @@ run() { # run COMMAND…
     start_sandbox
     "$@" || failed=1
     exec 9>&-
-    ran=1
 }
 
 skip() {
@@ -66,5 +65,4 @@ else
     skip "npm could not install @trophyso/node"
 fi
 
-[ "$ran" = 1 ] || exit 77
 exit "$failed"

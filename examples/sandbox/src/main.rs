@@ -27,8 +27,8 @@ Usage: trophy-sandbox [flags]
   --exit-with-stdin    end when stdin is closed
   --help               this text
 
-The first line on stdout, when it listens, is JSON: url, adminUrl, port, and caFile with TLS.
-The second is for a shell: paste it, and programs that use libtrophy talk to this sandbox.
+The line on stdout, when it listens, is JSON: url, adminUrl, port, and caFile with TLS.
+The one on stderr is for a shell: paste it, and programs that use libtrophy talk to this sandbox.
 ";
 
 struct Flags {
@@ -126,7 +126,8 @@ fn run(flags: Flags) -> Result<(), String> {
     }
     // Nobody may be listening; that is no reason not to serve.
     let mut stdout = std::io::stdout();
-    let _ = writeln!(stdout, "{ready}\n{}", exports(&sandbox)).and_then(|()| stdout.flush());
+    let _ = writeln!(stdout, "{ready}").and_then(|()| stdout.flush());
+    let _ = writeln!(std::io::stderr(), "{}", exports(&sandbox));
     if flags.exit_with_stdin {
         let mut stdin = std::io::stdin();
         while matches!(stdin.read(&mut [0; 256]), Ok(1..)) {}

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -33,12 +33,14 @@ fn it_says_when_it_is_ready_and_ends_with_its_stdin() {
         .arg(&pem)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
 
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut line).unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let told: Value = serde_json::from_str(&line).unwrap();
     let port = told["port"].as_u64().unwrap();
     assert_eq!(told["url"], format!("https://127.0.0.1:{port}/v1"));
@@ -55,7 +57,7 @@ fn it_says_when_it_is_ready_and_ends_with_its_stdin() {
     );
     std::net::TcpStream::connect(("127.0.0.1", port as u16)).unwrap();
     let mut exports = String::new();
-    stdout.read_line(&mut exports).unwrap();
+    stderr.read_line(&mut exports).unwrap();
     assert_eq!(
         exports,
         format!(
@@ -66,6 +68,10 @@ fn it_says_when_it_is_ready_and_ends_with_its_stdin() {
 
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
+    // Who reads all of stdout as JSON is right.
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -78,15 +84,22 @@ fn a_shell_takes_the_line_that_is_for_it() {
         .args(["--port", "0", "--exit-with-stdin", "--admin-key", key])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let told: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    let first = |lines: &mut dyn Read| {
+        let mut line = String::new();
+        BufReader::new(lines).read_line(&mut line).unwrap();
+        line
+    };
+    let told = first(&mut child.stdout.take().unwrap());
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let exports = first(&mut child.stderr.take().unwrap());
 
     let script =
         r#"eval "$0"; printf '%s\n' "$TROPHY_API_KEY" "$TROPHY_BASE_URL" "$TROPHY_ADMIN_BASE_URL""#;
     let shell = Command::new("sh")
-        .args(["-c", script, &lines.next().unwrap().unwrap()])
+        .args(["-c", script, &exports])
         .output()
         .unwrap();
 
