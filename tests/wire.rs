@@ -294,10 +294,9 @@ fn the_table_says_what_the_openapi_files_say() {
 
 #[test]
 fn the_guide_names_the_version_of_the_files() {
-    let guide = fs::read_to_string(
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/api-version.md"),
-    )
-    .unwrap();
+    let guide =
+        fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/api-version.md"))
+            .unwrap();
     let first = guide.lines().find(|line| line.contains("version")).unwrap();
     let named = first.split("**").nth(1).unwrap();
     assert_eq!(named.split('.').count(), 3, "{first}");
