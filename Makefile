@@ -5,7 +5,8 @@
 build:
 	cargo build --workspace
 
-# Starts a local service and runs the C examples; with TROPHY_API_KEY set, against the real one.
+# Starts a local service and runs the C examples; with DEMO=live, or a key of your own in TROPHY_API_KEY, one of
+# them against the real one.
 demo:
 	cargo build -p trophy -p trophy-sandbox
 	bash examples/c/demo.sh

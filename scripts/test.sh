@@ -120,8 +120,15 @@ group_languages() {
     done
 }
 
+# The sandbox against the official SDKs, and against a minute of generated requests: `make schemathesis` has more.
+group_sandbox() {
+    step "the sandbox" cargo build -p trophy-sandbox
+    step "official SDKs" bash tests/sdks.sh
+    step "generated requests" bash tests/schemathesis.sh 60
+}
+
 group_demo() {
-    step "demo" make --no-print-directory demo
+    step "demo" bash tests/demo.sh
 }
 
 group_docs() {
@@ -136,7 +143,7 @@ group_artifact() {
 }
 
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c languages demo docs artifact)
+[ $# -gt 0 ] || groups=(lint rust c sandbox languages demo docs artifact)
 for group in "${groups[@]}"; do
     "group_$group"
 done

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use support::Echo;
-use trophy::api::operations::OPERATIONS;
+use trophy::api::operations::{Body, Kind, OPERATIONS, Operation};
 use trophy::client::Client;
 
 /// Operation, arguments; method, target and body as they must be sent. From the service's OpenAPI files.
@@ -142,14 +142,22 @@ fn none_is_left_out() {
     assert_eq!(expected.len(), 85);
 }
 
-#[test]
-fn the_table_is_the_services_own() {
+/// A file of the service's description, where it is.
+fn shared(name: &str) -> Option<String> {
     let shared = env::var_os("TROPHY_SHARED").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
         PathBuf::from,
     );
-    let Ok(theirs) = fs::read_to_string(shared.join("trophy-api/operations.tsv")) else {
-        println!("skipped: no operations.tsv in {}", shared.display());
+    let text = fs::read_to_string(shared.join("trophy-api").join(name)).ok();
+    if text.is_none() {
+        println!("skipped: no {name} in {}", shared.display());
+    }
+    text
+}
+
+#[test]
+fn the_table_is_the_services_own() {
+    let Some(theirs) = shared("operations.tsv") else {
         return;
     };
     // api, operation, method, path, query (! = required), body schema, …
@@ -178,5 +186,125 @@ fn the_table_is_the_services_own() {
             .filter_map(|query| Some(query.split_once(':')?.0))
             .collect();
         assert_eq!(query, their_query, "{}", ours.name);
+    }
+}
+
+/// One operation as a line: what the table says of it, and what the OpenAPI file says, must be the same.
+fn line(
+    name: &str,
+    method: &str,
+    path: &str,
+    query: impl Iterator<Item = String>,
+    body: Body,
+    tenant: bool,
+) -> String {
+    let query: Vec<String> = query.collect();
+    let query = query.join(",");
+    format!("{name} {method} {path} query={query} body={body:?} tenant={tenant}")
+}
+
+fn line_of_table(ours: &Operation) -> String {
+    let query = ours.query.iter().map(|query| {
+        let kind = match query.kind {
+            Kind::String => "string",
+            Kind::Integer => "integer",
+            Kind::Boolean => "boolean",
+            Kind::OnlyTrue => "only true",
+            Kind::List => "array",
+        };
+        format!("{}:{kind}:{}", query.name, query.required)
+    });
+    line(
+        ours.name,
+        ours.method.as_str(),
+        ours.path,
+        query,
+        ours.body,
+        ours.tenant,
+    )
+}
+
+/// Follows a `$ref` of a document.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(&reference[1..]).unwrap(),
+        None => value,
+    }
+}
+
+/// The operations of an OpenAPI file, a line each.
+fn lines_of_file(document: &Value) -> BTreeMap<String, String> {
+    let mut lines = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Some(name) = operation["operationId"].as_str() else {
+                continue;
+            };
+            let parameters: Vec<&Value> = [&item["parameters"], &operation["parameters"]]
+                .into_iter()
+                .filter_map(Value::as_array)
+                .flatten()
+                .map(|parameter| resolved(document, parameter))
+                .collect();
+            let query = parameters
+                .iter()
+                .filter(|parameter| parameter["in"] == "query")
+                .map(|parameter| {
+                    let schema = &parameter["schema"];
+                    let kind = match &schema["enum"] {
+                        only if *only == serde_json::json!(["true"]) => "only true",
+                        _ => schema["type"].as_str().unwrap(),
+                    };
+                    let required = parameter["required"] == true;
+                    format!("{}:{kind}:{required}", parameter["name"].as_str().unwrap())
+                });
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let schema = resolved(document, schema);
+            let body = match schema["type"].as_str() {
+                Some("array") => Body::Array,
+                None if schema.is_null() => Body::None,
+                _ => Body::Object,
+            };
+            let tenant = parameters.iter().any(|p| p["name"] == "Tenant-ID");
+            let method = method.to_uppercase();
+            lines.insert(
+                name.to_owned(),
+                line(name, &method, path, query, body, tenant),
+            );
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_table_says_what_the_openapi_files_say() {
+    let mut theirs = BTreeMap::new();
+    for file in ["application.json", "admin.json"] {
+        let Some(text) = shared(file) else {
+            return;
+        };
+        theirs.extend(lines_of_file(&serde_json::from_str(&text).unwrap()));
+    }
+    let ours: BTreeMap<String, String> = OPERATIONS
+        .iter()
+        .map(|operation| (operation.name.to_owned(), line_of_table(operation)))
+        .collect();
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn the_guide_names_the_version_of_the_files() {
+    let guide =
+        fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/api-version.md"))
+            .unwrap();
+    let first = guide.lines().find(|line| line.contains("version")).unwrap();
+    let named = first.split("**").nth(1).unwrap();
+    assert_eq!(named.split('.').count(), 3, "{first}");
+    for file in ["application.json", "admin.json"] {
+        let Some(text) = shared(file) else {
+            return;
+        };
+        let document: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document["info"]["version"], named, "{file}");
     }
 }

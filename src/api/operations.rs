@@ -1,8 +1,8 @@
 //! THE TABLE: one row for each of the service's 85 operations. A new endpoint is one more row here,
 //! and nothing else: `trophy_call`, the header's `TROPHY_OP_*` macros and the tests follow from it.
 //!
-//! Source: the service's OpenAPI files, version 1.21.1, and its 11 newer admin operations. This file
-//! depends on nothing, since build.rs takes it in to write the header.
+//! Source: the service's OpenAPI files, version 1.27.0; docs/api-version.md says how the next comes in.
+//! This file depends on nothing, since build.rs takes it in to write the header.
 
 /// One operation: how its arguments become a request.
 #[derive(Debug, PartialEq, Eq)]

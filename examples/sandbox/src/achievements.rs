@@ -7,7 +7,7 @@ use crate::admin::achievements::{Achievement, Trigger};
 use crate::admin::attributes::{pass, show_event_filters, show_filters_by_key};
 use crate::call::{Answer, Call, Refusal, created, number, ok};
 use crate::clock::written;
-use crate::effects::{Effects, Scene};
+use crate::effects::{self, Effects, Scene};
 use crate::points;
 use crate::users::{self, User};
 use crate::world::{Catalog, Community, World};
@@ -19,7 +19,7 @@ fn earned(
     user: &User,
     streak: i64,
     event: Option<(Uuid, &BTreeMap<String, String>)>,
-    catalog: &Catalog,
+    scene: &Scene,
 ) -> bool {
     match &achievement.trigger {
         Trigger::Metric {
@@ -31,9 +31,12 @@ fn earned(
                 return false;
             };
             let total = user.metrics.get(metric).map_or(0.0, |tally| tally.total);
-            of == *metric && total >= *value && pass(event_filters, attributes, catalog)
+            of == *metric && total >= *value && pass(event_filters, attributes, scene.catalog)
         }
         Trigger::Streak { length } => streak >= *length,
+        Trigger::Anniversary { years } => user
+            .anniversary(*years)
+            .is_some_and(|day| day <= user.day(scene.now)),
         Trigger::Api { .. } => false,
         Trigger::Achievements { all_of } => all_of.iter().all(|id| user.achievements.contains(id)),
     }
@@ -50,14 +53,11 @@ pub fn after_event(
     let catalog = scene.catalog;
     loop {
         let before = effects.achievements.len();
-        for achievement in catalog
-            .achievements
-            .iter()
-            .filter(|achievement| achievement.active)
-        {
+        let open = |achievement: &&Achievement| achievement.status == "active";
+        for achievement in catalog.achievements.iter().filter(open) {
             if !user.achievements.contains(&achievement.id)
                 && pass(&achievement.user_filters, &user.attributes, catalog)
-                && earned(achievement, user, streak, event, catalog)
+                && earned(achievement, user, streak, event, scene)
             {
                 complete(scene, user, achievement, effects);
             }
@@ -66,6 +66,11 @@ pub fn after_event(
             break;
         }
     }
+}
+
+/// Completes what time alone has earned: anniversaries.
+pub fn settle(scene: &mut Scene, user: &mut User) {
+    after_event(scene, user, 0, None, &mut Effects::default());
 }
 
 fn complete(scene: &mut Scene, user: &mut User, done: &Achievement, effects: &mut Effects) {
@@ -98,6 +103,7 @@ fn show(catalog: &Catalog, achievement: &Achievement) -> Value {
             show_event_filters(&mut shown, event_filters, catalog);
         }
         Trigger::Streak { length } => shown["streakLength"] = (*length).into(),
+        Trigger::Anniversary { years } => shown["anniversaryYears"] = (*years).into(),
         Trigger::Api { key } => shown["key"] = key.as_str().into(),
         Trigger::Achievements { all_of } => {
             shown["achievementIds"] = all_of.iter().map(Uuid::to_string).collect();
@@ -130,17 +136,18 @@ pub fn show_all(catalog: &Catalog, user: &User, ids: &[Uuid]) -> Value {
 
 /// A metric's achievements with the user's progress.
 pub fn of_metric(catalog: &Catalog, user: &User, metric: Uuid) -> Value {
-    active(catalog)
+    visible(catalog)
         .filter(|a| matches!(&a.trigger, Trigger::Metric { metric: of, .. } if *of == metric))
         .map(|achievement| show_for(catalog, user, achievement))
         .collect()
 }
 
-fn active(catalog: &Catalog) -> impl Iterator<Item = &Achievement> {
+/// What users see. Of these, nobody earns one that is locked.
+fn visible(catalog: &Catalog) -> impl Iterator<Item = &Achievement> {
     catalog
         .achievements
         .iter()
-        .filter(|achievement| achievement.active)
+        .filter(|achievement| achievement.status != "inactive")
 }
 
 fn add_stats(shown: &mut Value, community: &Community, achievement: &Achievement) {
@@ -161,7 +168,7 @@ pub fn all(world: &mut World, call: &Call) -> Answer {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     let (catalog, community, _) = world.parts(&call.tenant);
-    let shown: Vec<Value> = active(catalog)
+    let shown: Vec<Value> = visible(catalog)
         .filter(|a| asked.is_empty() || pass(&a.user_filters, &asked, catalog))
         .map(|achievement| {
             let mut shown = show(catalog, achievement);
@@ -174,9 +181,10 @@ pub fn all(world: &mut World, call: &Call) -> Answer {
 
 pub fn of_user(world: &mut World, call: &Call) -> Answer {
     let with_incomplete = call.query("includeIncomplete") == Some("true");
+    effects::settle(world, &call.tenant, call.path(0));
     let (catalog, community, _) = world.parts(&call.tenant);
     let user = community.user(call.path(0))?;
-    let shown: Vec<Value> = active(catalog)
+    let shown: Vec<Value> = visible(catalog)
         .filter(|a| with_incomplete || user.achievements.contains(&a.id))
         .map(|achievement| {
             let mut shown = show_for(catalog, user, achievement);
@@ -193,7 +201,7 @@ pub fn complete_by_key(world: &mut World, call: &Call) -> Answer {
     let fields = fields.ok_or_else(|| Refusal::Malformed("user must be an object".into()))?;
     let id = users::id_of(fields)?;
     call.may_act_for(id)?;
-    let found = active(&world.catalog)
+    let found = visible(&world.catalog)
         .find(|a| matches!(&a.trigger, Trigger::Api { key } if key == call.path(0)))
         .cloned();
     let Some(achievement) = found else {
@@ -215,6 +223,9 @@ pub fn complete_by_key(world: &mut World, call: &Call) -> Answer {
     if let Some(user) = users.get_mut(id)
         && !user.achievements.contains(&achievement.id)
     {
+        if achievement.status == "locked" {
+            return Err(Refusal::Unprocessable("The achievement is locked".into()));
+        }
         if !pass(&achievement.user_filters, &user.attributes, catalog) {
             return Err(Refusal::Unprocessable(
                 "The user lacks the attributes this achievement asks for".into(),

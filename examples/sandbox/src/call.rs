@@ -134,7 +134,7 @@ impl Call {
         let Some(text) = self.query(name) else {
             return Ok(None);
         };
-        text.parse().map(Some).map_err(|_| {
+        date(text).map(Some).ok_or_else(|| {
             Refusal::Unprocessable(format!("{name} must be a date in YYYY-MM-DD format"))
         })
     }
@@ -173,7 +173,8 @@ impl Call {
 
     /// An array of 1 to `most` items.
     pub fn array(&self, most: usize) -> Result<&[Value], Refusal> {
-        self.body().and_then(|body| items(body, "The body", most))
+        self.body()
+            .and_then(|body| items(body, "The body", 1, most))
     }
 
     /// An application key acts for its own user only.
@@ -187,11 +188,16 @@ impl Call {
     }
 }
 
-pub fn items<'a>(value: &'a Value, what: &str, most: usize) -> Result<&'a [Value], Refusal> {
+pub fn items<'a>(
+    value: &'a Value,
+    what: &str,
+    least: usize,
+    most: usize,
+) -> Result<&'a [Value], Refusal> {
     match value.as_array() {
         None => Err(Refusal::Malformed(format!("{what} must be an array"))),
-        Some(items) if items.is_empty() => Err(Refusal::Malformed(format!(
-            "{what} must have at least 1 item"
+        Some(items) if items.len() < least => Err(Refusal::Malformed(format!(
+            "{what} must have at least {least} item"
         ))),
         Some(items) if items.len() > most => Err(Refusal::Malformed(format!(
             "{what} must have at most {most} items"
@@ -200,9 +206,19 @@ pub fn items<'a>(value: &'a Value, what: &str, most: usize) -> Result<&'a [Value
     }
 }
 
-/// A number as people write it: 25, not 25.0.
+/// A day as the service writes it, `YYYY-MM-DD`. jiff alone would take times and years below 1 too.
+pub fn date(text: &str) -> Option<Date> {
+    let date: Date = text.parse().ok()?;
+    (date.year() >= 1 && date.to_string() == text).then_some(date)
+}
+
+/// A number as people write it: 25, not 25.0. JSON has no infinity: what is beyond is the largest.
 pub fn number(value: f64) -> Value {
     const EXACT: f64 = 9_007_199_254_740_992.0;
+    let value = match value.is_nan() {
+        true => 0.0,
+        false => value.clamp(f64::MIN, f64::MAX),
+    };
     if value.fract() == 0.0 && value.abs() < EXACT {
         Value::from(value as i64)
     } else {

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::ids::Ids;
 use crate::leaderboards::{Board, Move};
 use crate::points::Gain;
-use crate::world::{Catalog, Community};
+use crate::world::{Catalog, Community, World};
+use crate::{achievements, points};
 
 /// Where an event happens: all it may change beside its user.
 pub struct Scene<'a> {
@@ -29,9 +30,31 @@ pub struct Effects {
     pub streak_extended: bool,
 }
 
+/// Gives a user what time alone brings: the points of time triggers, and anniversaries.
+pub fn settle(world: &mut World, tenant: &str, user: &str) {
+    let now = world.now();
+    let (catalog, community, ids) = world.parts(tenant);
+    let Community {
+        users,
+        boards,
+        completions,
+    } = community;
+    if let Some(user) = users.get_mut(user) {
+        let mut scene = Scene {
+            catalog,
+            boards,
+            completions,
+            ids,
+            now,
+        };
+        points::settle(&mut scene, user);
+        achievements::settle(&mut scene, user);
+    }
+}
+
 impl Effects {
     /// The `points` of a reply.
     pub fn points(&self, catalog: &Catalog, community: &Community, user: &str) -> Value {
-        crate::points::show_gains(catalog, community, user, &self.points)
+        points::show_gains(catalog, community, user, &self.points)
     }
 }

@@ -116,6 +116,11 @@ pub fn count(
             effects,
         });
     }
+    if !(tally.total + event.value).is_finite() {
+        return Err(Refusal::Unprocessable(
+            "value is too large: the total would be infinite".into(),
+        ));
+    }
     let id = ids.next();
     if let Some(key) = event.key {
         tally.keys.insert(key.into(), id);

@@ -11,6 +11,15 @@ impl Default for Ids {
 }
 
 impl Ids {
+    /// Whether chance falls on so many percent. None and all need no chance, so the ids stay the same.
+    pub fn chance(&mut self, percent: i64) -> bool {
+        match percent {
+            ..=0 => false,
+            1..=99 => self.0.i64(0..100) < percent,
+            100.. => true,
+        }
+    }
+
     pub fn next(&mut self) -> Uuid {
         let mut bytes = [0; 16];
         self.0.fill(&mut bytes);

@@ -8,53 +8,21 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::admin::attributes::{pass, show_filters_by_key};
 use crate::admin::leaderboards::{Leaderboard, RankBy};
 use crate::call::{Answer, Call, Refusal, ok};
 use crate::clock::written;
 use crate::effects::{Effects, Scene};
+use crate::ranking::{HISTORY, Ranking};
 use crate::users::User;
 use crate::world::{Catalog, Community, World, by_key};
 
 /// The most that a ranking holds.
 const MOST: usize = 1000;
-/// The days of history that can be asked for, so that are kept.
-const HISTORY: usize = 100;
 
 /// A leaderboard's rankings: by the first day of a run, and the breakdown attributes' values.
 #[derive(Default)]
 pub struct Board(HashMap<(Date, Vec<String>), Ranking>);
-
-#[derive(Default)]
-struct Ranking {
-    /// Everybody who takes part.
-    values: HashMap<Arc<str>, Standing>,
-    /// Those that have a rank, best first. Only so many, so that an event stays cheap however
-    /// many take part.
-    top: Vec<Place>,
-    arrivals: u64,
-    history: HashMap<Arc<str>, Vec<Snapshot>>,
-}
-
-#[derive(Clone, Copy)]
-struct Standing {
-    value: f64,
-    /// Of two with the same value, who reached it first stands higher.
-    arrival: u64,
-}
-
-#[derive(Clone)]
-struct Place {
-    user: Arc<str>,
-    standing: Standing,
-}
-
-/// A user's place at the end of a day.
-struct Snapshot {
-    day: Date,
-    at: Timestamp,
-    rank: Option<usize>,
-    value: f64,
-}
 
 /// How an event moved its user on a leaderboard.
 pub struct Move {
@@ -63,102 +31,6 @@ pub struct Move {
     before: Option<usize>,
     after: Option<usize>,
     threshold: f64,
-}
-
-impl Standing {
-    fn order(&self, other: &Self) -> std::cmp::Ordering {
-        other
-            .value
-            .total_cmp(&self.value)
-            .then(self.arrival.cmp(&other.arrival))
-    }
-}
-
-impl Ranking {
-    fn find(&self, standing: &Standing) -> Result<usize, usize> {
-        self.top
-            .binary_search_by(|place| place.standing.order(standing))
-    }
-
-    /// From 1.
-    fn rank(&self, user: &str) -> Option<usize> {
-        self.find(self.values.get(user)?).ok().map(|at| at + 1)
-    }
-
-    fn set(&mut self, user: &Arc<str>, value: f64, most: usize) {
-        let former = self.values.get(user).copied();
-        if former.is_some_and(|former| former.value == value) {
-            return;
-        }
-        self.arrivals += 1;
-        let standing = Standing {
-            value,
-            arrival: self.arrivals,
-        };
-        self.values.insert(user.clone(), standing);
-        let held = former.and_then(|former| self.find(&former).ok());
-        if let Some(at) = held {
-            self.top.remove(at);
-        }
-        let at = self.find(&standing).unwrap_or_else(|at| at);
-        let fell_off = held.is_some() && at == self.top.len() && self.values.len() > most;
-        if fell_off {
-            // Somebody without a rank may have been waiting for this.
-            self.refill(most);
-        } else if at < most {
-            self.top.insert(
-                at,
-                Place {
-                    user: user.clone(),
-                    standing,
-                },
-            );
-            self.top.truncate(most);
-        }
-    }
-
-    fn refill(&mut self, most: usize) {
-        self.top = self
-            .values
-            .iter()
-            .map(|(user, standing)| Place {
-                user: user.clone(),
-                standing: *standing,
-            })
-            .collect();
-        self.top
-            .sort_by(|one, other| one.standing.order(&other.standing));
-        self.top.truncate(most);
-    }
-
-    /// What it takes to get a rank.
-    fn threshold(&self, most: usize) -> f64 {
-        if self.top.len() < most {
-            0.0
-        } else {
-            self.top.last().map_or(0.0, |p| p.standing.value)
-        }
-    }
-
-    fn remember(&mut self, user: &Arc<str>, day: Date, at: Timestamp) {
-        let (Some(rank), Some(standing)) = (self.rank(user), self.values.get(user)) else {
-            return;
-        };
-        let snapshot = Snapshot {
-            day,
-            at,
-            rank: Some(rank),
-            value: standing.value,
-        };
-        let history = self.history.entry(user.clone()).or_default();
-        match history.last_mut() {
-            Some(last) if last.day == day => *last = snapshot,
-            _ => history.push(snapshot),
-        }
-        if history.len() > HISTORY {
-            history.remove(0);
-        }
-    }
 }
 
 impl Leaderboard {
@@ -263,7 +135,10 @@ fn record(
         .iter()
         .filter(|board| board.rank_by == by)
     {
-        if board.status_on(today) != "active" {
+        if board.status_on(today) != "active"
+            || !board.counts_at(user.time(scene.now))
+            || !pass(&board.user_filters, &user.attributes, scene.catalog)
+        {
             continue;
         }
         let Some(group) = board.group(scene.catalog, &user.attributes) else {
@@ -294,6 +169,23 @@ fn record(
     }
 }
 
+/// A user whose attributes have changed leaves the leaderboards that they no longer may be on.
+pub fn withdraw(catalog: &Catalog, boards: &mut HashMap<Uuid, Board>, user: &User, now: Timestamp) {
+    let today = user.day(now);
+    for board in &catalog.leaderboards {
+        if pass(&board.user_filters, &user.attributes, catalog) {
+            continue;
+        }
+        let run = board.run_start(today);
+        let rankings = boards.get_mut(&board.id).into_iter();
+        for ((of, _), ranking) in rankings.flat_map(|board| &mut board.0) {
+            if *of == run && ranking.values.contains_key(&user.id) {
+                ranking.remove(&user.id, board.most());
+            }
+        }
+    }
+}
+
 fn show(catalog: &Catalog, board: &Leaderboard, today: Date) -> Value {
     let keys = board.breakdown_keys(catalog);
     let mut shown = json!({
@@ -312,6 +204,7 @@ fn show(catalog: &Catalog, board: &Leaderboard, today: Date) -> Value {
         "maxParticipants": board.most,
         "runUnit": board.run.map(|run| run.unit),
         "runInterval": board.run.map(|run| run.interval),
+        "userAttributes": show_filters_by_key(&board.user_filters, catalog),
     });
     match board.rank_by {
         RankBy::Metric(id) => {

@@ -14,6 +14,7 @@ pub use limits::Rates;
 pub use sandbox::{Options, Sandbox};
 
 mod connection;
+mod dots;
 mod server;
 mod tls;
 
@@ -40,6 +41,7 @@ mod leaderboards;
 mod metrics;
 mod points;
 mod preferences;
+mod ranking;
 mod streaks;
 mod summaries;
 mod users;

@@ -22,11 +22,13 @@ Usage: trophy-sandbox [flags]
   --limit-tier2 N      the other application operations: N requests a second
   --tls                serve https, with a certificate made at start
   --tls-cert-out FILE  write the certificate to trust, as PEM; implies --tls
+  --resolve-dots       read .. and %2E%2E in a path as URL parsers do: one step up
   --ready-file FILE    write the ready line to FILE as well, when it listens
   --exit-with-stdin    end when stdin is closed
   --help               this text
 
-The first line on stdout, when it listens, is JSON: url, adminUrl, port, and caFile with TLS.
+The line on stdout, when it listens, is JSON: url, adminUrl, port, and caFile with TLS.
+The one on stderr is for a shell: paste it, and programs that use libtrophy talk to this sandbox.
 ";
 
 struct Flags {
@@ -89,6 +91,7 @@ fn flags(mut parser: Parser) -> Result<Option<Flags>, lexopt::Error> {
                 options.tls = true;
                 flags.ca_file = Some(parser.value()?.into());
             }
+            Arg::Long("resolve-dots") => options.resolve_dots = true,
             Arg::Long("ready-file") => flags.ready_file = Some(parser.value()?.into()),
             Arg::Long("exit-with-stdin") => flags.exit_with_stdin = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -124,6 +127,7 @@ fn run(flags: Flags) -> Result<(), String> {
     // Nobody may be listening; that is no reason not to serve.
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "{ready}").and_then(|()| stdout.flush());
+    let _ = writeln!(std::io::stderr(), "{}", exports(&sandbox));
     if flags.exit_with_stdin {
         let mut stdin = std::io::stdin();
         while matches!(stdin.read(&mut [0; 256]), Ok(1..)) {}
@@ -133,6 +137,19 @@ fn run(flags: Flags) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The line that makes a shell's programs talk to this sandbox, and to nothing else.
+fn exports(sandbox: &Sandbox) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let key = sandbox.admin_key().unwrap_or_default();
+    let (url, admin_url) = (sandbox.url(), sandbox.admin_url());
+    format!(
+        "export TROPHY_API_KEY={} TROPHY_BASE_URL={} TROPHY_ADMIN_BASE_URL={}",
+        quoted(key),
+        quoted(&url),
+        quoted(&admin_url)
+    )
 }
 
 /// Writes a file so that who finds it finds all of it.

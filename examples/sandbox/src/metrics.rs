@@ -50,6 +50,8 @@ fn progress(catalog: &Catalog, user: &User, metric: &Metric) -> Value {
         "id": metric.id.to_string(),
         "key": metric.key,
         "name": metric.name,
+        // The files name it no more, but Node's official SDK cannot read a metric without it.
+        "status": "active",
         "current": number(user.metrics.get(&metric.id).map_or(0.0, |tally| tally.total)),
         "achievements": achievements::of_metric(catalog, user, metric.id),
     })

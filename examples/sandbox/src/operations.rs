@@ -6,7 +6,8 @@ use crate::admin::leaderboards::Leaderboard;
 use crate::admin::metrics::Metric;
 use crate::admin::points::{Boost, Level, PointsSystem, Trigger, create_systems};
 use crate::admin::tenants::Tenant;
-use crate::admin::{batches, create, delete, get, keys, list, settings, streaks as their, update};
+use crate::admin::{batches, create, delete, get, keys, list, settings, update};
+use crate::admin::{streak_settings, streaks as their};
 use crate::call::{Answer, Call};
 use crate::limits::Tier::{self, One, Two};
 use crate::service::Books;
@@ -175,9 +176,9 @@ pub static OPERATIONS: [Operation; 85] = [
     admin("admin_environments_list", "GET", "/environments", settings::environments),
     admin("admin_settings_get", "GET", "/settings", settings::get),
     admin("admin_settings_update", "PATCH", "/settings", settings::update),
-    admin("admin_streaks_settings_get", "GET", "/streaks/settings", their::settings),
-    admin("admin_streaks_settings_update", "PATCH", "/streaks/settings", their::update_settings),
-    admin("admin_streaks_reset", "POST", "/streaks/reset", their::reset),
+    admin("admin_streaks_settings_get", "GET", "/streaks/settings", streak_settings::get),
+    admin("admin_streaks_settings_update", "PATCH", "/streaks/settings", streak_settings::update),
+    with_400(admin("admin_streaks_reset", "POST", "/streaks/reset", their::reset)),
 ];
 
 pub fn find(id: &str) -> Option<&'static Operation> {

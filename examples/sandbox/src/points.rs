@@ -11,7 +11,7 @@ use crate::admin::leaderboards::RankBy;
 use crate::admin::points::{Boost, Level, On, PointsSystem, Trigger};
 use crate::call::{Answer, Call, Refusal, number, ok};
 use crate::clock::written;
-use crate::effects::{Effects, Scene};
+use crate::effects::{self, Effects, Scene};
 use crate::leaderboards;
 use crate::summaries::{Days, summary};
 use crate::users::User;
@@ -96,12 +96,12 @@ fn award(
     let today = user.day(scene.now);
     let purse = user.points.or_insert_with(system.id, Purse::default);
     let before = purse.total;
-    if points < 0 && trigger.block_if_out_of_points && before + points < 0 {
+    if points < 0 && trigger.block_if_out_of_points && before.saturating_add(points) < 0 {
         return;
     }
     let most = system.most.unwrap_or(i64::MAX);
     let after = before.saturating_add(points).min(most.max(before));
-    let added = after - before;
+    let added = after.saturating_sub(before);
     if added == 0 {
         return;
     }
@@ -121,7 +121,7 @@ fn award(
         level_before: system.level_at(before).map(|level| level.id),
         ..Gain::default()
     });
-    gain.added += added;
+    gain.added = gain.added.saturating_add(added);
     gain.awards.push(award);
     leaderboards::add(
         scene,
@@ -200,7 +200,7 @@ pub fn settle(scene: &mut Scene, user: &mut User) {
             };
             let due = hours
                 / if unit == "days" {
-                    interval * 24
+                    interval.saturating_mul(24)
                 } else {
                     interval
                 };
@@ -338,29 +338,11 @@ pub fn show_gains(
 }
 
 pub fn of_user(world: &mut World, call: &Call) -> Answer {
-    let now = world.now();
     let count = call.query_number("awards", 10, 1..=AWARDS)?;
-    let (catalog, community, ids) = world.parts(&call.tenant);
-    community.user(call.path(0))?;
-    let system = catalog.points_system(call.path(1))?;
-    let Community {
-        users,
-        boards,
-        completions,
-    } = community;
-    if let Some(user) = users.get_mut(call.path(0)) {
-        settle(
-            &mut Scene {
-                catalog,
-                boards,
-                completions,
-                ids,
-                now,
-            },
-            user,
-        );
-    }
+    effects::settle(world, &call.tenant, call.path(0));
+    let (catalog, community, _) = world.parts(&call.tenant);
     let user = community.user(call.path(0))?;
+    let system = catalog.points_system(call.path(1))?;
     let empty = Purse::default();
     let purse = user.points.get(&system.id).unwrap_or(&empty);
     let mut shown = show_system(system);
@@ -387,6 +369,7 @@ pub fn boosts_of_user(world: &mut World, call: &Call) -> Answer {
 }
 
 pub fn event_summary(world: &mut World, call: &Call) -> Answer {
+    effects::settle(world, &call.tenant, call.path(0));
     let (catalog, community, _) = world.parts(&call.tenant);
     let user = community.user(call.path(0))?;
     let purse = user.points.get(&catalog.points_system(call.path(1))?.id);
@@ -439,6 +422,12 @@ pub fn levels(world: &mut World, call: &Call) -> Answer {
 pub fn level_summary(world: &mut World, call: &Call) -> Answer {
     let (catalog, community, _) = world.parts(&call.tenant);
     let system = catalog.points_system(call.path(0))?;
+    if system.levels.is_empty() {
+        return Err(Refusal::Unprocessable(format!(
+            "No levels configured on the points system {}",
+            system.key
+        )));
+    }
     let mut users: HashMap<Uuid, u64> = HashMap::new();
     for user in community.users.values() {
         let total = user.points.get(&system.id).map_or(0, |purse| purse.total);
@@ -484,9 +473,9 @@ pub fn points_summary(world: &mut World, call: &Call) -> Answer {
         .map(|user| user.points.get(&system.id).map_or(0, |purse| purse.total))
         .collect();
     let greatest = totals.iter().copied().max().unwrap_or(0);
-    let mut top = 10;
+    let mut top: i64 = 10;
     while top < greatest {
-        top *= 10;
+        top = top.saturating_mul(10);
     }
     let step = top / 10;
     let mut ranges = vec![(0, 0)];

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::admin::streak_settings::DaysOff;
 use crate::call::{Answer, Call, Refusal, number, ok};
 use crate::world::{Catalog, World};
 
@@ -19,12 +20,13 @@ pub struct Preferences {
     streak: StreakPreferences,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct StreakPreferences {
     disabled: bool,
     evaluation_mode: Option<&'static str>,
     /// Metric keys with their thresholds.
     metrics: Option<Vec<(String, f64)>>,
+    days_off: Option<DaysOff>,
 }
 
 impl Preferences {
@@ -34,6 +36,10 @@ impl Preferences {
 
     pub fn streak_metrics(&self) -> Option<&[(String, f64)]> {
         self.streak.metrics.as_deref()
+    }
+
+    pub fn days_off(&self) -> Option<DaysOff> {
+        self.streak.days_off
     }
 
     pub fn evaluation_mode(&self) -> Option<&'static str> {
@@ -46,17 +52,21 @@ impl Preferences {
             let set = self.notifications.get(kind).cloned();
             notifications.insert(kind.into(), set.unwrap_or_else(|| json!(["email", "push"])));
         }
-        let mut shown = json!({ "notifications": notifications });
+        let mut shown = json!({
+            "notifications": notifications,
+            "streak": { "enabled": self.streak_enabled() },
+        });
         if catalog.streaks.customization {
+            let settings = &catalog.streaks;
             let metrics = self.streak.metrics.as_deref().unwrap_or_default();
-            shown["streak"] = json!({
-                "enabled": self.streak_enabled(),
-                "evaluationMode": self.streak.evaluation_mode
-                    .unwrap_or(if catalog.streaks.all_metrics { "AND" } else { "OR" }),
-                "metrics": metrics.iter()
-                    .map(|(key, threshold)| json!({ "key": key, "threshold": number(*threshold) }))
-                    .collect::<Vec<_>>(),
-            });
+            let mode = if settings.all_metrics { "AND" } else { "OR" };
+            let streak = &mut shown["streak"];
+            streak["evaluationMode"] = self.streak.evaluation_mode.unwrap_or(mode).into();
+            streak["metrics"] = metrics
+                .iter()
+                .map(|(key, threshold)| json!({ "key": key, "threshold": number(*threshold) }))
+                .collect();
+            streak["daysOff"] = self.streak.days_off.unwrap_or(settings.days_off).show();
         }
         shown
     }
@@ -125,6 +135,11 @@ fn read_streak(
                     wrong("metrics must have the key of a metric that exists and a threshold")
                 })?);
             }
+            "daysOff" => {
+                let days = DaysOff::read(value).map_err(wrong)?;
+                days.check(catalog.streaks.period).map_err(wrong)?;
+                streak.days_off = Some(days);
+            }
             _ => return Err(wrong(format!("Unknown streak preference: {name}"))),
         }
     }
@@ -140,7 +155,10 @@ pub fn update(world: &mut World, call: &Call) -> Answer {
     let changes = call.object()?;
     let (catalog, community, _) = world.parts(&call.tenant);
     let preferences = &mut community.user_mut(call.path(0))?.preferences;
-    if changes.contains_key("streak") && !catalog.streaks.customization {
+    // Whether they have a streak at all, users may always choose.
+    let customizes = |streak: &Map<String, Value>| streak.keys().any(|name| name != "enabled");
+    let streak = changes.get("streak").and_then(Value::as_object);
+    if streak.is_some_and(customizes) && !catalog.streaks.customization {
         return Err(Refusal::Forbidden(
             "Streak customization is not enabled".into(),
         ));
@@ -150,13 +168,7 @@ pub fn update(world: &mut World, call: &Call) -> Answer {
         .map(read_notifications)
         .transpose()?;
     if let Some(streak) = changes.get("streak") {
-        let former = &preferences.streak;
-        let former = StreakPreferences {
-            disabled: former.disabled,
-            evaluation_mode: former.evaluation_mode,
-            metrics: former.metrics.clone(),
-        };
-        preferences.streak = read_streak(streak, catalog, former)?;
+        preferences.streak = read_streak(streak, catalog, preferences.streak.clone())?;
     }
     preferences
         .notifications

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use serde_json::{Value, json};
 
 use crate::admin::keys::prefix;
+use crate::dots::AsWritten;
 
 const MOST: usize = 10_000;
 /// Large batches must not fill the memory.
@@ -69,7 +70,10 @@ impl Record {
         Self {
             operation,
             method: parts.method.to_string(),
-            target: parts.uri.to_string(),
+            target: match parts.extensions.get::<AsWritten>() {
+                Some(AsWritten(uri)) => uri.to_string(),
+                None => parts.uri.to_string(),
+            },
             headers,
             body: String::from_utf8_lossy(body).into_owned(),
         }

@@ -21,6 +21,8 @@ pub struct Options {
     pub admin_key: Option<String>,
     pub rates: Rates,
     pub tls: bool,
+    /// Read `..` and `%2E%2E` in a path as URL parsers do: as one step up.
+    pub resolve_dots: bool,
 }
 
 impl Default for Options {
@@ -32,6 +34,7 @@ impl Default for Options {
             admin_key: None,
             rates: Rates::default(),
             tls: false,
+            resolve_dots: false,
         }
     }
 }
@@ -41,6 +44,7 @@ pub struct Sandbox {
     service: Service,
     origin: String,
     port: u16,
+    admin_key: Option<String>,
     ca_pem: Option<String>,
     /// Dropped first, it ends the thread.
     stop: Option<oneshot::Sender<()>>,
@@ -59,6 +63,8 @@ impl Sandbox {
             Some(world) => world,
             None => serde_json::from_str(world_file::DEFAULT).map_err(|why| why.to_string())?,
         };
+        let own = options.admin_key.as_deref();
+        let admin_key = own.or(world["adminKeys"][0].as_str()).map(str::to_owned);
         if let Some(key) = options.admin_key {
             // In the world itself, so that a reset keeps it.
             match world.get_mut("adminKeys").and_then(Value::as_array_mut) {
@@ -89,7 +95,7 @@ impl Sandbox {
         let run = move || {
             runtime.block_on(async {
                 if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    server::serve(listener, acceptor, served, stopped).await;
+                    server::serve(listener, acceptor, options.resolve_dots, served, stopped).await;
                 }
             });
         };
@@ -100,6 +106,7 @@ impl Sandbox {
             service,
             origin: format!("{scheme}://{host}:{port}"),
             port,
+            admin_key,
             ca_pem,
             stop: Some(stop),
             thread: Some(thread.map_err(|why| format!("cannot start a thread: {why}"))?),
@@ -123,6 +130,11 @@ impl Sandbox {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The admin key it was started with, or its world's first.
+    pub fn admin_key(&self) -> Option<&str> {
+        self.admin_key.as_deref()
     }
 
     /// With TLS, the certificate to trust.

@@ -11,12 +11,14 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 use crate::connection::{Connection, Control, Stream};
+use crate::dots::{self, AsWritten};
 use crate::service::{self, Service};
 
 /// Serves until `stop` is dropped or sent.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    resolve_dots: bool,
     service: Service,
     mut stop: oneshot::Receiver<()>,
 ) {
@@ -36,22 +38,26 @@ pub async fn serve(
         service.lock().books.ledger.connections += 1;
         let router = router.clone();
         match tls.clone() {
-            None => drop(tokio::spawn(converse(stream, router))),
+            None => drop(tokio::spawn(converse(stream, resolve_dots, router))),
             Some(tls) => drop(tokio::spawn(async move {
                 if let Ok(stream) = tls.accept(stream).await {
-                    converse(stream, router).await;
+                    converse(stream, resolve_dots, router).await;
                 }
             })),
         }
     }
 }
 
-async fn converse(stream: impl Stream, router: Router) {
+async fn converse(stream: impl Stream, resolve_dots: bool, router: Router) {
     let control = Control::default();
     let io = TokioIo::new(Connection::new(stream, control.clone()));
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(control.clone());
+        if resolve_dots && let Some(resolved) = dots::resolved(request.uri()) {
+            let written = std::mem::replace(request.uri_mut(), resolved);
+            request.extensions_mut().insert(AsWritten(written));
+        }
         router.call(request)
     });
     // How a connection ends is the client's business, or that of a fault.

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{RawPathParams, Request};
+use axum::extract::Request;
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts,
 };
 use axum::routing::{MethodFilter, MethodRouter, on};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::call::{Actor, Answer, Call, Refusal, Reply};
@@ -92,13 +93,15 @@ pub fn router(service: &Service) -> Router {
             Api::Admin => "/admin/v1",
         };
         let service = service.clone();
-        let handler = move |path: RawPathParams, request: Request| {
-            let path = path.iter().map(|(_, value)| value.to_owned()).collect();
+        let path = format!("{base}{}", operation.path);
+        let template = path.clone();
+        let handler = move |request: Request| {
+            let path = parameters(&template, request.uri().path());
             let service = service.clone();
             async move { answer(operation, service, path, request).await }
         };
         let route: MethodRouter = on(filter(operation.method), handler);
-        router = router.route(&format!("{base}{}", operation.path), route);
+        router = router.route(&path, route);
     }
     let unknown = {
         let service = service.clone();
@@ -108,6 +111,16 @@ pub fn router(service: &Service) -> Router {
         .merge(control::router(service))
         .fallback(unknown.clone())
         .method_not_allowed_fallback(unknown)
+}
+
+/// The parameters of a path, decoded. What is not UTF-8 then is a name that nobody has.
+fn parameters(template: &str, path: &str) -> Vec<String> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let places = template.split('/').zip(path.split('/'));
+    places
+        .filter(|(place, _)| place.starts_with('{'))
+        .map(|(_, text)| decoded(text))
+        .collect()
 }
 
 fn filter(method: &str) -> MethodFilter {

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::admin::streaks::StreakSettings;
+use crate::admin::streak_settings::{DaysOff, StreakSettings};
 use crate::call::{Answer, Call, Refusal, ok};
 use crate::clock::written;
 use crate::users::User;
@@ -19,6 +19,8 @@ pub struct Streak {
     extended: BTreeMap<Date, Timestamp>,
     /// The missed periods that a freeze or a restore made good.
     covered: BTreeSet<Date>,
+    /// The periods in which an admin set the streak to zero, and when.
+    resets: BTreeMap<Date, Timestamp>,
     pub pauses: Vec<Pause>,
     pub freezes: i64,
     /// How many intervals have already earned their freezes.
@@ -42,7 +44,9 @@ pub struct Row {
     pub end: Date,
     /// The streak's length at its end.
     pub length: i64,
+    /// When it was kept up; not what came before a reset.
     extended: Option<Timestamp>,
+    reset: Option<Timestamp>,
     frozen: bool,
     paused: bool,
 }
@@ -55,10 +59,9 @@ impl Streak {
         self.freezes = settings.freezes.map_or(0, |freezes| freezes.initial);
     }
 
-    pub fn clear(&mut self) {
-        self.extended.clear();
-        self.covered.clear();
-        self.settled = None;
+    /// Sets the streak to zero. What was is still in the history.
+    pub fn reset(&mut self, settings: &StreakSettings, today: Date, now: Timestamp) {
+        self.resets.insert(settings.period.start(today), now);
     }
 
     fn paused(&self, start: Date, end: Date) -> bool {
@@ -67,47 +70,61 @@ impl Streak {
             .any(|pause| pause.start <= end && pause.end >= start)
     }
 
-    /// The periods from the first that was kept up to the one that a day is in.
-    pub fn timeline(&self, settings: &StreakSettings, today: Date) -> Vec<Row> {
+    /// The periods from the first that was kept up to the one that a day is in, for a user with
+    /// days off of their own.
+    fn timeline(&self, settings: &StreakSettings, own: Option<DaysOff>, today: Date) -> Vec<Row> {
         let Some(first) = self.extended.keys().next() else {
             return Vec::new();
         };
         let period = settings.period;
         let current = period.start(today);
         let mut rows = Vec::new();
-        let (mut start, mut length) = (period.start(*first), 0);
-        while start <= current {
+        let mut length = 0;
+        for start in period.between(*first, today) {
             let end = period.end(start);
-            let extended = self
-                .extended
-                .range(start..=end)
-                .map(|(_, moment)| *moment)
-                .next_back();
+            let (extended, reset) = self.marks(start, end);
             let frozen = self.covered.range(start..=end).next().is_some();
             let paused = self.paused(start, end);
             // The current period is not missed before it is over.
-            let spared = frozen || paused || settings.is_off(start) || start == current;
-            length = match extended {
-                Some(_) => length + 1,
-                None if spared => length,
-                None => 0,
+            let spared = frozen || paused || settings.is_off(start, own) || start == current;
+            length = match (extended, reset) {
+                (Some(_), None) => length + 1,
+                (None, None) if spared => length,
+                (extended, _) => i64::from(extended.is_some()),
             };
             rows.push(Row {
                 start,
                 end,
                 length,
                 extended,
+                reset,
                 frozen,
                 paused,
             });
-            start = period.next(start);
         }
         let surplus = rows.len().saturating_sub(MEMORY);
         rows.split_off(surplus)
     }
 
+    /// When a period was kept up, if it was after it was reset, and when that was.
+    fn marks(&self, first: Date, last: Date) -> (Option<Timestamp>, Option<Timestamp>) {
+        let latest =
+            |marks: &BTreeMap<Date, Timestamp>| marks.range(first..=last).map(|m| *m.1).max();
+        let (extended, reset) = (latest(&self.extended), latest(&self.resets));
+        (
+            extended.filter(|moment| reset.is_none_or(|reset| *moment > reset)),
+            reset,
+        )
+    }
+
     /// Earns and spends freezes up to today.
-    pub fn settle(&mut self, settings: &StreakSettings, since: Date, today: Date) {
+    fn settle(
+        &mut self,
+        settings: &StreakSettings,
+        own: Option<DaysOff>,
+        since: Date,
+        today: Date,
+    ) {
         let Some(freezes) = settings.freezes else {
             return;
         };
@@ -118,14 +135,16 @@ impl Streak {
                 .max(0)
                 .saturating_mul(amount);
             self.intervals_earned = intervals.max(self.intervals_earned);
-            self.freezes = self.freezes.max((self.freezes + earned).min(freezes.most));
+            let earned = self.freezes.saturating_add(earned);
+            self.freezes = self.freezes.max(earned.min(freezes.most));
         }
         let current = settings.period.start(today);
         while self.freezes > 0 {
-            let rows = self.timeline(settings, today);
+            let rows = self.timeline(settings, own, today);
             let broken = rows.windows(2).find(|pair| {
                 pair[0].length > 0
                     && pair[1].length == 0
+                    && pair[1].reset.is_none()
                     && self.settled.is_none_or(|settled| pair[1].start >= settled)
             });
             let Some(missed) = broken.map(|pair| pair[1].start) else {
@@ -140,11 +159,7 @@ impl Streak {
     /// Marks the period of a day as kept up; whether it was not so before.
     fn extend(&mut self, settings: &StreakSettings, today: Date, now: Timestamp) -> bool {
         let start = settings.period.start(today);
-        let fresh = self
-            .extended
-            .range(start..=settings.period.end(today))
-            .next()
-            .is_none();
+        let fresh = self.marks(start, settings.period.end(today)).0.is_none();
         if fresh {
             self.extended.insert(start, now);
         }
@@ -153,8 +168,14 @@ impl Streak {
 
     /// Fills the gap after the longest streak since a day, so that it goes on; whether there was
     /// one to restore.
-    pub fn restore(&mut self, settings: &StreakSettings, since: Date, today: Date) -> bool {
-        let rows = self.timeline(settings, today);
+    pub fn restore(
+        &mut self,
+        settings: &StreakSettings,
+        own: Option<DaysOff>,
+        since: Date,
+        today: Date,
+    ) -> bool {
+        let rows = self.timeline(settings, own, today);
         let length = rows.last().map_or(0, |row| row.length);
         let best = rows
             .iter()
@@ -168,6 +189,8 @@ impl Streak {
             .filter(|row| row.start < current && row.extended.is_none());
         let gap: Vec<Date> = gap.map(|row| row.start).collect();
         self.covered.extend(gap);
+        let best = rows[at].start;
+        self.resets.retain(|start, _| *start <= best);
         true
     }
 }
@@ -175,9 +198,14 @@ impl Streak {
 impl User {
     /// The streak as it stands, its freezes settled.
     pub fn timeline(&mut self, catalog: &Catalog, now: Timestamp) -> Vec<Row> {
+        // The streak of a user who wants none is always 0.
+        if !self.preferences.streak_enabled() {
+            return Vec::new();
+        }
         let (since, today) = (self.day(self.created), self.day(now));
-        self.streak.settle(&catalog.streaks, since, today);
-        self.streak.timeline(&catalog.streaks, today)
+        let own = self.preferences.days_off();
+        self.streak.settle(&catalog.streaks, own, since, today);
+        self.streak.timeline(&catalog.streaks, own, today)
     }
 
     pub fn streak_length(&mut self, catalog: &Catalog, now: Timestamp) -> i64 {
@@ -199,7 +227,8 @@ pub fn after_event(
     if !enough(catalog, user, metric, today) || !user.preferences.streak_enabled() {
         return None;
     }
-    user.streak.settle(settings, user.day(user.created), today);
+    let (own, since) = (user.preferences.days_off(), user.day(user.created));
+    user.streak.settle(settings, own, since, today);
     user.streak
         .extend(settings, today, now)
         .then(|| user.streak_length(catalog, now))
@@ -218,7 +247,10 @@ fn enough(catalog: &Catalog, user: &User, metric: Uuid, today: Date) -> bool {
             .iter()
             .filter_map(|(key, threshold)| Some((catalog.metric(key)?.id, *threshold)))
             .collect(),
-        None => settings.metrics.clone(),
+        None => {
+            let of = settings.metrics.iter();
+            of.map(|(id, threshold)| (*id, *threshold as f64)).collect()
+        }
     };
     if wanted.is_empty() {
         // Nothing is set up: any event of any metric will do.
@@ -244,13 +276,7 @@ pub fn show(catalog: &Catalog, user: &mut User, now: Timestamp) -> Value {
     let rows = user.timeline(catalog, now);
     let settings = &catalog.streaks;
     let alive = rows.last().filter(|row| row.length > 0);
-    let started = alive.map(|_| {
-        let since = rows
-            .iter()
-            .rposition(|row| row.length == 0)
-            .map_or(0, |at| at + 1);
-        rows[since].start.to_string()
-    });
+    let started = started(&rows).map(|day| day.to_string());
     // Kept up for this period, it lives to the end of the next.
     let expires = alive.map(|row| match row.extended {
         Some(_) => settings.period.end(settings.period.next(row.start)),
@@ -273,6 +299,19 @@ pub fn show(catalog: &Catalog, user: &mut User, now: Timestamp) -> Value {
         }
     }
     shown
+}
+
+/// The day on which the streak at the end of some rows began.
+pub fn started(rows: &[Row]) -> Option<Date> {
+    let alive = |row: &&Row| row.length > 0;
+    let mut started = None;
+    for row in rows.iter().rev().take_while(alive) {
+        started = Some(row.start);
+        if row.reset.is_some() {
+            break;
+        }
+    }
+    started
 }
 
 fn last_extended(rows: &[Row]) -> Option<String> {
@@ -323,13 +362,17 @@ pub fn get(world: &mut World, call: &Call) -> Answer {
 }
 
 fn show_row(row: &Row) -> Value {
-    json!({
+    let mut shown = json!({
         "periodStart": row.start.to_string(),
         "periodEnd": row.end.to_string(),
         "length": row.length,
         "usedFreeze": row.frozen,
         "usedPause": row.paused && row.extended.is_none(),
-    })
+    });
+    if let Some(moment) = row.reset {
+        shown["resetAt"] = written(moment).into();
+    }
+    shown
 }
 
 pub fn list(world: &mut World, call: &Call) -> Answer {

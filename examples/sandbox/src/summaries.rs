@@ -74,17 +74,30 @@ impl Period {
     }
 
     pub fn end(self, day: Date) -> Date {
-        self.next(day).saturating_sub(1.day())
+        match self {
+            Self::Day => day,
+            Self::Week => self.start(day).saturating_add(6.days()),
+            Self::Month => day.last_of_month(),
+        }
     }
 
-    /// The first day of the period after.
+    /// The first day of the period after; at the end of the calendar, that of the period itself.
     pub fn next(self, day: Date) -> Date {
         let start = self.start(day);
         match self {
-            Self::Day => start.saturating_add(1.day()),
-            Self::Week => start.saturating_add(1.week()),
-            Self::Month => start.saturating_add(1.month()),
+            Self::Day => start.checked_add(1.day()),
+            Self::Week => start.checked_add(1.week()),
+            Self::Month => start.checked_add(1.month()),
         }
+        .unwrap_or(start)
+    }
+
+    /// The periods from the one that a day is in to the one that another is in, by their first days.
+    pub fn between(self, first: Date, last: Date) -> impl Iterator<Item = Date> {
+        std::iter::successors(Some(self.start(first)), move |start| {
+            Some(self.next(*start)).filter(|next| next > start)
+        })
+        .take_while(move |start| *start <= last)
     }
 
     /// The first day of the period before.
@@ -114,16 +127,13 @@ pub fn summary(call: &Call, days: Option<&Days>) -> Answer {
     }
     let none = Days::default();
     let days = days.unwrap_or(&none);
-    let mut rows = Vec::new();
-    let mut start = period.start(first);
-    while start <= last {
+    let row = |start: Date| {
         let (from, to) = (start.max(first), period.end(start).min(last));
-        rows.push(json!({
+        json!({
             "date": start.to_string(),
             "total": number(days.until(to)),
             "change": number(days.between(from, to)),
-        }));
-        start = period.next(start);
-    }
-    ok(rows)
+        })
+    };
+    ok(period.between(first, last).map(row).collect::<Vec<_>>())
 }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::admin::attributes::check;
 use crate::by_id::ById;
-use crate::call::{Answer, Call, Refusal, created, ok};
+use crate::call::{self, Answer, Call, Refusal, created, ok};
 use crate::clock::written;
 use crate::effects::Scene;
+use crate::leaderboards;
 use crate::metrics::Tally;
 use crate::points::{self, Purse};
 use crate::preferences::Preferences;
@@ -25,9 +26,13 @@ pub struct User {
     pub name: Option<String>,
     tz: Option<String>,
     zone: TimeZone,
+    /// When the user signed up with the application; the user may be new here.
+    sign_up: Option<Date>,
     device_tokens: Option<Vec<String>>,
     subscribe_to_emails: bool,
     pub attributes: BTreeMap<String, String>,
+    /// One of the control group of an experiment.
+    control: bool,
     pub created: Timestamp,
     updated: Timestamp,
     pub metrics: ById<Tally>,
@@ -45,9 +50,11 @@ impl User {
             name: None,
             tz: None,
             zone: TimeZone::UTC,
+            sign_up: None,
             device_tokens: None,
-            subscribe_to_emails: false,
+            subscribe_to_emails: true,
             attributes: BTreeMap::new(),
+            control: false,
             created: now,
             updated: now,
             metrics: ById::default(),
@@ -63,15 +70,29 @@ impl User {
         self.zone.to_datetime(moment).date()
     }
 
+    /// The time of day it is for the user.
+    pub fn time(&self, moment: Timestamp) -> Time {
+        self.zone.to_datetime(moment).time()
+    }
+
+    /// The day so many years after sign-up; a 29 February has its anniversary on the 28th.
+    pub fn anniversary(&self, years: i64) -> Option<Date> {
+        let years = i16::try_from(years).ok()?;
+        self.sign_up?
+            .checked_add(Span::new().try_years(years).ok()?)
+            .ok()
+    }
+
     pub fn show(&self) -> Value {
         let mut shown = json!({
             "id": &*self.id,
             "email": self.email,
             "name": self.name,
             "tz": self.tz,
+            "signUpDate": self.sign_up.map(|day| day.to_string()),
             "subscribeToEmails": self.subscribe_to_emails,
             "attributes": self.attributes,
-            "control": false,
+            "control": self.control,
             "created": written(self.created),
             "updated": written(self.updated),
         });
@@ -89,7 +110,7 @@ impl User {
             device_tokens,
             subscribe_to_emails,
             attributes,
-            signed_up,
+            sign_up,
         } = changes;
         let changed = [
             email.is_some(),
@@ -99,13 +120,17 @@ impl User {
         ]
         .contains(&true)
             || subscribe_to_emails.is_some()
-            || signed_up.is_some()
+            || sign_up.is_some()
             || !attributes.is_empty();
         if !changed {
             return;
         }
         self.updated = now;
-        self.email = email.or(self.email.take());
+        self.subscribe_to_emails = subscribe_to_emails.unwrap_or(self.subscribe_to_emails);
+        // The email of a user who wants none is not kept.
+        self.email = email
+            .or(self.email.take())
+            .filter(|_| self.subscribe_to_emails);
         self.name = name.or(self.name.take());
         if let Some(tz) = tz {
             (self.tz, self.zone) = match tz {
@@ -116,9 +141,8 @@ impl User {
         if let Some(tokens) = device_tokens {
             self.device_tokens = tokens;
         }
-        self.subscribe_to_emails = subscribe_to_emails.unwrap_or(self.subscribe_to_emails);
         self.attributes.extend(attributes);
-        self.created = signed_up.unwrap_or(self.created);
+        self.sign_up = sign_up.or(self.sign_up);
     }
 }
 
@@ -131,7 +155,7 @@ pub struct Changes {
     device_tokens: Option<Option<Vec<String>>>,
     subscribe_to_emails: Option<bool>,
     attributes: BTreeMap<String, String>,
-    signed_up: Option<Timestamp>,
+    sign_up: Option<Date>,
 }
 
 impl Changes {
@@ -181,10 +205,13 @@ impl Changes {
                         check(given, "user", catalog).map_err(Refusal::Unprocessable)?;
                 }
                 "signUpDate" => {
-                    changes.signed_up = match text(name, value)? {
+                    changes.sign_up = match text(name, value)? {
                         None => None,
-                        Some(date) => Some(moment(&date).ok_or_else(|| {
-                            wrong(name, "a date or a date and time in ISO 8601 format")
+                        Some(text) => Some(utc_day(&text).ok_or_else(|| {
+                            wrong(
+                                name,
+                                "a date, YYYY-MM-DD, or a date and time in ISO 8601 format",
+                            )
                         })?),
                     };
                 }
@@ -194,15 +221,37 @@ impl Changes {
         }
         Ok(changes)
     }
+
+    /// Whether a user who is so far as this, or new, may be as they say.
+    fn check(&self, user: Option<&User>, now: Timestamp) -> Result<(), Refusal> {
+        let email = self.email.is_some() || user.is_some_and(|user| user.email.is_some());
+        if self.subscribe_to_emails == Some(true) && !email {
+            return Err(Refusal::Unprocessable(
+                "email is required when subscribeToEmails is true".into(),
+            ));
+        }
+        let zone = match &self.tz {
+            Some(new) => new.as_ref().map(|(_, zone)| zone),
+            None => user.map(|user| &user.zone),
+        };
+        let zone = zone.cloned().unwrap_or(TimeZone::UTC);
+        let today = zone.to_datetime(now).date();
+        if self.sign_up.is_some_and(|day| day > today) {
+            return Err(Refusal::Unprocessable(
+                "signUpDate must not be later than today in the user's time zone".into(),
+            ));
+        }
+        Ok(())
+    }
 }
 
-fn moment(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        let date: Date = text.parse().ok()?;
-        date.to_zoned(TimeZone::UTC)
-            .ok()
-            .map(|start| start.timestamp())
-    })
+/// A day, or a moment's day in UTC.
+fn utc_day(text: &str) -> Option<Date> {
+    let day = |moment: Timestamp| TimeZone::UTC.to_datetime(moment).date();
+    call::date(text)
+        .or_else(|| text.parse().ok().map(day))
+        .or_else(|| Some(text.parse::<DateTime>().ok()?.date()))
+        .filter(|day| day.year() >= 1)
 }
 
 /// The `id` of a user object.
@@ -229,17 +278,14 @@ pub fn upsert(
         completions,
     } = community;
     let known = users.get_mut(id);
-    let email = changes.email.is_some() || known.as_ref().is_some_and(|user| user.email.is_some());
-    if changes.subscribe_to_emails == Some(true) && !email {
-        return Err(Refusal::Unprocessable(
-            "email is required when subscribeToEmails is true".into(),
-        ));
-    }
+    changes.check(known.as_deref().map(|user| &**user), now)?;
     if let Some(user) = known {
         user.apply(changes, now);
+        leaderboards::withdraw(catalog, boards, user, now);
         return Ok(());
     }
     let mut user = User::new(id, now);
+    user.control = catalog.settings.is_control(ids);
     user.apply(changes, now);
     user.streak.begin(&catalog.streaks);
     points::on_creation(
@@ -285,5 +331,8 @@ pub fn update(world: &mut World, call: &Call) -> Answer {
     let fields = call.object()?;
     world.parts(&call.tenant).1.user(call.path(0))?;
     upsert(world, &call.tenant, call.path(0), fields)?;
+    if fields.get("signUpDate") == Some(&Value::Null) {
+        world.parts(&call.tenant).1.user_mut(call.path(0))?.sign_up = None;
+    }
     get(world, call)
 }

@@ -14,7 +14,7 @@ use crate::admin::leaderboards::Leaderboard;
 use crate::admin::metrics::Metric;
 use crate::admin::points::PointsSystem;
 use crate::admin::settings::Settings;
-use crate::admin::streaks::StreakSettings;
+use crate::admin::streak_settings::StreakSettings;
 use crate::admin::tenants::Tenant;
 use crate::call::{Actor, Refusal};
 use crate::clock::Clock;

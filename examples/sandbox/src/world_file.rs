@@ -87,7 +87,6 @@ pub fn load(file: &Value) -> Result<World, String> {
     })?;
     all::<Leaderboard>(&mut world, file, "leaderboards")?;
     if let Some(settings) = file.get("streakSettings") {
-        let settings = resolved(settings, "", &world.catalog)?;
         let settings = settings
             .as_object()
             .ok_or("streakSettings must be an object")?;

@@ -11,7 +11,7 @@ use crate::metrics::Tally;
 use crate::summaries::{Days, Period};
 use crate::users::User;
 use crate::world::{Catalog, Community, World, by_key};
-use crate::{achievements, leaderboards};
+use crate::{achievements, effects, leaderboards, streaks};
 
 /// A stretch of days, both ends included.
 type Stretch = (Date, Date);
@@ -114,6 +114,7 @@ fn busiest(user: &User, period: Period, (first, last): Stretch) -> Date {
 
 pub fn get(world: &mut World, call: &Call) -> Answer {
     let now = world.now();
+    effects::settle(world, &call.tenant, call.path(0));
     let (catalog, community, _) = world.parts(&call.tenant);
     let user = community.user_mut(call.path(0))?;
     let this_year = user.day(now).year();
@@ -138,15 +139,8 @@ pub fn get(world: &mut World, call: &Call) -> Answer {
         .max_by_key(|row| row.length);
     let longest = longest.filter(|row| row.length > 0);
     let started = longest.and_then(|best| {
-        let until = rows.iter().take_while(|row| row.start <= best.start);
-        let past: Vec<Date> = until
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .take_while(|row| row.length > 0)
-            .map(|row| row.start)
-            .collect();
-        past.last().copied()
+        let until = rows.partition_point(|row| row.start <= best.start);
+        streaks::started(&rows[..until])
     });
     let user = community.user(call.path(0))?;
     let days: BTreeSet<Date> = user

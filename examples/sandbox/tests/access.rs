@@ -186,6 +186,36 @@ fn an_operation_that_does_not_exist_is_told_so() {
 }
 
 #[test]
+fn a_path_that_climbs_is_found_out_if_it_is_read_as_url_parsers_do() {
+    let climbing = "/v1/users/%2E%2E/achievements?includeIncomplete=true";
+    let of_last = |sandbox: &Sandbox| sandbox.requests(1)[0].clone();
+    for (resolve_dots, status, operation) in [
+        (false, 404, "users_achievements"),
+        (true, 200, "achievements_all"),
+    ] {
+        let client = start_with(Options {
+            resolve_dots,
+            ..Options::default()
+        });
+        assert_eq!(client.call("GET", climbing, None).0, status);
+        let request = of_last(&client.sandbox);
+        assert_eq!(request["operation"], operation);
+        // The record is of what was on the wire.
+        assert_eq!(request["path"], "/v1/users/%2E%2E/achievements");
+        assert_eq!(client.call("GET", "/v1/users/.../streak", None).0, 404);
+        assert_eq!(of_last(&client.sandbox)["operation"], "users_streak");
+    }
+}
+
+#[test]
+fn a_path_that_is_not_utf8_names_nobody() {
+    let client = start();
+    assert_eq!(client.call("GET", "/v1/users/%FF/streak", None).0, 404);
+    assert_eq!(client.call("GET", "/v1/users/%FF", None).0, 422);
+    assert_eq!(client.call("GET", "/v1/points/%FF", None).0, 404);
+}
+
+#[test]
 fn every_world_that_comes_along_loads() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/worlds");
     let mut loaded = 0;

@@ -5,69 +5,11 @@
 mod common;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use common::description::Description;
 use common::{Client, EVENT, event, id_of, shared, start};
 use serde_json::{Value, json};
-
-/// The service's descriptions: operation id to status to schema.
-struct Description {
-    schemas: BTreeMap<String, BTreeMap<u16, jsonschema::Validator>>,
-}
-
-impl Description {
-    fn read(folder: &std::path::Path) -> Self {
-        let mut schemas: BTreeMap<String, BTreeMap<u16, _>> = BTreeMap::new();
-        for file in ["application.json", "admin.json"] {
-            let text = std::fs::read_to_string(folder.join("trophy-api").join(file)).unwrap();
-            let document: Value = serde_json::from_str(&text).unwrap();
-            for path in document["paths"].as_object().unwrap().values() {
-                for operation in path.as_object().unwrap().values() {
-                    let Some(id) = operation["operationId"].as_str() else {
-                        continue;
-                    };
-                    for (status, reply) in operation["responses"].as_object().unwrap() {
-                        let mut schema = reply["content"]["application/json"]["schema"].clone();
-                        assert!(schema.is_object(), "{id} {status}");
-                        schema["components"] = document["components"].clone();
-                        let validator = jsonschema::draft202012::options()
-                            .should_validate_formats(true)
-                            .build(&schema)
-                            .unwrap();
-                        let of = schemas.entry(id.to_owned()).or_default();
-                        of.insert(status.parse().unwrap(), validator);
-                    }
-                }
-            }
-        }
-        Self { schemas }
-    }
-
-    fn check(&self, id: &str, status: u16, body: &Value) -> Result<(), String> {
-        // The descriptions leave out the 202 of a replay, the 429 and, all but once, the 403.
-        let as_if = match (id, status) {
-            ("metrics_event", 202) => 201,
-            (_, 403 | 429) => 401,
-            _ => status,
-        };
-        // The newer operations are not described.
-        let Some(of) = self.schemas.get(id) else {
-            return Ok(());
-        };
-        let Some(schema) = of.get(&as_if) else {
-            return Err(format!("{id} may not answer {status}: {body}"));
-        };
-        let faults: Vec<String> = schema
-            .iter_errors(body)
-            .map(|fault| format!("{}: {fault}", fault.instance_path))
-            .collect();
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{id} {status}: {}", faults.join("\n")))
-        }
-    }
-}
 
 /// Calls, checks the status it hopes for, and the reply against the description.
 struct Driver {
@@ -156,7 +98,9 @@ fn set_up(driver: &Driver) {
     let boost = json!([
         { "name": "Double", "start": "2026-01-01", "end": null, "multiplier": 2 },
         { "name": "Mine", "start": "2026-01-01", "end": "2026-12-31", "multiplier": 1.5,
-          "rounding": "up", "userId": "18", "userAttributes": on(&plan, "pro") },
+          "rounding": "up", "userId": "18" },
+        { "name": "For pros", "start": "2026-01-01", "end": null, "multiplier": 1.1,
+          "userAttributes": on(&plan, "pro") },
         { "name": "Over", "start": "2025-01-01", "end": "2025-02-01", "multiplier": 3 },
     ]);
     driver.call(
@@ -166,11 +110,11 @@ fn set_up(driver: &Driver) {
         boost,
     );
     let triggers = json!([
-        { "type": "metric", "points": 7, "metricId": metric, "metricThreshold": 10,
+        { "type": "metric", "points": 7, "status": "active", "metricId": metric, "metricThreshold": 10,
           "userAttributes": on(&plan, "pro"), "eventAttributes": on(&genre, "poem") },
-        { "type": "time", "points": 1, "timeUnit": "days", "timeInterval": 1 },
-        { "type": "user_creation", "points": 2 },
-        { "type": "streak", "points": 3, "streakLength": 1 },
+        { "type": "time", "points": 1, "status": "active", "timeUnit": "days", "timeInterval": 1 },
+        { "type": "user_creation", "points": 2, "status": "active" },
+        { "type": "streak", "points": 3, "status": "active", "streakLength": 1 },
     ]);
     driver.call(
         201,
@@ -183,13 +127,17 @@ fn set_up(driver: &Driver) {
           "status": "active", "start": "2026-01-01", "breakdownAttributes": [plan] },
         { "name": "Streaks", "key": "streaks", "rankBy": "streak", "status": "active",
           "start": "2026-01-01", "startTime": "08:00", "maxParticipants": 10,
-          "runUnit": "year", "runInterval": 1 },
+          "userAttributes": on(&plan, "pro") },
+        { "name": "Each year", "key": "each-year", "rankBy": "metric", "metricId": metric,
+          "status": "active", "start": "2026-01-01", "maxParticipants": null,
+          "runUnit": "year", "runInterval": 1, "userAttributes": on(&plan, "pro") },
         { "name": "Old", "key": "old", "rankBy": "streak", "status": "finished",
           "start": "2025-01-01", "end": "2025-02-01" },
     ]);
     driver.call(201, "POST", "/admin/v1/leaderboards", boards);
     let achievement = json!([
-        { "name": "Poet", "trigger": "metric", "metricId": metric, "metricValue": 10,
+        { "name": "Two years", "status": "active", "trigger": "anniversary", "anniversaryYears": 2 },
+        { "name": "Poet", "status": "active", "trigger": "metric", "metricId": metric, "metricValue": 10,
           "badge": { "url": "https://example.com/poet.png" },
           "userAttributes": on(&plan, "pro"), "eventAttributes": on(&genre, "poem") },
     ]);
@@ -199,7 +147,7 @@ fn set_up(driver: &Driver) {
 fn play(driver: &Driver) {
     let user = json!({ "id": "a/b é", "name": "Bo", "email": "bo@example.com",
         "tz": "Asia/Tokyo", "deviceTokens": ["t"], "subscribeToEmails": true,
-        "signUpDate": "2026-01-01", "attributes": { "plan": "pro" } });
+        "signUpDate": "2024-03-01", "attributes": { "plan": "pro" } });
     driver.call(201, "POST", "/v1/users", user);
     driver.call(
         200,
@@ -261,6 +209,7 @@ fn look(driver: &Driver) {
             "/leaderboards/daily-words?run=2026-03-02&numEvents=5",
             "/leaderboards/by-plan",
             "/leaderboards/streaks",
+            "/leaderboards/each-year",
             "/wrapped",
             "/wrapped?year=2025",
         ] {
@@ -291,7 +240,7 @@ fn look(driver: &Driver) {
     let changes = json!({
         "notifications": { "recap": ["email"], "streak_reminder": [] },
         "streak": { "evaluationMode": "AND", "enabled": true,
-            "metrics": [{ "key": "words-written", "threshold": 5 }] },
+            "metrics": [{ "key": "words-written", "threshold": 5 }], "daysOff": [0, 6] },
     });
     driver.call(200, "PATCH", "/v1/users/18/preferences", changes);
 }
@@ -383,14 +332,22 @@ fn administer_streaks(driver: &Driver) {
     assert_eq!(reply["restoredUsers"], json!(["18"]));
     driver.call(200, "POST", "/admin/v1/streaks/restore", users.clone());
     assert_eq!(driver.get("/v1/users/18/streak")["length"], 2);
-    let reply = driver.call(201, "POST", "/admin/v1/streaks/reset", users);
+    let reset = "/admin/v1/streaks/reset";
+    let reply = driver.call(200, "POST", reset, users);
     assert_eq!(reply["resetUsers"], json!(["18"]));
+    driver.call(200, "POST", reset, json!({ "users": [] }));
+    driver.call(400, "POST", reset, json!({ "users": [{}] }));
     assert_eq!(driver.get("/v1/users/18/streak")["length"], 0);
     driver.get("/admin/v1/streaks/settings");
-    let changes = json!({ "frequency": "weekly", "daysOff": ["sunday"],
-        "freezes": { "enabled": true, "initial": 1, "max": 2, "autoEarnInterval": 7,
+    let changes = json!({ "frequency": "weekly", "daysOff": [],
+        "metrics": [{ "key": "words-written", "threshold": 1 }],
+        "freezes": { "startCount": 1, "maxCount": 2, "autoEarnInterval": 7,
             "autoEarnAmount": 1 } });
-    driver.call(200, "PATCH", "/admin/v1/streaks/settings", changes);
+    let settings = "/admin/v1/streaks/settings";
+    let changed = driver.call(200, "PATCH", settings, changes.clone());
+    for (name, value) in changes.as_object().unwrap() {
+        assert_eq!(changed[name], *value, "{name}");
+    }
     driver.call(201, "POST", EVENT, event("weekly", 9.0));
     driver.get("/v1/users/weekly/streak");
     driver.call(
@@ -434,9 +391,11 @@ fn administer_the_rest(driver: &Driver) {
         driver,
         "/admin/v1/achievements",
         achievement,
-        json!({ "streakLength": 12 }),
+        json!({ "trigger": "anniversary", "anniversaryYears": 3, "status": "locked" }),
     );
-    let board = json!({ "name": "S", "key": "s", "rankBy": "streak", "end": "2027-01-01" });
+    let points = id_of(&driver.get("/admin/v1/points"), "xp");
+    let board = json!({ "name": "S", "key": "s", "rankBy": "points", "pointsSystemId": points,
+        "end": "2027-01-01" });
     let change = json!({ "status": "active", "runUnit": "month", "runInterval": 2 });
     administer(driver, "/admin/v1/leaderboards", board, change);
     let tenant = json!({ "customerId": "acme", "name": "Acme" });
@@ -458,7 +417,12 @@ fn administer_the_rest(driver: &Driver) {
     driver.call(422, "DELETE", path, Value::Null);
     driver.get("/admin/v1/environments");
     driver.get("/admin/v1/settings");
-    let changes = json!({ "branding": false, "aggregationPeriod": "weekly" });
+    let changes = json!({
+        "branding": { "appName": "Written", "brandColor": "#123", "font": "BOOK_SERIF",
+            "logo": { "url": "https://example.com/logo.png" } },
+        "experimentation": { "controlRatio": 5 },
+        "aggregationPeriod": "monthly",
+    });
     driver.call(200, "PATCH", "/admin/v1/settings", changes);
     driver.call(422, "PATCH", "/admin/v1/settings", json!({ "branding": 1 }));
 }
@@ -509,6 +473,9 @@ fn err(driver: &Driver) {
     ] {
         driver.call(422, "GET", path, none.clone());
     }
+    let bare = json!([{ "name": "Bare", "key": "bare" }]);
+    driver.call(201, "POST", "/admin/v1/points", bare);
+    driver.call(422, "GET", "/v1/points/bare/level-summary", none.clone());
     driver.call(404, "PATCH", "/v1/users/nobody", json!({}));
     driver.call(404, "PATCH", "/v1/users/nobody/preferences", json!({}));
     driver.call(

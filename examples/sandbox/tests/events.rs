@@ -175,3 +175,17 @@ fn a_reset_forgets_everything() {
     assert_eq!(client.sandbox.ledger()["events"], 0);
     assert_eq!(client.write("18", 5.0)["total"], 5);
 }
+
+#[test]
+fn a_total_stays_a_number() {
+    let client = start();
+    client.write("18", 1.7e308);
+    assert_eq!(
+        client.call("POST", EVENT, Some(&event("18", 1.7e308))).0,
+        422
+    );
+    assert_eq!(client.lane("18")["count"], 1);
+    let wrapped = client.get("/v1/users/18/wrapped");
+    let words = &wrapped["activity"]["entireYear"]["metrics"]["words-written"];
+    assert!(words["percentChange"].is_number(), "{words}");
+}

@@ -316,3 +316,30 @@ fn points_are_spread_over_eleven_ranges() {
     assert_eq!(ranges[2], json!({ "from": 101, "to": 200, "users": 1 }));
     assert_eq!(ranges.as_array().unwrap().len(), 11);
 }
+
+#[test]
+fn a_summary_reaches_to_the_ends_of_the_calendar() {
+    let client = start();
+    for (from, to, rows) in [
+        ("0001-01-01", "0001-01-20", 3),
+        ("9999-12-01", "9999-12-31", 5),
+    ] {
+        let path = format!(
+            "/v1/users/18/metrics/words-written/event-summary?aggregation=weekly\
+             &startDate={from}&endDate={to}"
+        );
+        assert_eq!(client.get(&path).as_array().unwrap().len(), rows, "{from}");
+    }
+    for date in [
+        "0000-01-01",
+        "-000001-01-01",
+        "20260101",
+        "2026-01-01T00:00",
+    ] {
+        let path = format!(
+            "/v1/users/18/metrics/words-written/event-summary?aggregation=daily\
+             &startDate={date}&endDate=2026-01-02"
+        );
+        assert_eq!(client.call("GET", &path, None).0, 422, "{date}");
+    }
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::attributes::{Filter, filters, show_filters};
-use super::fields::{Fields, badge, compact};
+use super::fields::{Fields, badge};
 use super::{Context, Resource};
 use crate::call::number;
 use crate::world::Catalog;
@@ -16,7 +16,8 @@ pub struct Achievement {
     pub name: String,
     pub description: Option<String>,
     pub badge: Option<String>,
-    pub active: bool,
+    /// `active`, `inactive` or `locked`.
+    pub status: &'static str,
     pub trigger: Trigger,
     pub user_filters: Vec<Filter>,
 }
@@ -32,6 +33,10 @@ pub enum Trigger {
     Streak {
         length: i64,
     },
+    /// So many years after the user signed up.
+    Anniversary {
+        years: i64,
+    },
     Api {
         key: String,
     },
@@ -45,22 +50,45 @@ impl Trigger {
         match self {
             Self::Metric { .. } => "metric",
             Self::Streak { .. } => "streak",
+            Self::Anniversary { .. } => "anniversary",
             Self::Api { .. } => "api",
             Self::Achievements { .. } => "achievement",
         }
     }
 }
 
+const TRIGGERS: [&str; 5] = ["metric", "streak", "api", "achievement", "anniversary"];
+
 impl Resource for Achievement {
     const NOUN: &'static str = "Achievement";
+    const NULLABLE: (&'static [&'static str], &'static [&'static str]) = (
+        &[],
+        &["description", "badge", "userAttributes", "eventAttributes"],
+    );
+    const KIND: (&'static str, &'static [&'static str]) = (
+        "trigger",
+        &[
+            "key",
+            "metricId",
+            "metricValue",
+            "eventAttributes",
+            "streakLength",
+            "anniversaryYears",
+            "achievementIds",
+        ],
+    );
 
     fn id(&self) -> Uuid {
         self.id
     }
 
+    fn fixed(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     fn read(id: Uuid, fields: &Fields, context: &Context) -> Result<Self, String> {
         let catalog = context.catalog;
-        let trigger = match fields.one_of("trigger", &["metric", "streak", "api", "achievement"])? {
+        let trigger = match fields.one_of("trigger", &TRIGGERS)? {
             "metric" => Trigger::Metric {
                 metric: fields
                     .maybe_id("metricId")?
@@ -68,11 +96,15 @@ impl Resource for Achievement {
                     .ok_or("metricId must be a metric that exists")?,
                 value: fields
                     .maybe_number("metricValue")?
-                    .ok_or("metricValue must be a number")?,
+                    .filter(|value| *value >= 1.0)
+                    .ok_or("metricValue must be a number of at least 1")?,
                 event_filters: filters(fields, "eventAttributes", "event", catalog)?,
             },
             "streak" => Trigger::Streak {
                 length: fields.integer("streakLength", 1)?,
+            },
+            "anniversary" => Trigger::Anniversary {
+                years: fields.integer("anniversaryYears", 1)?,
             },
             "api" => Trigger::Api { key: fields.key()? },
             _ => {
@@ -89,7 +121,9 @@ impl Resource for Achievement {
             name: fields.text("name")?,
             description: fields.maybe_text("description")?,
             badge: fields.badge()?,
-            active: fields.maybe_one_of("status", &["active", "inactive"])? != Some("inactive"),
+            status: fields
+                .maybe_one_of("status", &["active", "inactive", "locked"])?
+                .unwrap_or("inactive"),
             trigger,
             user_filters: filters(fields, "userAttributes", "user", catalog)?,
         })
@@ -99,9 +133,10 @@ impl Resource for Achievement {
         let mut shown = json!({
             "id": self.id.to_string(),
             "name": self.name,
-            "description": self.description.as_deref().unwrap_or_default(),
+            "description": self.description,
             "trigger": self.trigger.name(),
-            "status": if self.active { "active" } else { "inactive" },
+            "status": self.status,
+            "badge": badge(&self.badge),
             "userAttributes": show_filters(&self.user_filters),
         });
         match &self.trigger {
@@ -115,13 +150,12 @@ impl Resource for Achievement {
                 shown["eventAttributes"] = show_filters(event_filters);
             }
             Trigger::Streak { length } => shown["streakLength"] = (*length).into(),
+            Trigger::Anniversary { years } => shown["anniversaryYears"] = (*years).into(),
             Trigger::Api { key } => shown["key"] = key.as_str().into(),
             Trigger::Achievements { all_of } => {
                 shown["achievementIds"] = all_of.iter().map(Uuid::to_string).collect();
             }
         }
-        let mut shown = compact(shown);
-        shown["badge"] = badge(&self.badge);
         shown
     }
 

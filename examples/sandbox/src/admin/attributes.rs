@@ -19,10 +19,12 @@ pub struct Attribute {
 
 impl Resource for Attribute {
     const NOUN: &'static str = "Attribute";
-    const FIXED: &'static [&'static str] = &["key", "type"];
-
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    fn fixed(&self) -> &'static [&'static str] {
+        &["key", "type"]
     }
 
     fn read(id: Uuid, fields: &Fields, _: &Context) -> Result<Self, String> {

@@ -1,5 +1,7 @@
 //! Batches: up to 1,000 events in one request. The sandbox counts them at once.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call, Refusal, Reply};
@@ -11,7 +13,7 @@ const MOST: usize = 1000;
 
 /// All of a batch is accepted, or none of it.
 pub fn create(world: &mut World, books: &mut Books, call: &Call) -> Answer {
-    let items = call.array(MOST)?;
+    let items: Vec<Cow<Value>> = call.array(MOST)?.iter().map(described).collect();
     let at = |index: usize, why: &Value| format!("Event {index}: {}", text(why));
     let mut batch = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
@@ -49,6 +51,19 @@ pub fn create(world: &mut World, books: &mut Books, call: &Call) -> Answer {
         status: 202,
         body: json!({ "accepted": batch.len() }),
     })
+}
+
+/// An item without what a batch's user does not have, and the service passes over: the day they
+/// signed up.
+fn described(item: &Value) -> Cow<'_, Value> {
+    if item["user"].get("signUpDate").is_none() {
+        return Cow::Borrowed(item);
+    }
+    let mut item = item.clone();
+    item["user"]
+        .as_object_mut()
+        .map(|user| user.remove("signUpDate"));
+    Cow::Owned(item)
 }
 
 fn text(why: &Value) -> &str {

@@ -27,6 +27,12 @@ impl<'a> Fields<'a> {
         self.item.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether the item has the field, were it null.
+    pub fn has(&self, name: &'static str) -> bool {
+        self.asked.borrow_mut().push(name);
+        self.item.contains_key(name)
+    }
+
     pub fn all_known(&self) -> Result<(), String> {
         let asked = self.asked.borrow();
         match self
@@ -43,6 +49,16 @@ impl<'a> Fields<'a> {
         match self.maybe_text(name)? {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(format!("{name} must be a string")),
+        }
+    }
+
+    /// A text of at most 255 characters.
+    pub fn short_text(&self, name: &'static str) -> Result<String, String> {
+        match self.text(name)? {
+            text if text.chars().count() > 255 => {
+                Err(format!("{name} must have at most 255 characters"))
+            }
+            text => Ok(text),
         }
     }
 
@@ -128,9 +144,9 @@ impl<'a> Fields<'a> {
         let Some(text) = self.maybe_text(name)? else {
             return Ok(None);
         };
-        text.parse()
+        crate::call::date(&text)
             .map(Some)
-            .map_err(|_| format!("{name} must be a date in YYYY-MM-DD format"))
+            .ok_or(format!("{name} must be a date in YYYY-MM-DD format"))
     }
 
     /// A time of day, kept as it was written.
@@ -138,9 +154,10 @@ impl<'a> Fields<'a> {
         let Some(text) = self.maybe_text(name)? else {
             return Ok(None);
         };
-        match text.parse::<Time>() {
-            Ok(_) if matches!(text.len(), 5 | 8) => Ok(Some(text)),
-            _ => Err(format!("{name} must be a time in HH:MM or HH:MM:SS format")),
+        if time(&text).is_some() {
+            Ok(Some(text))
+        } else {
+            Err(format!("{name} must be a time in HH:MM or HH:MM:SS format"))
         }
     }
 
@@ -182,6 +199,18 @@ impl<'a> Fields<'a> {
             None => Err("badge must have a url".into()),
         }
     }
+}
+
+/// `HH:MM` or `HH:MM:SS`.
+pub fn time(text: &str) -> Option<Time> {
+    let form = |(at, byte): (usize, u8)| match at {
+        2 | 5 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    };
+    let written = matches!(text.len(), 5 | 8) && text.bytes().enumerate().all(form);
+    // jiff takes a leap second; the service does not.
+    let time: Time = text.parse().ok().filter(|_| written)?;
+    (!text.ends_with(":60")).then_some(time)
 }
 
 /// A badge as the Admin API shows it.

@@ -34,11 +34,8 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
 
 fn add(world: &mut World, item: &Value) -> Result<Value, String> {
     let fields = Fields::of(item)?;
-    let user = fields.text("userId")?;
+    let user = fields.short_text("userId")?;
     fields.all_known()?;
-    if user.chars().count() > 255 {
-        return Err("userId must have at most 255 characters".into());
-    }
     let id = world.ids.next();
     let prefix = format!("app_{}", &world.ids.next().simple().to_string()[..8]);
     let key = format!("{prefix}.{}", world.ids.next().simple());

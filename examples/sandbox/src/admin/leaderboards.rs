@@ -1,11 +1,12 @@
 //! Leaderboards as they are set up.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fields::{Fields, compact};
+use super::attributes::{Filter, filters, show_filters};
+use super::fields::{Fields, compact, time};
 use super::{Context, Resource};
 use crate::world::Catalog;
 
@@ -25,6 +26,8 @@ pub struct Leaderboard {
     /// User attributes; each combination of their values is a ranking of its own.
     pub breakdown: Vec<Uuid>,
     pub run: Option<Run>,
+    /// Who takes part; everybody without any.
+    pub user_filters: Vec<Filter>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +63,53 @@ impl Leaderboard {
             status => status,
         }
     }
+
+    /// Whether activity counts at a time of day.
+    pub fn counts_at(&self, now: Time) -> bool {
+        let limit = |text: &Option<String>| text.as_deref().and_then(time);
+        limit(&self.start_time).is_none_or(|start| now >= start)
+            && limit(&self.end_time).is_none_or(|end| now < end)
+    }
 }
+
+const STATUSES: [&str; 4] = ["inactive", "active", "scheduled", "finished"];
 
 impl Resource for Leaderboard {
     const NOUN: &'static str = "Leaderboard";
-    const FIXED: &'static [&'static str] = &[];
+    const NULLABLE: (&'static [&'static str], &'static [&'static str]) = (
+        &["maxParticipants"],
+        &[
+            "maxParticipants",
+            "end",
+            "startTime",
+            "endTime",
+            "runUnit",
+            "userAttributes",
+        ],
+    );
+    const KIND: (&'static str, &'static [&'static str]) =
+        ("rankBy", &["metricId", "pointsSystemId"]);
 
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// Once it is active, how it ranks and when it runs stays as it is.
+    fn fixed(&self) -> &'static [&'static str] {
+        match self.status {
+            "inactive" => &[],
+            _ => &[
+                "key",
+                "rankBy",
+                "metricId",
+                "pointsSystemId",
+                "breakdownAttributes",
+                "userAttributes",
+                "start",
+                "runUnit",
+                "runInterval",
+            ],
+        }
     }
 
     fn read(id: Uuid, fields: &Fields, context: &Context) -> Result<Self, String> {
@@ -89,6 +131,11 @@ impl Resource for Leaderboard {
         };
         let unit = fields.maybe_one_of("runUnit", &["day", "month", "year"])?;
         let interval = fields.maybe_integer("runInterval", 1)?;
+        let run = unit.map(|unit| match (interval, rank_by) {
+            (_, RankBy::Streak) => Err("A leaderboard that ranks by streak cannot repeat"),
+            (None, _) => Err("runInterval is required with runUnit"),
+            (Some(interval), _) => Ok(Run { unit, interval }),
+        });
         let breakdown = fields.ids("breakdownAttributes")?;
         let of_users = |id: &Uuid| {
             catalog
@@ -99,7 +146,10 @@ impl Resource for Leaderboard {
         if !breakdown.iter().all(of_users) {
             return Err("breakdownAttributes must be user attributes that exist".into());
         }
-        let most = fields.maybe_integer("maxParticipants", 1)?;
+        let most = match fields.has("maxParticipants") {
+            true => fields.maybe_integer("maxParticipants", 1)?,
+            false => Some(1000),
+        };
         if most.is_some_and(|most| most > 1000) {
             return Err("maxParticipants must be at most 1000".into());
         }
@@ -108,9 +158,12 @@ impl Resource for Leaderboard {
             key: fields.key()?,
             name: fields.text("name")?,
             description: fields.maybe_text("description")?,
-            status: fields
-                .maybe_one_of("status", &["inactive", "active", "scheduled", "finished"])?
-                .unwrap_or("inactive"),
+            status: match fields.maybe_one_of("status", &STATUSES)? {
+                None => "inactive",
+                // The calendar says when it starts.
+                Some("scheduled") => "active",
+                Some(status) => status,
+            },
             rank_by,
             most,
             start: fields
@@ -120,14 +173,13 @@ impl Resource for Leaderboard {
             start_time: fields.maybe_time("startTime")?,
             end_time: fields.maybe_time("endTime")?,
             breakdown,
-            run: unit.map(|unit| Run {
-                unit,
-                interval: interval.unwrap_or(1),
-            }),
+            run: run.transpose()?,
+            user_filters: filters(fields, "userAttributes", "user", catalog)?,
         })
     }
 
-    fn show(&self, _: Timestamp) -> Value {
+    fn show(&self, now: Timestamp) -> Value {
+        let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
         let (metric, system) = match self.rank_by {
             RankBy::Metric(id) => (Some(id.to_string()), None),
             RankBy::Points(id) => (None, Some(id.to_string())),
@@ -138,7 +190,7 @@ impl Resource for Leaderboard {
             "key": self.key,
             "name": self.name,
             "description": self.description,
-            "status": self.status,
+            "status": self.status_on(today),
             "rankBy": self.rank_by.name(),
             "metricId": metric,
             "pointsSystemId": system,
@@ -149,6 +201,7 @@ impl Resource for Leaderboard {
             "breakdownAttributes": self.breakdown.iter().map(Uuid::to_string).collect::<Vec<_>>(),
             "runUnit": self.run.map(|run| run.unit),
             "runInterval": self.run.map(|run| run.interval),
+            "userAttributes": show_filters(&self.user_filters),
         }));
         shown["maxParticipants"] = self.most.into();
         shown

@@ -25,14 +25,20 @@ impl Resource for Metric {
     }
 
     fn read(id: Uuid, fields: &Fields, _: &Context) -> Result<Self, String> {
+        let unit_type = fields
+            .maybe_one_of("unitType", &["number", "currency"])?
+            .unwrap_or("number");
+        let units = fields.maybe_text("units")?.unwrap_or_default();
+        let code = units.len() == 3 && units.bytes().all(|byte| byte.is_ascii_uppercase());
+        if unit_type == "currency" && !code {
+            return Err("units must be the code of a currency, such as USD".into());
+        }
         Ok(Self {
             id,
             key: fields.key()?,
             name: fields.text("name")?,
-            unit_type: fields
-                .maybe_one_of("unitType", &["number", "currency"])?
-                .unwrap_or("number"),
-            units: fields.maybe_text("units")?.unwrap_or_default(),
+            unit_type,
+            units,
         })
     }
 

@@ -9,6 +9,7 @@ pub mod leaderboards;
 pub mod metrics;
 pub mod points;
 pub mod settings;
+pub mod streak_settings;
 pub mod streaks;
 pub mod tenants;
 
@@ -30,10 +31,17 @@ pub const MOST: usize = 100;
 pub trait Resource: Clone {
     /// What messages call it: "Metric".
     const NOUN: &'static str;
-    /// Fields that an update must leave alone.
-    const FIXED: &'static [&'static str] = &["key"];
+    /// Fields that may be null, in a create and in an update.
+    const NULLABLE: (&'static [&'static str], &'static [&'static str]) = (&[], &[]);
+    /// The field that says which kind it is, and those that only some kinds have: with a new kind,
+    /// they start anew.
+    const KIND: (&'static str, &'static [&'static str]) = ("", &[]);
 
     fn id(&self) -> Uuid;
+    /// Fields that an update must leave alone, as the resource is now.
+    fn fixed(&self) -> &'static [&'static str] {
+        &["key"]
+    }
     /// Reads one item of a create; an update gives the item as it will be.
     fn read(id: Uuid, fields: &Fields, context: &Context) -> Result<Self, String>;
     /// As the Admin API shows it; `read` understands it.
@@ -128,6 +136,7 @@ pub fn add<R: Resource>(
     parent: &str,
     item: &Value,
 ) -> Result<R, String> {
+    refuse_nulls(item, R::NULLABLE.0)?;
     let id = world.ids.next();
     let resource = read::<R>(world, tenant, id, item)?;
     let Some(shelf) = R::shelf(&mut world.catalog, parent) else {
@@ -138,6 +147,15 @@ pub fn add<R: Resource>(
     }
     shelf.push(resource.clone());
     Ok(resource)
+}
+
+/// Null is a value, not a field left out: it clears what may be clear.
+fn refuse_nulls(item: &Value, nullable: &[&str]) -> Result<(), String> {
+    let mut fields = item.as_object().into_iter().flatten();
+    match fields.find(|(name, value)| value.is_null() && !nullable.contains(&name.as_str())) {
+        Some((name, _)) => Err(format!("{name} must not be null")),
+        None => Ok(()),
+    }
 }
 
 fn read<R: Resource>(world: &World, tenant: &str, id: Uuid, item: &Value) -> Result<R, String> {
@@ -184,14 +202,17 @@ fn change<R: Resource>(world: &mut World, call: &Call, item: &Value) -> Result<R
     let former = R::shelf(&mut world.catalog, call.path(0))
         .and_then(|shelf| shelf.iter().find(|resource| resource.id() == id).cloned())
         .ok_or_else(missing)?;
+    refuse_nulls(item, R::NULLABLE.1)?;
     let mut merged = former.show(world.now());
-    for (name, value) in item
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| *name != "id")
-    {
-        if R::FIXED.contains(&name.as_str()) && merged[name] != *value {
+    let (kind, of_kind) = R::KIND;
+    if item.get(kind).is_some_and(|new| *new != merged[kind]) {
+        for name in of_kind {
+            merged.as_object_mut().map(|fields| fields.remove(*name));
+        }
+    }
+    let changes = item.as_object().into_iter().flatten();
+    for (name, value) in changes.filter(|(name, _)| *name != "id") {
+        if former.fixed().contains(&name.as_str()) && merged[name] != *value {
             return Err(format!("{name} cannot be changed"));
         }
         merged[name] = value.clone();
@@ -228,8 +249,9 @@ pub fn remove(call: &Call, noun: &str, mut take: impl FnMut(Uuid) -> bool) -> An
     }
     let (mut deleted, mut issues) = (Vec::new(), Vec::new());
     for id in ids {
-        if id.parse().is_ok_and(&mut take) {
-            deleted.push(json!({ "id": id }));
+        let parsed = id.parse::<Uuid>().ok();
+        if let Some(parsed) = parsed.filter(|parsed| take(*parsed)) {
+            deleted.push(json!({ "id": parsed.to_string() }));
         } else {
             let mut issue = issue(format!("{noun} not found"));
             issue["id"] = id.into();
@@ -243,9 +265,14 @@ pub fn remove(call: &Call, noun: &str, mut take: impl FnMut(Uuid) -> bool) -> An
 pub type Named<'a> = (&'a str, &'a Map<String, Value>);
 
 /// The items of a body like `{"users":[{"id":"18"}]}`: each with the user it names, once.
-pub fn named_users<'a>(call: &'a Call, list: &str, id: &str) -> Result<Vec<Named<'a>>, Refusal> {
+pub fn named_users<'a>(
+    call: &'a Call,
+    list: &str,
+    id: &str,
+    least: usize,
+) -> Result<Vec<Named<'a>>, Refusal> {
     let body = call.object()?;
-    let items = items(body.get(list).unwrap_or(&Value::Null), list, MOST)?;
+    let items = items(body.get(list).unwrap_or(&Value::Null), list, least, MOST)?;
     let mut seen = HashSet::new();
     items
         .iter()

@@ -21,10 +21,12 @@ pub struct Tenant {
 
 impl Resource for Tenant {
     const NOUN: &'static str = "Tenant";
-    const FIXED: &'static [&'static str] = &[];
-
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    fn fixed(&self) -> &'static [&'static str] {
+        &[]
     }
 
     fn read(id: Uuid, fields: &Fields, context: &Context) -> Result<Self, String> {
@@ -32,16 +34,10 @@ impl Resource for Tenant {
         for name in ["status", "created", "updated"] {
             fields.value(name);
         }
-        let limited = |name| match fields.text(name) {
-            Ok(text) if text.chars().count() > 255 => {
-                Err(format!("{name} must have at most 255 characters"))
-            }
-            text => text,
-        };
         Ok(Self {
             id,
-            customer_id: limited("customerId")?,
-            name: limited("name")?,
+            customer_id: fields.short_text("customerId")?,
+            name: fields.short_text("name")?,
             created: context.now,
             updated: context.now,
         })

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod description;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
