@@ -60,6 +60,7 @@ ship-pages: $(SHIP)/pages/done
 # libtrophy.a needs besides.
 $(SHIP)/libs.built: $(LIBRARY_SOURCES)
 	@mkdir -p $(SHIP)
+	@echo 'building the shared and the static library, optimised as a whole (one to two minutes on two cores) …'
 	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) rustc --release --lib --crate-type cdylib,staticlib --target-dir $(SHIP_LIBS) \
 		-- --print native-static-libs=$(abspath $(SHIP))/native-libs
 	@test -s $(SHIP)/native-libs || { echo 'rustc named no native libraries' >&2; exit 1; }
@@ -86,9 +87,13 @@ else
 	$(AR) rcsD $@ $(SHIP)/trophy.o
 endif
 
+# The tool does without the optimisation as a whole, which would take as long again and gain nothing that a person
+# at a terminal notices.
 $(SHIP)/trophy: $(TOOL_SOURCES)
 	@mkdir -p $(SHIP)
-	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) build --release -p trophy-cli --target-dir $(SHIP_TOOL)
+	@echo 'building the command-line tool (about a minute on two cores) …'
+	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) build --release -p trophy-cli --target-dir $(SHIP_TOOL) \
+		--config profile.release.lto=false --config profile.release.codegen-units=16
 	install -m 755 $(SHIP_TOOL)/$(RELEASE)/trophy $@
 	$(STRIP) $@
 
@@ -107,27 +112,40 @@ $(SHIP)/pages/done: $(SHIP)/trophy
 
 # "lib" -> "..", "lib/x86_64-linux-gnu" -> "../..": from the libraries' folder up to the prefix, so that the
 # installed tree can be moved. Absolute where the libraries are not below the prefix.
+# make splits at spaces, which a path may have: there, they are ?.
 no_space :=
-LIB_BELOW := $(patsubst $(PREFIX)/%,%,$(LIBDIR))
-LIB_UP := $(subst $(no_space) $(no_space),/,$(foreach part,$(subst /, ,$(LIB_BELOW)),..))
+space := $(no_space) $(no_space)
+as_word = $(subst $(space),?,$1)
+as_path = $(subst ?,$(space),$1)
+below_prefix = $(call as_path,$(patsubst $(call as_word,$(PREFIX))/%,%,$(call as_word,$1)))
+LIB_BELOW := $(call below_prefix,$(LIBDIR))
+LIB_UP := $(subst $(space),/,$(foreach part,$(subst /, ,$(call as_word,$(LIB_BELOW))),..))
 ifeq ($(LIB_BELOW),$(LIBDIR))
-PC_PREFIX := $(PREFIX)
+# For sed, and then for pkg-config: a space is escaped, as pkg-config itself does in pcfiledir.
+PC_PREFIX := $(subst $(space),\\$(space),$(PREFIX))
+PC_LIB_PATH := $(subst $(space),\\$(space),$(LIBDIR))
 CMAKE_PREFIX := $(PREFIX)
 LIB_PATH := $(LIBDIR)
 else
+PC_LIB_PATH := @ROOT@/$(LIB_BELOW)
 PC_PREFIX := $${pcfiledir}/../$(LIB_UP)
 CMAKE_PREFIX := $${_trophy_here}/../../$(LIB_UP)
 LIB_PATH := @ROOT@/$(LIB_BELOW)
 endif
-INCLUDE_BELOW := $(patsubst $(PREFIX)/%,%,$(INCLUDEDIR))
-INCLUDE_PATH := $(if $(filter $(INCLUDEDIR),$(INCLUDE_BELOW)),$(INCLUDEDIR),@ROOT@/$(INCLUDE_BELOW))
+INCLUDE_BELOW := $(call below_prefix,$(INCLUDEDIR))
+ifeq ($(INCLUDE_BELOW),$(INCLUDEDIR))
+INCLUDE_PATH := $(INCLUDEDIR)
+PC_INCLUDE_PATH := $(subst $(space),\\$(space),$(INCLUDEDIR))
+else
+PC_INCLUDE_PATH := @ROOT@/$(INCLUDE_BELOW)
+INCLUDE_PATH := @ROOT@/$(INCLUDE_BELOW)
+endif
 
 # In CMake's list "-framework Security" stays one item.
 FILL_IN = sed -e 's|@VERSION@|$(TROPHY_VERSION)|g' -e 's|@MAJOR@|$(TROPHY_MAJOR)|g' \
 	-e "s|@NATIVE_LIBS@|$$(cat $(SHIP)/native-libs)|g" \
 	-e "s|@NATIVE_LIBS_LIST@|$$(sed 's/ -/;-/g' $(SHIP)/native-libs)|g" \
-	-e 's|@SHARED@|$(SHARED)|g' -e 's|@SONAME@|$(SHARED_SONAME)|g' \
-	-e 's|@LIBDIR@|$(LIB_PATH)|g' -e 's|@INCLUDEDIR@|$(INCLUDE_PATH)|g'
+	-e 's|@SHARED@|$(SHARED)|g' -e 's|@SONAME@|$(SHARED_SONAME)|g'
 
 install: ship
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" \
@@ -146,11 +164,14 @@ install: ship
 	install -m 644 $(SHIP)/pages/fish "$(DESTDIR)$(FISHCOMPDIR)/trophy.fish"
 	install -m 644 $(SHIP)/pages/powershell "$(DESTDIR)$(PWSHCOMPDIR)/trophy.ps1"
 	@for name in trophy.pc trophy-static.pc; do \
-		$(FILL_IN) -e 's|@PREFIX@|$(PC_PREFIX)|g' -e 's|@ROOT@|$${prefix}|g' packaging/$$name.in > $(SHIP)/$$name && \
+		$(FILL_IN) -e 's|@PREFIX@|$(PC_PREFIX)|g' -e 's|@LIBDIR@|$(PC_LIB_PATH)|g' \
+			-e 's|@INCLUDEDIR@|$(PC_INCLUDE_PATH)|g' -e 's|@ROOT@|$${prefix}|g' packaging/$$name.in \
+			> $(SHIP)/$$name && \
 		install -m 644 $(SHIP)/$$name "$(DESTDIR)$(LIBDIR)/pkgconfig/$$name" || exit 1; \
 	done
 	@for name in trophy-config.cmake trophy-config-version.cmake trophy-targets.cmake; do \
-		$(FILL_IN) -e 's|@PREFIX@|$(CMAKE_PREFIX)|g' -e 's|@ROOT@|$${_trophy_prefix}|g' packaging/$$name.in \
+		$(FILL_IN) -e 's|@PREFIX@|$(CMAKE_PREFIX)|g' -e 's|@LIBDIR@|$(LIB_PATH)|g' \
+			-e 's|@INCLUDEDIR@|$(INCLUDE_PATH)|g' -e 's|@ROOT@|$${_trophy_prefix}|g' packaging/$$name.in \
 			> $(SHIP)/$$name && \
 		install -m 644 $(SHIP)/$$name "$(DESTDIR)$(LIBDIR)/cmake/trophy/$$name" || exit 1; \
 	done

@@ -109,9 +109,9 @@ by_pkg_config() { # by_pkg_config WHAT PREFIX NEEDS FLAGS…: C and C++, built w
     for language in c cpp; do
         case $language in c) compiler=${CC:-cc} ;; cpp) compiler="${CXX:-c++} -std=c++17" ;; esac
         rm -f "$app/event"
-        # shellcheck disable=SC2046,SC2086
+        # As a makefile has it: the shell reads what pkg-config prints, in which a space is escaped.
         check "$what: $language builds" \
-            $compiler -Wall -Wextra -Wpedantic -Werror "$app/event.$language" -o "$app/event" $(pkg-config "$@")
+            eval "$compiler -Wall -Wextra -Wpedantic -Werror '$app/event.$language' -o '$app/event' $(pkg-config "$@")"
         check "$what: $language links as asked" "$needs" "$app/event"
         check "$what: $language runs" env LD_LIBRARY_PATH="$prefix/lib" "$app/event"
     done
@@ -214,6 +214,17 @@ else
     skip "no CMake"
 fi
 the_tool "install" "$moved"
+
+spaced="$work/a folder/first"
+check "make install, in a path with a space" install_in PREFIX="$spaced"
+check "it installs the same there" \
+    [ "$(find "$spaced" ! -type d | sed "s|^$spaced/||" | sort)" = "$(cat "$work/expected")" ]
+mv "$spaced" "$work/a folder/then here"
+if have pkg-config; then
+    by_pkg_config "pkg-config, in a path with a space" "$work/a folder/then here" needs --cflags --libs trophy
+    by_pkg_config "pkg-config trophy-static, in a path with a space" "$work/a folder/then here" needs_not \
+        --cflags --libs trophy-static
+fi
 
 mv "$moved" "$prefix"
 touch "$prefix/lib/libother.so"
