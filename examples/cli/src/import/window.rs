@@ -1,11 +1,10 @@
 //! The rows that are in the queue: as many as it takes to keep it busy, so that memory does not grow with the file.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
+use serde_json::Value;
 use trophy::client::DeliveryCallback;
 use trophy::error::Status;
 
@@ -40,10 +39,8 @@ pub struct Window {
 
 #[derive(Default)]
 struct Rows {
-    /// By a hash of the name, so that who calls back makes nothing that is thrown away on another thread: that would
-    /// scatter over the allocator's arenas. A file may hold the same event twice.
-    by_name: HashMap<u64, Vec<(Name, Waiting)>>,
-    hasher: RandomState,
+    /// A file may hold the same event twice.
+    by_name: HashMap<Name, Vec<Waiting>>,
     count: usize,
     bytes: usize,
     /// Of the first that was refused.
@@ -52,21 +49,11 @@ struct Rows {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Notice<'a> {
-    #[serde(borrow)]
-    idempotency_key: Cow<'a, str>,
-    #[serde(borrow)]
-    key: Cow<'a, str>,
-    #[serde(borrow)]
-    user_id: Cow<'a, str>,
-    #[serde(borrow)]
-    error: Option<Refusal<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Refusal<'a> {
-    #[serde(borrow)]
-    message: Cow<'a, str>,
+struct Notice {
+    idempotency_key: String,
+    key: String,
+    user_id: String,
+    error: Option<Value>,
 }
 
 impl Name {
@@ -78,14 +65,7 @@ impl Name {
             user_id: event.user_id()?,
         })
     }
-
-    fn parts(&self) -> Parts<'_> {
-        (&self.idempotency_key, &self.metric, &self.user_id)
-    }
 }
-
-/// Of a name, in its order.
-type Parts<'a> = (&'a str, &'a str, &'a str);
 
 impl Waiting {
     fn bytes(&self) -> usize {
@@ -117,17 +97,16 @@ impl Window {
         let mut rows = self.rows();
         rows.count += 1;
         rows.bytes += row.bytes();
-        let hash = rows.hasher.hash_one(name.parts());
-        rows.by_name.entry(hash).or_default().push((name, row));
+        rows.by_name.entry(name).or_default().push(row);
     }
 
     /// The queue did not take it.
     pub fn take_back(&self, name: &Name) -> Option<Waiting> {
-        self.rows().take(name.parts())
+        self.rows().take(name)
     }
 
     /// A row came to its end.
-    fn ended(&self, name: Parts<'_>, status: Status, reason: &str) {
+    fn ended(&self, name: &Name, status: Status, reason: &str) {
         let Some(row) = self.rows().take(name) else {
             // Somebody else's, or one that is in the queue twice since this process was killed.
             return;
@@ -151,10 +130,14 @@ impl Window {
     pub fn settle(&self, dead: &HashMap<Name, (String, String)>) {
         let left = std::mem::take(&mut *self.rows());
         self.rows().first_refusal = left.first_refusal;
-        for (name, row) in left.by_name.into_values().flatten() {
-            match dead.get(&name) {
-                Some((code, reason)) => self.refuse(&row, Status::Unprocessable, code, reason),
-                None => self.ledger.end(row.number, Fate::Delivered),
+        for (name, rows) in left.by_name {
+            for row in rows {
+                match dead.get(&name) {
+                    Some((code, reason)) => {
+                        self.refuse(&row, Status::Unprocessable, code, reason);
+                    }
+                    None => self.ledger.end(row.number, Fate::Delivered),
+                }
             }
         }
     }
@@ -169,14 +152,13 @@ impl Window {
 }
 
 impl Rows {
-    fn take(&mut self, name: Parts<'_>) -> Option<Waiting> {
-        let hash = self.hasher.hash_one(name);
-        let rows = self.by_name.get_mut(&hash)?;
-        let at = rows.iter().rposition(|(each, _)| each.parts() == name)?;
-        let (_, row) = rows.swap_remove(at);
+    fn take(&mut self, name: &Name) -> Option<Waiting> {
+        let rows = self.by_name.get_mut(name)?;
+        let row = rows.pop();
         if rows.is_empty() {
-            self.by_name.remove(&hash);
+            self.by_name.remove(name);
         }
+        let row = row?;
         self.count -= 1;
         self.bytes -= row.bytes();
         Some(row)
@@ -188,11 +170,20 @@ pub struct Ends(pub Arc<Window>);
 
 impl DeliveryCallback for Ends {
     fn run(&self, status: Status, json: &str) {
-        let Ok(notice) = serde_json::from_str::<Notice<'_>>(json) else {
+        let Ok(notice) = serde_json::from_str::<Notice>(json) else {
             return;
         };
-        let name = (&*notice.idempotency_key, &*notice.key, &*notice.user_id);
-        let reason = notice.error.map(|error| error.message).unwrap_or_default();
-        self.0.ended(name, status, &reason);
+        let message = notice
+            .error
+            .as_ref()
+            .and_then(|error| error["message"].as_str())
+            .unwrap_or_default()
+            .to_owned();
+        let name = Name {
+            idempotency_key: notice.idempotency_key,
+            metric: notice.key,
+            user_id: notice.user_id,
+        };
+        self.0.ended(&name, status, &message);
     }
 }
