@@ -7,14 +7,14 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 
 pub enum Read {
-    Run(Arguments),
+    Run(Box<Arguments>),
     /// Help or the version: clap prints it, in colour where that is wanted.
     Print(clap::Error),
 }
 
 pub fn read() -> Result<Read, Failure> {
     let error = match Arguments::try_parse() {
-        Ok(arguments) => return Ok(Read::Run(arguments)),
+        Ok(arguments) => return Ok(Read::Run(Box::new(arguments))),
         Err(error) => error,
     };
     if matches!(

@@ -167,7 +167,7 @@ impl<'a> Feed<'a> {
                     return Ok(Some(end));
                 }
             }
-            if let Some(end) = self.enqueue(client, row)? {
+            if let Some(end) = self.enqueue(client, row, false)? {
                 return Ok(Some(end));
             }
         }
@@ -201,7 +201,7 @@ impl<'a> Feed<'a> {
             }
             until_look -= 1;
             let Some(row) = rows.next() else { break };
-            if let Some(end) = self.begin(client, self.keyed(checker, row?))? {
+            if let Some(end) = self.enqueue(client, self.keyed(checker, row?), true)? {
                 return Ok(end);
             }
         }
@@ -221,25 +221,17 @@ impl<'a> Feed<'a> {
         row
     }
 
-    /// A row that was not begun before.
-    fn begin(&mut self, client: &Client, row: Row) -> Result<Option<End>, Failure> {
-        let number = row.number;
-        let end = self.enqueue(client, row)?;
-        if end.is_none() {
-            self.ledger.begin(number)?;
-        }
-        Ok(end)
-    }
-
-    /// Into the queue with it, once there is room; or to the refused, if it is no event.
-    fn enqueue(&mut self, client: &Client, row: Row) -> Result<Option<End>, Failure> {
+    /// Into the queue with it, once there is room; or to the refused, if it is no event. `is_new`: it was not begun by
+    /// an earlier run.
+    fn enqueue(&mut self, client: &Client, row: Row, is_new: bool) -> Result<Option<End>, Failure> {
         let (name, row) = match named(row) {
             Ok(named) => named,
             Err((number, line, wrong)) => {
-                if self.refused.last_line != Some(line) {
-                    self.refused.add_wrong(line, &wrong);
+                let mark = || self.mark_refused(number, is_new);
+                match self.refused.last_line == Some(line) {
+                    true => mark()?,
+                    false => self.refused.add_wrong(line, &wrong, mark)?,
                 }
-                self.ledger.end(number, Fate::Refused);
                 return Ok(None);
             }
         };
@@ -247,6 +239,9 @@ impl<'a> Feed<'a> {
         loop {
             self.window.add(name.clone(), row.clone());
             let Err(error) = client.event_enqueue(&row.event.args()) else {
+                if is_new {
+                    self.ledger.begin(row.number)?;
+                }
                 return Ok(None);
             };
             self.window.take_back(&name);
@@ -255,15 +250,23 @@ impl<'a> Feed<'a> {
             }
             if was_empty {
                 // It does not fit into an empty queue.
-                self.refused
-                    .add(row.line, &row.event, error.status.name(), &error.message);
-                self.ledger.end(row.number, Fate::Refused);
+                let why = (error.status.name(), error.message.as_str());
+                let mark = || self.mark_refused(row.number, is_new);
+                self.refused.add(row.line, &row.event, why, mark)?;
                 return Ok(None);
             }
             if let Some(end) = self.look(client, LOOK_MS)? {
                 return Ok(Some(end));
             }
             was_empty = self.undelivered == 0;
+        }
+    }
+
+    fn mark_refused(&self, number: u64, is_new: bool) -> Result<(), Failure> {
+        self.ledger.end(number, Fate::Refused);
+        match is_new {
+            true => self.ledger.begin(number),
+            false => Ok(()),
         }
     }
 

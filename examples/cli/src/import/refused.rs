@@ -39,26 +39,35 @@ impl Refused {
         })
     }
 
-    /// The service refused it.
-    pub fn add(&self, line: u64, event: &Event, code: &str, reason: &str) {
-        self.write(&event.to_json(&[
+    /// It was not taken. `mark` notes that it is here, before another row comes: so whoever is killed between the two
+    /// leaves no more than the last line unmarked.
+    pub fn add<T>(
+        &self,
+        line: u64,
+        event: &Event,
+        (code, reason): (&str, &str),
+        mark: impl FnOnce() -> T,
+    ) -> T {
+        let row = event.to_json(&[
             ("line", line.into()),
             ("code", code.into()),
             ("reason", reason.into()),
-        ]));
+        ]);
+        self.write(&row, mark)
     }
 
     /// It is no event, and was not sent.
-    pub fn add_wrong(&self, line: u64, wrong: &Wrong) {
+    pub fn add_wrong<T>(&self, line: u64, wrong: &Wrong, mark: impl FnOnce() -> T) -> T {
         let row = json!({ "line": line, "reason": wrong.reason, "text": wrong.text });
-        self.write(&row.to_string());
+        self.write(&row.to_string(), mark)
     }
 
-    fn write(&self, line: &str) {
+    fn write<T>(&self, line: &str, mark: impl FnOnce() -> T) -> T {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.0.write_all(format!("{line}\n").as_bytes()) {
             file.1.get_or_insert(error);
         }
+        mark()
     }
 
     /// The first write that failed.
@@ -126,7 +135,7 @@ mod tests {
         .unwrap();
         let refused = Refused::open(&path).unwrap();
         assert_eq!(refused.last_line, Some(7));
-        refused.add_wrong(9, &Wrong::new("why", "b"));
+        refused.add_wrong(9, &Wrong::new("why", "b"), || ());
         assert!(refused.check().is_ok());
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3);
@@ -145,7 +154,7 @@ mod tests {
             attributes: Some(r#"{"a":"b"}"#.into()),
             idempotency_key: Some("k".into()),
         };
-        refused.add(12, &event, "unprocessable", "no \"a\"");
+        refused.add(12, &event, ("unprocessable", "no \"a\""), || ());
         let source = super::super::source::Source::File(path);
         let mut rows = super::super::rows::Rows::read(&source, None).unwrap();
         let row = rows.next().unwrap().unwrap();

@@ -120,9 +120,9 @@ impl Window {
 
     fn refuse(&self, row: &Waiting, status: Status, code: &str, reason: &str) {
         self.rows().first_refusal.get_or_insert(status);
-        // In this order: a row that is marked is in the file.
-        self.refused.add(row.line, &row.event, code, reason);
-        self.ledger.end(row.number, Fate::Refused);
+        self.refused.add(row.line, &row.event, (code, reason), || {
+            self.ledger.end(row.number, Fate::Refused);
+        });
     }
 
     /// The queue is empty, so all rows have come to their end. Of those that were not heard of, `dead` has the ones
