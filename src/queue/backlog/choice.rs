@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Backlog, Group, Item};
+use super::{Backlog, Content, Group, Item};
 use crate::delivery::lanes::LaneId;
 use crate::queue::coalesce;
 use crate::queue::health;
+use crate::queue::store::Position;
 
 /// An item of a request, and those that are to be merged into it.
 #[derive(Debug)]
@@ -41,22 +42,30 @@ pub struct Limits {
     pub bytes: usize,
 }
 
+/// What the choice needs to know of the world.
+pub trait World {
+    /// Whether a lane is free; then it is taken.
+    fn may_use(&mut self, lane: LaneId) -> bool;
+    /// The content of an event that is only in the store, where it decides what can be merged.
+    fn reload(&mut self, position: Position) -> Option<Content>;
+}
+
 impl Backlog {
-    /// Chooses what the next request carries. `may_use` says whether a lane is free, and takes it.
+    /// Chooses what the next request carries.
     pub fn choose(
         &mut self,
         now: Duration,
         limits: Limits,
         is_outage: bool,
-        mut may_use: impl FnMut(LaneId) -> bool,
+        world: &mut impl World,
     ) -> Option<Choice> {
         let choice = match self.chose_group {
             true => self
-                .choose_fresh(limits, &mut may_use)
-                .or_else(|| self.choose_group(now, limits, is_outage, &mut may_use)),
+                .choose_fresh(limits, world)
+                .or_else(|| self.choose_group(now, limits, is_outage, world)),
             false => self
-                .choose_group(now, limits, is_outage, &mut may_use)
-                .or_else(|| self.choose_fresh(limits, &mut may_use)),
+                .choose_group(now, limits, is_outage, world)
+                .or_else(|| self.choose_fresh(limits, world)),
         }?;
         self.chose_group = choice.group.failures > 0 || choice.group.refused;
         Some(choice)
@@ -67,14 +76,17 @@ impl Backlog {
         now: Duration,
         limits: Limits,
         is_outage: bool,
-        may_use: &mut impl FnMut(LaneId) -> bool,
+        world: &mut impl World,
     ) -> Option<Choice> {
-        let due: Vec<u64> = self
+        let mut due: Vec<u64> = self
             .groups
             .iter()
             .filter(|(_, group)| group.rests_until <= now)
             .map(|(id, _)| *id)
             .collect();
+        // By turns.
+        let later = due.partition_point(|id| *id <= self.last_chosen);
+        due.rotate_left(later);
         for id in due {
             let Some(group) = self.groups.get(&id).cloned() else {
                 continue;
@@ -89,9 +101,10 @@ impl Backlog {
             }
             let mut picked = Picked::new(limits);
             for number in numbers {
-                self.pick(number, &mut picked, may_use);
+                self.pick(number, &mut picked, world);
             }
             if let Some(choice) = self.take_picked(picked, group) {
+                self.last_chosen = id;
                 return Some(choice);
             }
         }
@@ -99,11 +112,7 @@ impl Backlog {
     }
 
     /// In the order of their numbers: what stands first in its lane, and then what stands behind that.
-    fn choose_fresh(
-        &mut self,
-        limits: Limits,
-        may_use: &mut impl FnMut(LaneId) -> bool,
-    ) -> Option<Choice> {
+    fn choose_fresh(&mut self, limits: Limits, world: &mut impl World) -> Option<Choice> {
         let mut picked = Picked::new(limits);
         let mut followers: BTreeSet<u64> = BTreeSet::new();
         let mut last_head = 0;
@@ -117,7 +126,7 @@ impl Backlog {
                 last_head = number;
             }
             followers.remove(&number);
-            if self.pick(number, &mut picked, may_use) {
+            if self.pick(number, &mut picked, world) {
                 followers.extend(self.follower(number, &picked));
             }
         }
@@ -133,12 +142,7 @@ impl Backlog {
     }
 
     /// Picks an item, if it can go with those that are picked, and nothing before it in its lane stays behind.
-    fn pick(
-        &mut self,
-        number: u64,
-        picked: &mut Picked,
-        may_use: &mut impl FnMut(LaneId) -> bool,
-    ) -> bool {
+    fn pick(&mut self, number: u64, picked: &mut Picked, world: &mut impl World) -> bool {
         let Some(item) = self.items.get(&number) else {
             return false;
         };
@@ -153,10 +157,14 @@ impl Backlog {
             return false;
         }
         let lane = item.lane;
-        if !picked.lanes.contains(&lane) && !may_use(lane) {
+        if !picked.lanes.contains(&lane) && !world.may_use(lane) {
             self.lane_is_busy(lane);
             return false;
         }
+        self.reload_lane(lane, number, world);
+        let Some(item) = self.items.get(&number) else {
+            return false;
+        };
         picked.add(item);
         for member in self.joinable(number, picked) {
             picked.absorbed.insert(member, number);

@@ -7,11 +7,13 @@
 
 mod choice;
 mod groups;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-pub use choice::{Choice, Chosen, Limits};
+pub use choice::{Choice, Chosen, Limits, World};
 pub use groups::Group;
 
 use super::coalesce::Likeness;
@@ -70,6 +72,13 @@ pub struct NewItem {
     pub likeness: Option<Arc<Likeness>>,
 }
 
+/// What of an event is not in memory while it cannot go.
+#[derive(Debug)]
+pub struct Content {
+    pub payload: Vec<u8>,
+    pub likeness: Option<Arc<Likeness>>,
+}
+
 impl Item {
     /// How many enqueued events it stands for.
     pub fn events(&self) -> u64 {
@@ -105,6 +114,8 @@ pub struct Backlog {
     resting_bytes: usize,
     last_number: u64,
     last_group: u64,
+    /// The group that was chosen last.
+    last_chosen: u64,
     /// The last choice was a group: then others have their turn.
     chose_group: bool,
 }
@@ -222,6 +233,51 @@ impl Backlog {
             item.likeness = None;
             self.items.insert(number, item);
         }
+    }
+
+    /// What was unloaded of a lane comes back, from a number on, as far as there is room: only what is loaded can be
+    /// merged.
+    fn reload_lane(&mut self, lane: LaneId, from: u64, world: &mut impl World) {
+        let is_wanted = |item: &Item| item.payload.is_none() && item.group.is_none();
+        if !self.items.get(&from).is_some_and(is_wanted) {
+            return;
+        }
+        let numbers: Vec<u64> = self.lanes.get(&lane).map_or_else(Vec::new, |it| {
+            it.numbers
+                .range(from..)
+                .take(LANE_EVENTS)
+                .copied()
+                .collect()
+        });
+        for number in numbers {
+            if self.loaded >= 2 * WINDOW_EVENTS || self.loaded_bytes >= 2 * WINDOW_BYTES {
+                return;
+            }
+            let Some(item) = self.items.get_mut(&number).filter(|item| is_wanted(item)) else {
+                continue;
+            };
+            let Some(content) = world.reload(item.position) else {
+                return;
+            };
+            item.payload = Some(content.payload);
+            item.likeness = content.likeness;
+            self.loaded += 1;
+            self.loaded_bytes += item.bytes;
+        }
+    }
+
+    /// Nothing that is in memory can go now: if that is why nothing more is read, it makes room. Says whether it did.
+    pub fn make_room(&mut self) -> bool {
+        if !self.is_full() || self.items.len() >= MOST_EVENTS {
+            return false;
+        }
+        for item in self.items.values_mut().filter(|item| item.group.is_none()) {
+            item.payload = None;
+            item.likeness = None;
+        }
+        self.loaded = 0;
+        self.loaded_bytes = 0;
+        true
     }
 
     fn count_in(&mut self, item: &Item) {
