@@ -4,9 +4,11 @@
 mod c_programs;
 mod service;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use c_programs::{build, launch, succeed, surround, text};
 use serde_json::json;
@@ -76,6 +78,136 @@ fn what_was_acknowledged_before_kill_9_counts_once() {
     assert!(counted.values().all(|count| *count <= 1));
 }
 
+/// How long processes are killed: ten minutes before a release.
+fn seconds_of_kills() -> u64 {
+    let asked = std::env::var("TROPHY_TEST_KILL_SECONDS").ok();
+    asked.and_then(|it| it.parse().ok()).unwrap_or(10)
+}
+
+/// A process that enqueues events of its own users into a queue that it shares.
+fn share(executable: &Path, service: &Service, queue: &Path, arguments: &[&str]) -> Child {
+    let mut program = Command::new(executable);
+    surround(&mut program, &service.0.url(), &service.0.admin_url(), KEY);
+    program.arg(queue).args(arguments).stdout(Stdio::piped());
+    program.spawn().unwrap()
+}
+
+#[test]
+fn three_processes_on_one_folder_may_be_killed_at_any_time() {
+    let service = Service::start();
+    for (seed, fault) in [
+        json!({"fault": "close_before", "probability": 0.05}),
+        json!({"fault": "close_after", "probability": 0.1}),
+        json!({"fault": "status_after", "status": 500, "probability": 0.1}),
+        json!({"fault": "rate_limited", "retryAfter": "0", "probability": 0.05}),
+        json!({"fault": "delay", "ms": 20, "probability": 0.2}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut fault = fault;
+        fault["seed"] = seed.into();
+        service.fault(fault);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let queue = folder.path().join("queue");
+    let executable = folder.path().join("shared_queue");
+    build("shared_queue", &executable);
+
+    // Given three processes, each of which is killed at a moment of no meaning and followed by another,
+    let end = Instant::now() + Duration::from_secs(seconds_of_kills());
+    let keep_killing = |place: u64| {
+        let mut acknowledged: HashMap<String, u64> = HashMap::new();
+        let mut kills = 0;
+        while Instant::now() < end {
+            let name = format!("{place}-{kills}");
+            let mut program = share(&executable, &service, &queue, &[&name]);
+            let lines = BufReader::new(program.stdout.take().unwrap()).lines();
+            let until = ((kills * 7_919 + place * 31) % 977) as usize;
+            for (said, line) in lines.map_while(Result::ok).enumerate() {
+                if said == until {
+                    program.kill().unwrap();
+                }
+                // What was said before the kill, to the end of the pipe.
+                let number: u64 = line.parse().unwrap_or_else(|_| panic!("{line}"));
+                *acknowledged.entry(format!("{name}-{number}")).or_default() += 1;
+            }
+            program.wait().unwrap();
+            kills += 1;
+        }
+        (acknowledged, kills)
+    };
+    let (mut acknowledged, mut kills) = (HashMap::new(), 0);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|place| scope.spawn(move || keep_killing(place)))
+            .collect();
+        for thread in threads {
+            let (more, times) = thread.join().unwrap();
+            acknowledged.extend(more);
+            kills += times;
+        }
+    });
+    // when one delivers what is left,
+    service.0.clear_faults();
+    let client = service.client(json!({
+        "queue": {"path": queue, "coalesce": true, "requests_per_second": 1000}
+    }));
+    flush(&client);
+
+    // then each event that was acknowledged has counted once. One a process may have been kept and not said.
+    let totals = service.totals();
+    for (user, count) in &acknowledged {
+        let total = totals.get(user).copied().unwrap_or(0.0) as u64;
+        assert!(
+            (*count..=count + 1).contains(&total),
+            "{user}: {total}, not {count}"
+        );
+    }
+    let counted: f64 = totals.values().sum();
+    let said: u64 = acknowledged.values().sum();
+    assert!(
+        counted as u64 <= said + kills,
+        "{counted} of {said}, {kills} kills"
+    );
+    assert!(kills > 3 && said > 100, "{kills} kills, {said} events");
+}
+
+#[test]
+fn a_stopped_process_hands_the_queue_over_once_it_is_killed() {
+    let service = Service::start();
+    let folder = tempfile::tempdir().unwrap();
+    let queue = folder.path().join("queue");
+    let executable = folder.path().join("shared_queue");
+    build("shared_queue", &executable);
+    // Given a process that delivers the queue, and is stopped,
+    let mut holder = share(&executable, &service, &queue, &["holder", "once"]);
+    wait_until("it delivers", || service.events() == 1);
+    let signal = |name: &str| {
+        let id = holder.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    signal("-STOP");
+    // then another appends, and its events wait.
+    let client = service.client(fast(json!({"path": queue})));
+    for number in 0..10 {
+        enqueue(&client, number);
+    }
+    let ending = client.flush(1_500).unwrap();
+    assert_eq!((ending.undelivered, service.events()), (10, 1));
+    // Once it is killed, the other takes over.
+    signal("-KILL");
+    holder.wait().unwrap();
+    flush(&client);
+    assert_eq!(service.events(), 11);
+}
+
 #[test]
 fn forked_children_and_their_parent_share_a_client() {
     let service = Service::start();
@@ -86,6 +218,7 @@ fn forked_children_and_their_parent_share_a_client() {
         return;
     };
     surround(&mut program, &service.0.url(), &service.0.admin_url(), KEY);
+    program.arg(folder.path().join("queue"));
     let output = succeed(&mut program);
     println!("{}", text(&output));
     assert!(text(&output).contains("ok     "));

@@ -13,28 +13,11 @@ use trophy::client::Client;
 use trophy::error::Status;
 use trophy_sandbox::{Options, Rates};
 
-fn fast(more: Value) -> Value {
-    let mut queue = json!({"requests_per_second": 2000});
-    for (name, value) in more.as_object().unwrap() {
-        queue[name] = value.clone();
-    }
-    json!({ "queue": queue })
-}
-
-fn enqueue(client: &Client, user_id: impl std::fmt::Display) {
-    client.event_enqueue(&event(&user(user_id))).unwrap();
-}
-
 fn limited() -> Service {
     Service::with(Options {
         rates: Rates::SERVICE,
         ..Options::default()
     })
-}
-
-fn flush(client: &Client) {
-    let ending = client.flush(PATIENCE.as_millis() as i64).unwrap();
-    assert!(ending.is_done(), "{ending:?} {}", client.stats().unwrap());
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Whether it is the service that is in trouble, or an event: told by what succeeds beside it. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Failures in a row, with no success between them, that make an outage.
 pub const OUTAGE: u32 = 2;
+/// So many different requests that failed, with no success between them, make the whole queue slow down. One event
+/// that fails again and again does not: it rests by itself, and who comes after it does not wait.
+const SEVERAL: usize = 3;
 /// Failures of a batch, each after another request had succeeded, before it is divided.
 const PATIENCE: u32 = 2;
 
@@ -19,6 +23,8 @@ const UNANSWERED: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Health {
     failures_in_a_row: u32,
+    /// The first events of some of those requests.
+    failed: BTreeSet<u64>,
     last_success: Option<Duration>,
 }
 
@@ -27,15 +33,25 @@ impl Health {
     pub fn succeeded(&mut self, now: Duration) -> bool {
         let was_outage = self.is_outage();
         self.failures_in_a_row = 0;
+        self.failed.clear();
         self.last_success = Some(now);
         was_outage
     }
 
-    pub fn failed(&mut self) {
+    /// A request failed, that began with this event.
+    pub fn failed(&mut self, first: u64) {
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        if self.failed.len() < SEVERAL {
+            self.failed.insert(first);
+        }
     }
 
-    /// Nothing succeeds.
+    /// Nothing succeeds, whatever is sent.
+    pub fn slows_down(&self) -> bool {
+        self.failed.len() >= SEVERAL
+    }
+
+    /// Nothing succeeds, though it may be one event that is to blame.
     pub fn is_outage(&self) -> bool {
         self.failures_in_a_row >= OUTAGE
     }
@@ -96,11 +112,15 @@ mod tests {
     #[test]
     fn an_outage_is_when_nothing_succeeds() {
         let mut health = Health::default();
-        health.failed();
+        health.failed(1);
         assert!(!health.is_outage());
-        health.failed();
-        assert!(health.is_outage());
+        health.failed(1);
+        assert!(health.is_outage() && !health.slows_down());
+        health.failed(2);
+        health.failed(3);
+        assert!(health.slows_down());
         assert!(health.succeeded(Duration::from_secs(5)));
+        assert!(!health.slows_down());
         assert!(!health.is_outage());
         assert!(health.has_succeeded_since(Duration::from_secs(4)));
         assert!(!health.has_succeeded_since(Duration::from_secs(5)));

@@ -1,16 +1,17 @@
 //! What a thread of the queue does next: decided under the lock, in no time. Reads events into the window, ends those
 //! that are too old or too many, and chooses what the next request carries.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::backlog::{Limits, NewItem};
+use super::backlog::{Content, Limits, NewItem, World};
 use super::coalesce::Likeness;
 use super::dead;
 use super::record::Record;
 use super::sender::{Action, Sender, State};
-use super::store::{Drain, Entry, Hold};
+use super::store::{Drain, Entry, Hold, Position};
+use crate::delivery::lanes::{LaneId, Ticket};
 use crate::error::{Error, Status};
 use crate::host::log;
 use crate::options::{Callbacks, Delivery, Overflow};
@@ -68,6 +69,7 @@ impl Sender {
             self.trim(state, 0, 0);
         }
         if state.backlog.is_empty() {
+            self.leave_lanes(state);
             state.throughput.idle();
             return match self.options().path {
                 Some(_) => Action::AwaitEvent(now + LOOK_IDLE),
@@ -93,6 +95,7 @@ impl Sender {
         state.throughput.busy(time);
         let callbacks = &self.delivery.callbacks;
         if callbacks.mode == Callbacks::Dispatch && callbacks.len() > MOST_NOTICES {
+            self.leave_lanes(state);
             return Action::Wait(now + LOOK);
         }
         let next = self.clock.at(state.pacer.next_at());
@@ -113,34 +116,20 @@ impl Sender {
             bytes: state.batch_size.bytes(),
         };
         let is_outage = state.health.is_outage();
-        let State {
-            backlog,
-            held,
-            awaited,
-            ..
-        } = state;
-        let choice = backlog.choose(time, limits, is_outage, |lane| {
-            if held.remove(&lane) {
-                return true;
-            }
-            if awaited.contains_key(&lane) {
-                return false;
-            }
-            match self.delivery.lanes.enter(lane, self) {
-                None => true,
-                Some(ticket) => {
-                    awaited.insert(lane, ticket);
-                    false
-                }
-            }
-        });
+        let mut around = Around {
+            sender: self,
+            held: &mut state.held,
+            awaited: &mut state.awaited,
+            drain: state.drain.as_ref(),
+        };
+        let choice = state.backlog.choose(time, limits, is_outage, &mut around);
         // Lanes that fell to the queue and are not used now are asked for again.
         for lane in std::mem::take(&mut state.held) {
             self.delivery.lanes.leave(lane);
         }
         match choice {
             // Further on there may be lanes that are free.
-            None if has_more_to_read => Action::Again,
+            None if has_more_to_read || state.backlog.make_room() => Action::Again,
             None => {
                 let rest = state
                     .backlog
@@ -208,7 +197,7 @@ impl Sender {
             Ok(entries) => entries,
             Err(error) => {
                 log::error(|| format!("queue: the folder could not be read: {error}"));
-                if error.kind() == std::io::ErrorKind::NotFound {
+                if error.kind() == std::io::ErrorKind::NotFound && !state.is_lost {
                     self.store.folder_was_removed();
                     state.is_lost = true;
                 }
@@ -221,7 +210,13 @@ impl Sender {
         let mut entries = VecDeque::from(entries);
         while let Some(entry) = entries.pop_front() {
             let (position, is_merged) = (entry.position, entry.merged.is_some());
-            match self.item_of(entry) {
+            // What was merged is as old as its youngest: the whole shares one fate.
+            let members = entry.merged.iter().flat_map(|merge| &merge.members);
+            let youngest = match self.options().max_age {
+                Some(_) => members.max().and_then(|member| drain.reread(*member).ok()),
+                None => None,
+            };
+            match self.item_of(entry, youngest.map(|member| member.at_ms)) {
                 Ok(item) => state.backlog.add(item),
                 Err(payload) => {
                     let (members, unreadable) =
@@ -241,8 +236,9 @@ impl Sender {
         self.record_dead(state);
     }
 
-    /// A stored event as the backlog has it; its bytes, if they are none.
-    fn item_of(&self, entry: Entry) -> Result<NewItem, Vec<u8>> {
+    /// A stored event as the backlog has it; its bytes, if they are none. `youngest`: the date of the youngest that was
+    /// merged into it.
+    fn item_of(&self, entry: Entry, youngest: Option<u64>) -> Result<NewItem, Vec<u8>> {
         let parsed = Record::parse(&entry.payload).and_then(|record| {
             let fields = record.fields()?;
             let tenant = record.tenant.as_deref();
@@ -257,6 +253,7 @@ impl Sender {
         let Some((lane, value, tenant, fits_a_batch, likeness)) = parsed else {
             return Err(entry.payload);
         };
+        let enqueued = self.clock.enqueued(entry.at_ms);
         let (value, members) = match entry.merged {
             Some(merge) => (merge.value, merge.members),
             None => (value, Vec::new()),
@@ -264,7 +261,7 @@ impl Sender {
         Ok(NewItem {
             position: entry.position,
             at_ms: entry.at_ms,
-            enqueued: self.clock.enqueued(entry.at_ms),
+            enqueued: youngest.map_or(enqueued, |date| enqueued.max(self.clock.enqueued(date))),
             lane,
             tenant,
             fits_a_batch,
@@ -300,8 +297,18 @@ impl Sender {
     /// Stops waiting for lanes that nothing needs any more.
     pub(super) fn forget_lanes(&self, state: &mut State) {
         let State {
-            awaited, backlog, ..
+            awaited,
+            backlog,
+            held,
+            ..
         } = state;
+        held.retain(|lane| {
+            let is_needed = backlog.has_lane(*lane);
+            if !is_needed {
+                self.delivery.lanes.leave(*lane);
+            }
+            is_needed
+        });
         awaited.retain(|lane, ticket| {
             let is_needed = backlog.has_lane(*lane);
             if !is_needed {
@@ -343,5 +350,45 @@ impl Sender {
                 options.knows_admin_api() && waiting as f64 > rate * KEEPS_UP
             }
         }
+    }
+}
+
+/// The lanes, and the store, as the choice asks for them.
+struct Around<'a> {
+    sender: &'a Arc<Sender>,
+    held: &'a mut HashSet<LaneId>,
+    awaited: &'a mut HashMap<LaneId, Ticket>,
+    drain: Option<&'a Drain>,
+}
+
+impl World for Around<'_> {
+    fn may_use(&mut self, lane: LaneId) -> bool {
+        if self.held.remove(&lane) {
+            return true;
+        }
+        if self.awaited.contains_key(&lane) {
+            return false;
+        }
+        match self.sender.delivery.lanes.enter(lane, self.sender) {
+            None => true,
+            Some(ticket) => {
+                self.awaited.insert(lane, ticket);
+                false
+            }
+        }
+    }
+
+    fn reload(&mut self, position: Position) -> Option<Content> {
+        if !self.sender.options().coalesce {
+            return None;
+        }
+        // One that cannot be read is told of when it is to be sent.
+        let entry = self.drain?.reread(position).ok()?;
+        let record = Record::parse(&entry.payload)?;
+        let likeness = Likeness::of(&record).map(Arc::new);
+        Some(Content {
+            payload: entry.payload,
+            likeness,
+        })
     }
 }

@@ -13,7 +13,9 @@ pub struct Traits {
     pub number: u64,
     metric: String,
     user: String,
-    attributes: Vec<String>,
+    /// The user with all fields.
+    whole_user: String,
+    attributes: Vec<(String, String)>,
 }
 
 /// How to go on.
@@ -37,9 +39,15 @@ impl Traits {
                 attributes
                     .0
                     .into_iter()
-                    .map(|(name, _)| name.into_owned())
+                    .map(|(name, value)| {
+                        (name.into_owned(), value.get().trim_matches('"').to_owned())
+                    })
                     .collect(),
             )
+        });
+        let whole_user = record.as_ref().and_then(|record| {
+            let mut event: Members<'_> = serde_json::from_str(record.event.get()).ok()?;
+            Some(event.take("user")?.get().to_owned())
         });
         let (metric, user) = fields
             .map(|fields| (fields.key.into_owned(), fields.user.id.into_owned()))
@@ -48,6 +56,7 @@ impl Traits {
             number,
             metric,
             user,
+            whole_user: whole_user.unwrap_or_default(),
             attributes: attributes.unwrap_or_default(),
         }
     }
@@ -59,21 +68,36 @@ pub fn search(batch: &[Traits], status: Status, said: &str, by_halves: bool) -> 
     if by_halves {
         return halves(batch);
     }
+    // A key that is not known is wrong with whatever value; else it is the value that may be.
+    let is_about_keys = names(said, "key") || names(said, "keys");
     let by_attribute = |it: &Traits| {
         let mut attributes = it.attributes.iter();
-        attributes.find(|name| names(said, name)).cloned()
+        let named = attributes
+            .find(|(name, value)| names(said, name) && (is_about_keys || names(said, value)));
+        named.map(|(name, value)| match is_about_keys {
+            true => name.clone(),
+            false => format!("{name}={value}"),
+        })
     };
     let by_metric = |it: &Traits| names(said, &it.metric).then(|| it.metric.clone());
     let by_user = |it: &Traits| names(said, &it.user).then(|| it.user.clone());
     type Way<'a> = &'a dyn Fn(&Traits) -> Option<String>;
-    for way in [&by_attribute as Way<'_>, &by_metric, &by_user] {
+    let first_user = batch.first().map(|it| &it.whole_user);
+    let is_one_user = batch.iter().all(|it| Some(&it.whole_user) == first_user);
+    for (way, suffices) in [
+        (&by_attribute as Way<'_>, true),
+        (&by_metric, true),
+        // What is wrong with a user may stand in a field that others of his events lack.
+        (&by_user, is_one_user),
+    ] {
         let mut named: BTreeMap<Option<String>, Vec<u64>> = BTreeMap::new();
         for it in batch {
             named.entry(way(it)).or_default().push(it.number);
         }
         match (named.len(), named.contains_key(&None)) {
             (1, true) => {}
-            (1, false) => return witness(batch),
+            (1, false) if suffices => return witness(batch),
+            (1, false) => return halves(batch),
             _ => return Search::Parts(named.into_values().collect()),
         }
     }
@@ -127,7 +151,8 @@ mod tests {
             number,
             metric: metric.into(),
             user: user.into(),
-            attributes: vec![attribute.into()],
+            whole_user: format!("{{\"id\":\"{user}\"}}"),
+            attributes: vec![(attribute.into(), "v".into())],
         }
     }
 
@@ -167,6 +192,37 @@ mod tests {
         assert_eq!(found, Search::Witness(1, vec![2]));
         let found = search(&batch, Status::NotFound, "no such metric", true);
         assert_eq!(found, Search::Parts(vec![vec![1], vec![2]]));
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_is_not_taken_for_what_all_have() {
+        let event = |number, value: &str, tz: &str| Traits {
+            number,
+            metric: "words".into(),
+            user: "a".into(),
+            whole_user: format!("{{\"id\":\"a\",\"tz\":\"{tz}\"}}"),
+            attributes: vec![("genre".into(), value.into())],
+        };
+        let batch = [event(1, "x", "UTC"), event(2, "y", "Nowhere")];
+        let search = |said| search(&batch, Status::Unprocessable, said, false);
+        assert_eq!(
+            search("Invalid attribute keys: genre"),
+            Search::Witness(1, vec![2])
+        );
+        // The value is what is wrong.
+        assert_eq!(
+            search("genre: y is none"),
+            Search::Parts(vec![vec![1], vec![2]])
+        );
+        assert_eq!(
+            search("genre is wrong"),
+            Search::Parts(vec![vec![1], vec![2]])
+        );
+        // A field of the user that only one has.
+        assert_eq!(
+            search("the tz of user a is unknown"),
+            Search::Parts(vec![vec![1], vec![2]])
+        );
     }
 
     #[test]

@@ -201,7 +201,11 @@ impl Sender {
     }
 
     fn work(self: &Arc<Self>) {
+        let mut last_use = Instant::now();
         loop {
+            if last_use.elapsed() > IDLE && self.leave_to_another() {
+                return;
+            }
             let seen = self.signal.times();
             // Before the look, so that an event that it misses is heard.
             self.awaits_event.store(true, Ordering::SeqCst);
@@ -209,9 +213,10 @@ impl Sender {
             self.tell();
             match action {
                 Action::Send(sending) => {
-                    let has_more = lock(&self.state).has_more();
+                    let has_more = self.has_more();
                     self.away(has_more, || self.send(*sending));
                     self.tell();
+                    last_use = Instant::now();
                 }
                 Action::Again => std::thread::yield_now(),
                 Action::Wait(until) => {
@@ -235,6 +240,12 @@ impl Sender {
         }
     }
 
+    /// There may be something to send besides what is under way. Other processes' events make no noise, so that
+    /// somebody has to look.
+    fn has_more(&self) -> bool {
+        self.options().path.is_some() || lock(&self.state).has_more()
+    }
+
     /// Does something that takes time, while another thread may look after the queue.
     fn away(self: &Arc<Self>, has_more: bool, action: impl FnOnce()) {
         lock(&self.threads).attentive -= 1;
@@ -255,6 +266,17 @@ impl Sender {
             drop(threads);
             self.give_up_drain(&mut state);
         }
+    }
+
+    /// A thread that had nothing to send for long goes, if another looks after the queue.
+    fn leave_to_another(&self) -> bool {
+        let mut threads = lock(&self.threads);
+        if threads.attentive < 2 {
+            return false;
+        }
+        threads.attentive -= 1;
+        threads.alive -= 1;
+        true
     }
 
     /// The thread goes, unless something came up.
@@ -322,7 +344,7 @@ impl Sender {
         if lock(&self.notices).due.is_empty() {
             return;
         }
-        let has_more = lock(&self.state).has_more();
+        let has_more = self.has_more();
         self.away(has_more, || {
             while let Some(notice) = self.next_notice() {
                 self.delivery.callbacks.deliver(Due::Delivery(notice));

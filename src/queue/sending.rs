@@ -1,14 +1,17 @@
 //! A request of the queue on its way: put on record before its first byte is sent, then sent.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::backlog::{Choice, Chosen, Group, Item};
 use super::coalesce::exact_sum;
+use super::health;
 use super::requests::request_of;
 use super::sender::{Action, Sender, State, report};
 use super::store::{Drain, Position, StoreError};
 use crate::delivery::attempt::Sent;
+use crate::delivery::lanes::LaneId;
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
 use crate::host::locks::lock;
@@ -49,32 +52,37 @@ impl Sender {
             apart.extend(unmerged);
         }
         state.backlog.put_back(apart);
-        let (items, gone, loaded) = load(drain, items);
-        if !gone.is_empty() {
-            self.delivery.stats.damaged.add(gone.len() as u64);
-            report(drain.settle(&gone));
+        let loaded = load(drain, items);
+        if !loaded.gone.is_empty() {
+            self.delivery.stats.damaged.add(loaded.gone.len() as u64);
+            report(drain.settle(&loaded.gone));
         }
-        let recorded = loaded.and_then(|()| record_attempt(drain, &items));
-        let may_go = match recorded {
+        let items = loaded.items;
+        let may_go = match record_attempt(drain, &items) {
             Ok(()) => true,
             Err(error) => {
                 log::warn(|| format!("queue: an attempt could not be put on record: {error}"));
                 // Where things are merged, an event that is sent off the record could be merged with another after
                 // a crash, under a key that is used up. Where nothing is, only sending makes room on a full disk.
-                !self.options().coalesce && items.iter().all(|item| item.payload.is_some())
+                !self.options().coalesce
             }
         };
-        if !may_go || items.is_empty() {
+        if let Some((unreadable, behind)) = loaded.unreadable {
+            self.rest_unreadable(state, unreadable, &group);
+            put_back(state, behind, group.clone());
+        }
+        let goes = may_go && !items.is_empty();
+        let going = items.iter().map(|item| item.lane).filter(|_| goes);
+        let going: HashSet<_> = going.collect();
+        if !goes {
             put_back(state, items, group);
-            state.backlog.finished(&lanes);
-            for lane in lanes {
-                self.delivery.lanes.leave(lane);
-            }
+            self.leave_all(state, &lanes);
             return match may_go {
                 true => Action::Again,
                 false => Action::Wait(now + super::plan::LOOK),
             };
         }
+        self.leave_all(state, &lanes.difference(&going).copied().collect());
         let mut items = items;
         let is_retry = items.iter().any(|item| item.attempted);
         for item in &mut items {
@@ -94,6 +102,26 @@ impl Sender {
             is_retry,
             cancel,
         }))
+    }
+
+    /// Gives up lanes of which nothing is under way.
+    fn leave_all(&self, state: &mut State, lanes: &HashSet<LaneId>) {
+        state.backlog.finished(lanes);
+        for lane in lanes {
+            self.delivery.lanes.leave(*lane);
+        }
+    }
+
+    /// One that cannot be read now is tried again, and others do not wait for it.
+    fn rest_unreadable(&self, state: &mut State, items: Vec<Item>, group: &Group) {
+        let failures = group.failures + 1;
+        let rest = health::rest(failures, 1, false, None, self.delivery.random.fraction());
+        let group = Group {
+            failures,
+            rests_until: self.clock.elapsed() + rest,
+            ..group.clone()
+        };
+        state.backlog.put_back_as(items, group);
     }
 
     /// Sends it and acts on what became of it.
@@ -165,25 +193,45 @@ fn merge(drain: &mut Drain, chosen: Chosen) -> (Item, Vec<Item>) {
     }
 }
 
-/// Reads the content of those of which only the position was in memory. Returns them, the positions of those that
-/// are gone with their file, and whether all others could be read.
-fn load(drain: &Drain, items: Vec<Item>) -> (Vec<Item>, Vec<Position>, Result<(), StoreError>) {
-    let (mut loaded, mut gone, mut result) = (Vec::with_capacity(items.len()), Vec::new(), Ok(()));
+/// What became of events of which only the position was in memory.
+#[derive(Default)]
+struct Loaded {
+    items: Vec<Item>,
+    /// Those that are gone with their file.
+    gone: Vec<Position>,
+    /// Those that cannot be read now, and those that stand behind them in their lanes.
+    unreadable: Option<(Vec<Item>, Vec<Item>)>,
+}
+
+fn load(drain: &Drain, items: Vec<Item>) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut waiting = HashSet::new();
+    let (mut unreadable, mut behind) = (Vec::new(), Vec::new());
     for mut item in items {
+        if waiting.contains(&item.lane) {
+            behind.push(item);
+            continue;
+        }
         if item.payload.is_none() {
             match drain.reread(item.position) {
                 Ok(entry) => item.payload = Some(entry.payload),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     log::error(|| format!("queue: an event is gone with its file: {error}"));
-                    gone.push(item.position);
+                    loaded.gone.push(item.position);
                     continue;
                 }
-                Err(error) => result = Err(error),
+                Err(error) => {
+                    log::error(|| format!("queue: an event cannot be read now: {error}"));
+                    waiting.insert(item.lane);
+                    unreadable.push(item);
+                    continue;
+                }
             }
         }
-        loaded.push(item);
+        loaded.items.push(item);
     }
-    (loaded, gone, result)
+    loaded.unreadable = (!unreadable.is_empty()).then_some((unreadable, behind));
+    loaded
 }
 
 /// Puts on record that those which were never sent are about to be.

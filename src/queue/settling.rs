@@ -121,18 +121,44 @@ impl Sender {
                 );
             }
             Outcome::Refused => {
-                let condemned = sending
-                    .group
-                    .witness_for
-                    .map(|group| state.backlog.take_group(group));
                 let mut dead = sending.items;
-                dead.extend(condemned.unwrap_or_default());
+                if let Some(group) = sending.group.witness_for {
+                    dead.extend(self.condemned(state, &dead, group, &error));
+                }
                 self.set_aside(state, dead, &error);
             }
             Outcome::Failed { sent } => {
                 self.failed(state, sending, &error, sent, now, random);
             }
             Outcome::Delivered | Outcome::PartlyAccepted => {}
+        }
+    }
+
+    /// Those for which a refused witness stood: dead like it, if what is wrong with it is what they have in common.
+    fn condemned(
+        &self,
+        state: &mut State,
+        witness: &[Item],
+        group: u64,
+        error: &Error,
+    ) -> Vec<Item> {
+        let others = state.backlog.take_group(group);
+        let traits: Vec<_> = witness
+            .iter()
+            .chain(&others)
+            .map(|item| traits_of(state, item))
+            .collect();
+        match refusal::search(&traits, error.status, &refusal_text(error), false) {
+            Search::Witness(..) => others,
+            Search::Parts(_) => {
+                let group = Group {
+                    refused: true,
+                    by_halves: true,
+                    ..Group::default()
+                };
+                state.backlog.put_back_as(others, group);
+                Vec::new()
+            }
         }
     }
 
@@ -156,8 +182,9 @@ impl Sender {
         random: f64,
     ) {
         let retry_after = error.details.retry_after;
-        state.health.failed();
-        match state.health.is_outage() {
+        let first = sending.items.first().map_or(0, |item| item.number);
+        state.health.failed(first);
+        match state.health.slows_down() {
             true => state.pacer.failed(now, false, retry_after, random),
             false => state.pacer.ended(),
         }
@@ -172,6 +199,8 @@ impl Sender {
         log::warn(|| format!("queue: kept, and tried again: {}", error.message));
         if items.len() > 1 && health::divides(group.contradicted) {
             group.contradicted = health::CONTRADICTED_PART;
+            // The parts are new to us: their pauses begin anew.
+            group.failures = 1;
             let half = items.len().div_ceil(2);
             put_back_in_parts(state, items, &group, |at| at / half);
             return;
@@ -209,10 +238,7 @@ impl Sender {
         by_halves: bool,
     ) {
         let Sending { items, group, .. } = sending;
-        let traits: Vec<_> = items
-            .iter()
-            .map(|item| Traits::of(item.number, item.payload.as_deref().unwrap_or_default()))
-            .collect();
+        let traits: Vec<_> = items.iter().map(|item| traits_of(state, item)).collect();
         let group = Group {
             refused: true,
             by_halves,
@@ -268,6 +294,12 @@ impl Sender {
         let places: Vec<_> = items.iter().map(|item| item.position).collect();
         report(drain.settle(&places));
     }
+}
+
+fn traits_of(state: &State, item: &Item) -> Traits {
+    let reread = || Some(state.drain.as_ref()?.reread(item.position).ok()?.payload);
+    let payload = item.payload.clone().or_else(reread);
+    Traits::of(item.number, &payload.unwrap_or_default())
 }
 
 /// Puts items back in parts, each a group of its own. `part_of` says which an item, by its index, belongs to.

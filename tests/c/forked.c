@@ -118,7 +118,37 @@ static void forks_in_a_row_under_load_hang_nobody(void) {
     trophy_client_free(client);
 }
 
-int main(void) {
+static const char *queue_folder;
+
+static void a_child_knows_what_is_undelivered(void) {
+    char options[1024];
+    snprintf(options, sizeof options, "{\"base_url\": \"http://127.0.0.1:9/v1\", \"queue\": {\"path\": \"%s\"}}",
+             queue_folder);
+    trophy_client *client = make_client(options);
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(trophy_metrics_event_enqueue(client, "words-written", "{\"id\":\"left\"}", 1, NULL, NULL, NULL, NULL),
+                     TROPHY_STATUS_OK);
+    }
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        failed_checks = 0;
+        alarm(100);
+        char *json = NULL;
+        CHECK_STATUS(trophy_client_flush(client, 100, &json), TROPHY_STATUS_TIMEOUT);
+        CHECK_JSON(json, "/undelivered", "2");
+        trophy_string_free(json);
+        trophy_client_free(client);
+        fflush(stdout);
+        _exit(RESULT);
+    }
+    CHECK(wait_for(child) == 0);
+    trophy_client_free(client);
+}
+
+int main(int argc, char **argv) {
+    queue_folder = argc > 1 ? argv[1] : "forked-queue";
+    RUN(a_child_knows_what_is_undelivered);
     RUN(children_and_their_parent_send_on_one_client);
     RUN(forks_in_a_row_under_load_hang_nobody);
     return RESULT;

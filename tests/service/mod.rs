@@ -1,6 +1,8 @@
 //! One helper starts the service and a client for it.
 #![allow(dead_code)] // each test file uses some
 
+pub mod scripted;
+
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -161,6 +163,25 @@ impl DeliveryCallback for Mouth {
     fn run(&self, status: Status, json: &str) {
         self.say(status, json);
     }
+}
+
+/// Options of a queue that is not to wait for its pace.
+pub fn fast(more: Value) -> Value {
+    let mut queue = json!({"requests_per_second": 2000});
+    for (name, value) in more.as_object().unwrap() {
+        queue[name] = value.clone();
+    }
+    json!({ "queue": queue })
+}
+
+pub fn enqueue(client: &Client, user_id: impl std::fmt::Display) {
+    client.event_enqueue(&event(&user(user_id))).unwrap();
+}
+
+/// Waits until everything is delivered.
+pub fn flush(client: &Client) {
+    let ending = client.flush(PATIENCE.as_millis() as i64).unwrap();
+    assert!(ending.is_done(), "{ending:?} {}", client.stats().unwrap());
 }
 
 pub fn stats(client: &Client) -> Value {

@@ -284,9 +284,11 @@ impl Reader {
         }
     }
 
-    /// An unsettled event once more.
+    /// An unsettled event once more; also a member of one that lies behind what was read so far.
     pub fn reread(&self, folder: &dyn Folder, position: Position) -> io::Result<Entry> {
-        if !self.unsettled.contains(&position.offset) {
+        let leader = self.acks.leader_of(position.offset);
+        let of_leader = leader.is_some_and(|leader| self.unsettled.contains(&leader));
+        if !of_leader && !self.unsettled.contains(&position.offset) {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "no unsettled event is there",
