@@ -8,26 +8,13 @@ use super::coalesce::exact_sum;
 use super::requests::request_of;
 use super::sender::{Action, Sender, State, report};
 use super::store::{Drain, Position, StoreError};
+use super::work::{LOOK, Sending};
 use crate::delivery::attempt::Sent;
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
 use crate::host::locks::lock;
 use crate::host::{log, panics};
 use crate::options::Delivery;
-
-/// A request under way.
-pub(super) struct Sending {
-    id: u64,
-    pub items: Vec<Item>,
-    pub batch: bool,
-    /// What was known of them as a group.
-    pub group: Group,
-    /// Which of the queue's keys it was sent with.
-    pub keys: u64,
-    /// Something of it was sent before.
-    is_retry: bool,
-    cancel: CancelToken,
-}
 
 impl Sender {
     /// Puts the attempt on record, before its first byte is sent.
@@ -72,7 +59,7 @@ impl Sender {
             }
             return match may_go {
                 true => Action::Again,
-                false => Action::Wait(now + super::plan::LOOK),
+                false => Action::Wait(now + LOOK),
             };
         }
         let mut items = items;
