@@ -456,6 +456,16 @@ typedef struct trophy_client trophy_client;
 typedef void (*trophy_callback)(trophy_status status, const char *json, void *user_data);
 
 /**
+ * Called when callbacks wait to be dispatched where none did: see trophy_client_on_ready().
+ *
+ * Wake your event loop and return: write a byte to a pipe or an eventfd, post an event. Do no more than that: wait for
+ * nothing, and call nothing of the library.
+ *
+ * @param user_data What was given with the callback.
+ */
+typedef void (*trophy_ready_callback)(void *user_data);
+
+/**
  * Called with each log line, on the thread it comes from: return soon, and log nothing from there.
  *
  * @param level     How much it matters.
@@ -551,6 +561,24 @@ trophy_status trophy_client_for_tenant(const trophy_client *client,
  *         library.
  */
 TROPHY_API size_t trophy_client_dispatch(const trophy_client *client, int64_t timeout_ms);
+
+/**
+ * Sets what wakes your event loop when there is something to dispatch. For clients with `"callbacks": "dispatch"`.
+ *
+ * It is called whenever callbacks become ready where none were: once, however many follow before the next
+ * trophy_client_dispatch(), and at once if some are ready already. What becomes ready while a dispatch runs calls it
+ * again, so nothing is missed by a loop that first takes the wake-up off its pipe and then dispatches. When this
+ * returns, the callback before it is no longer running and will not be called again (unless it is what called); after
+ * trophy_client_close() or trophy_client_free() none is. A forked child sets its own.
+ *
+ * @param client    Borrowed; safe from any thread. The callback is for all handles of the client.
+ * @param ready     Called from any thread, also inside a call of the library. NULL: nobody is woken.
+ * @param user_data Passed to each call. Yours: it must live until the callback is replaced or the client ended.
+ */
+TROPHY_API
+void trophy_client_on_ready(const trophy_client *client,
+                            trophy_ready_callback ready,
+                            void *user_data);
 
 /**
  * Ends the asynchronous calls that were given this `user_data`, waiting or under way.
@@ -746,7 +774,8 @@ TROPHY_API trophy_status trophy_client_flush(const trophy_client *client, int64_
  * The callback's status is TROPHY_STATUS_OK, the service's refusal, TROPHY_STATUS_EXPIRED or
  * TROPHY_STATUS_QUEUE_FULL; its JSON `{"idempotencyKey","key","userId","response"}`, or with `"error"` in place
  * of `"response"`. Set it before the first event: what ended earlier is not told. When this returns, the callback
- * before it is no longer running and will not be called again (unless it is what called).
+ * before it is no longer running and will not be called again (unless it is what called). A forked child sets its
+ * own.
  *
  * @param client    Borrowed; safe from any thread. The callback is for all handles of the client.
  * @param callback  Called once for each event that left the queue. NULL: nobody hears.

@@ -66,6 +66,20 @@ fn webhooks() {
 }
 
 #[test]
+fn a_process_without_descriptors_or_threads() {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: it takes the place of pthread_create() as Linux lets it");
+        return;
+    }
+    run("starved");
+}
+
+#[test]
+fn the_end_of_calls_in_every_phase() {
+    run("phases");
+}
+
+#[test]
 fn loading_and_unloading() {
     if !cfg!(target_os = "linux") {
         println!("skipped: it names the library as Linux does");
@@ -275,7 +289,7 @@ fn the_exported_symbols_are_the_headers_functions() {
         .filter_map(|line| Some(line.split_whitespace().nth(2)?.to_owned()))
         .collect();
     assert_eq!(exported, functions(&header()));
-    assert_eq!(exported.len(), 50);
+    assert_eq!(exported.len(), 51);
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn get(url: &str) -> Exchange<'_> {
     Exchange {
         method: Method::Get,
         url,
+        url_option: "base_url",
         headers: &[("X-API-KEY", "app_1.secret")],
         body: None,
         deadline: Instant::now() + LONG,
@@ -284,7 +285,7 @@ fn long_headers_and_bodies_arrive_whole() {
         }
     });
     let (transport, url) = (plain(), url(address));
-    let long = "x".repeat(40_000);
+    let long = "x".repeat(15_000);
     let body: Vec<u8> = (0..3_000_000_u32).map(|i| i as u8).collect();
     for headers in [&[("X-Long", &*long)][..], &[("X-Short", "x")]] {
         send(
@@ -837,12 +838,20 @@ fn a_reply_of_many_megabytes_is_read() {
 
 #[test]
 fn a_head_of_many_kilobytes_is_read() {
-    let header = format!("X-Long: {}\r\n", "y".repeat(10_000));
-    let header = header.repeat(4);
-    let reply = reply_to(format!(
-        "HTTP/1.1 200 OK\r\n{header}Content-Length: 2\r\n\r\nok"
-    ));
-    assert_eq!(reply.unwrap().body, b"ok");
+    let header = format!("X-Long: {}\r\n", "y".repeat(5_000));
+    let reply = |times: usize| {
+        let headers = header.repeat(times);
+        reply_to(format!(
+            "HTTP/1.1 200 OK\r\n{headers}Content-Length: 2\r\n\r\nok"
+        ))
+    };
+    assert_eq!(reply(3).unwrap().body, b"ok");
+    let failure = reply(4).unwrap_err();
+    assert_eq!(failure.kind, Kind::InvalidResponse);
+    assert!(
+        failure.message.contains("longer than 16384 bytes"),
+        "{failure:?}"
+    );
 }
 
 // ---- kept connections

@@ -2,7 +2,7 @@
 //! work and stop when there is none for a while.
 //!
 //! At most `workers` calls are under way, each on a thread of its own. One thread more keeps the time for those
-//! that wait, and tells of those that were cancelled, while all others wait for the network. Where callbacks take
+//! that wait, and notifies those that were cancelled, while all others wait for the network. Where callbacks take
 //! their time, others take the calls: as many threads again, at most.
 
 use std::collections::{HashMap, VecDeque};
@@ -41,10 +41,10 @@ struct State {
     backlog: Backlog,
     /// Calls under way.
     running: HashMap<u64, Running>,
-    /// Ends of calls that no worker was at, to be told by one.
+    /// Ends of calls that no worker was at, of which one is to notify the host.
     ended: VecDeque<Due>,
     /// Ends that are on their way to the host.
-    telling: usize,
+    notifying: usize,
     threads: Threads,
 }
 
@@ -72,7 +72,7 @@ impl Threads {
 }
 
 enum Job {
-    Tell(Due),
+    Notify(Due),
     Attempt(Task),
 }
 
@@ -164,13 +164,13 @@ impl Pool {
         (state.running.len(), state.backlog.len())
     }
 
-    /// Nothing is left to do, and nobody left to tell.
+    /// Nothing is left to do, and nobody left to be notified.
     pub fn is_idle(&self) -> bool {
         let state = lock(&self.state);
         state.running.is_empty()
             && state.backlog.is_empty()
             && state.ended.is_empty()
-            && state.telling == 0
+            && state.notifying == 0
     }
 
     /// Waits for the threads to end, after [`Self::cancel_all`].
@@ -187,7 +187,7 @@ impl Pool {
         }
     }
 
-    /// Tells of calls that were taken out of the backlog, and gives their lanes to others.
+    /// Notifies the host of calls that were taken out of the backlog, and gives their lanes to others.
     fn end_waiting(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
@@ -209,10 +209,10 @@ impl Pool {
         if self.delivery.callbacks.mode == Mode::Worker {
             state.ended.extend(ended.drain(..));
         }
-        state.telling += ended.len();
+        state.notifying += ended.len();
         self.wake(state);
         for due in ended {
-            self.tell(due);
+            self.notify(due);
         }
         for lane in lanes {
             self.delivery.lanes.leave(lane);
@@ -279,7 +279,7 @@ impl Pool {
                 // There may be more than this thread can do.
                 self.wake(state);
                 match job {
-                    Job::Tell(due) => self.tell(due),
+                    Job::Notify(due) => self.notify(due),
                     Job::Attempt(task) => self.attempt(task),
                 }
                 state = lock(&self.state);
@@ -313,8 +313,8 @@ impl Pool {
 
     fn next_job(&self, state: &mut State) -> Option<Job> {
         if let Some(due) = state.ended.pop_front() {
-            state.telling += 1;
-            return Some(Job::Tell(due));
+            state.notifying += 1;
+            return Some(Job::Notify(due));
         }
         if state.running.len() >= self.workers() {
             return None;
@@ -328,10 +328,10 @@ impl Pool {
         Some(Job::Attempt(task))
     }
 
-    /// Tells the host of an end that is counted in `telling`.
-    fn tell(&self, due: Due) {
+    /// Notifies the host of an end that is counted in `notifying`.
+    fn notify(&self, due: Due) {
         self.delivery.callbacks.deliver(due);
-        lock(&self.state).telling -= 1;
+        lock(&self.state).notifying -= 1;
         self.delivery.progress.notify();
     }
 
@@ -350,7 +350,7 @@ impl Pool {
             Step::Again(_) => Err(Error::cancelled()),
             Step::Done(result) => result,
         };
-        state.telling += 1;
+        state.notifying += 1;
         // A callback that takes its time holds up no other call.
         self.wake(state);
         if let Some(lane) = task.call.lane {
@@ -360,7 +360,7 @@ impl Pool {
             Ok(_) => Status::Ok,
             Err(error) => error.status,
         });
-        self.tell(Due::call(task.callback, result));
+        self.notify(Due::call(task.callback, result));
     }
 }
 

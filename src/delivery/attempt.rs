@@ -136,9 +136,12 @@ impl Delivery {
     ) -> Result<transport::Reply, transport::Failure> {
         let operation = request.operation;
         let options = &request.options;
-        let base_url = match &options.base_url {
-            Some(url) => url.as_str(),
-            None => self.options.base_url(operation.api),
+        let (base_url, url_option) = match &options.base_url {
+            Some(url) => (url.as_str(), "base_url"),
+            None => (
+                self.options.base_url(operation.api),
+                self.options.base_url_option(operation.api),
+            ),
         };
         let url = format!("{base_url}{}", request.path);
         let mut headers = vec![("X-API-KEY", api_key.expose())];
@@ -165,6 +168,7 @@ impl Delivery {
         let exchange = Exchange {
             method: operation.method,
             url: &url,
+            url_option,
             headers: &headers,
             body: request.body.as_deref().map(str::as_bytes),
             deadline: deadline.min(begun + self.options.attempt_timeout),

@@ -75,16 +75,59 @@ struct State {
     due: VecDeque<Due>,
     /// Callbacks that run now.
     running: usize,
-    delivery: Option<Arc<dyn DeliveryCallback>>,
-    /// How many of the running are calls of `delivery`.
-    delivering: usize,
-    ready: Option<Arc<dyn ReadyCallback>>,
+    delivery: Slot<dyn DeliveryCallback>,
+    ready: Slot<dyn ReadyCallback>,
     /// It was called since the last dispatch began.
     is_ready_called: bool,
-    /// Threads that call it now.
-    calling_ready: usize,
     /// Nothing will come any more.
     ended: bool,
+}
+
+/// A callback that the host may replace at any time.
+struct Slot<T: ?Sized> {
+    callback: Option<Arc<T>>,
+    /// Calls of it, and of those before it, that have not returned.
+    running: Vec<(ThisThread, Arc<T>)>,
+}
+
+impl<T: ?Sized> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            callback: None,
+            running: Vec::new(),
+        }
+    }
+}
+
+impl<T: ?Sized> Slot<T> {
+    /// The callback, for a call on this thread that ends with [`Self::end`].
+    fn begin(&mut self) -> Option<Arc<T>> {
+        let callback = self.callback.clone()?;
+        self.running.push((this_thread(), Arc::clone(&callback)));
+        Some(callback)
+    }
+
+    fn end(&mut self, callback: &Arc<T>) {
+        let this = this_thread();
+        let at = self
+            .running
+            .iter()
+            .position(|(thread, other)| *thread == this && Arc::ptr_eq(other, callback));
+        if let Some(at) = at {
+            self.running.swap_remove(at);
+        }
+    }
+
+    /// No call of it is left, or this thread is inside one and need not wait for itself.
+    fn is_over(&self, callback: &Arc<T>) -> bool {
+        let this = this_thread();
+        let mut calls = self
+            .running
+            .iter()
+            .filter(|(_, other)| Arc::ptr_eq(other, callback))
+            .peekable();
+        calls.peek().is_none() || calls.any(|(thread, _)| *thread == this)
+    }
 }
 
 impl Callbacks {
@@ -168,14 +211,11 @@ impl Callbacks {
         let delivery = {
             let mut state = lock(&self.state);
             count(&mut state);
-            let delivery = match &due {
-                Due::Delivery(_) => state.delivery.clone(),
+            match &due {
+                Due::Delivery(_) => state.delivery.begin(),
                 Due::Call { .. } => None,
-            };
-            state.delivering += usize::from(delivery.is_some());
-            delivery
+            }
         };
-        let is_delivery = delivery.is_some();
         let inside = Inside::enter();
         // A panic has been logged, and must not take the thread with it.
         let _ = panics::catch(|| match due {
@@ -185,7 +225,7 @@ impl Callbacks {
                 json,
             } => callback.run(status, &json),
             Due::Delivery(notice) => {
-                if let Some(delivery) = delivery {
+                if let Some(delivery) = &delivery {
                     delivery.run(notice.status, &notice.json());
                 }
             }
@@ -193,33 +233,35 @@ impl Callbacks {
         drop(inside);
         let mut state = lock(&self.state);
         state.running -= 1;
-        state.delivering -= usize::from(is_delivery);
+        if let Some(delivery) = &delivery {
+            state.delivery.end(delivery);
+        }
         drop(state);
         self.progress.notify();
     }
 
-    /// Who hears of deliveries from now on. When this returns, the one before is not running, unless the caller
-    /// is inside it.
+    /// Who hears of deliveries from now on. When this returns, the one before is not running and never will,
+    /// unless the caller is inside it.
     pub fn set_delivery(&self, callback: Option<Arc<dyn DeliveryCallback>>) {
-        lock(&self.state).delivery = callback;
-        self.wait_until(|state| state.delivering == 0);
+        let before = std::mem::replace(&mut lock(&self.state).delivery.callback, callback);
+        self.wait_until(|state| before.as_ref().is_none_or(|it| state.delivery.is_over(it)));
     }
 
     pub fn has_delivery(&self) -> bool {
-        lock(&self.state).delivery.is_some()
+        lock(&self.state).delivery.callback.is_some()
     }
 
-    /// Who is woken when callbacks become due where none were. When this returns, the one before is not running,
-    /// unless the caller is inside it.
+    /// Who is woken when callbacks become due where none were; of those that are due already, at once. When this
+    /// returns, the one before is not running and never will, unless the caller is inside it.
     pub fn set_ready(&self, callback: Option<Arc<dyn ReadyCallback>>) {
         let mut state = lock(&self.state);
-        state.ready = callback;
+        let before = std::mem::replace(&mut state.ready.callback, callback);
         state.is_ready_called = false;
         if !state.due.is_empty() {
             state = self.call_ready(state);
         }
         drop(state);
-        self.wait_until(|state| state.calling_ready == 0);
+        self.wait_until(|state| before.as_ref().is_none_or(|it| state.ready.is_over(it)));
     }
 
     /// Calls it, with no lock held, unless it was called since the last dispatch.
@@ -227,24 +269,23 @@ impl Callbacks {
         if state.is_ready_called {
             return state;
         }
-        let Some(ready) = state.ready.clone() else {
+        let Some(ready) = state.ready.begin() else {
             return state;
         };
         state.is_ready_called = true;
-        state.calling_ready += 1;
         drop(state);
         let inside = Inside::enter();
         // A panic has been logged.
         let _ = panics::catch(|| ready.run());
         drop(inside);
         let mut state = lock(&self.state);
-        state.calling_ready -= 1;
+        state.ready.end(&ready);
         self.progress.notify();
         state
     }
 
     fn wait_until(&self, is_so: impl Fn(&State) -> bool) {
-        while !is_inside() {
+        loop {
             let seen = self.progress.times();
             if is_so(&lock(&self.state)) {
                 return;
@@ -253,9 +294,10 @@ impl Callbacks {
         }
     }
 
-    /// Nothing will come any more: who waits in [`Self::dispatch`] need not.
+    /// Nothing will come any more: who waits in [`Self::dispatch`] need not, and nobody is woken.
     pub fn end(&self) {
         lock(&self.state).ended = true;
+        self.set_ready(None);
         self.progress.notify();
     }
 }
@@ -269,6 +311,13 @@ impl Notice {
         json.push('}');
         json
     }
+}
+
+/// Names a thread while it lives. Not std's, which allocates for a thread of the host.
+type ThisThread = usize;
+
+fn this_thread() -> ThisThread {
+    DEPTH.with(|depth| std::ptr::from_ref(depth) as usize)
 }
 
 thread_local! {

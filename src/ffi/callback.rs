@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::pointers::terminated;
-use crate::client::{Callback, DeliveryCallback};
+use crate::client::{Callback, DeliveryCallback, ReadyCallback};
 use crate::error::{Error, Status};
 use crate::host::log::{LogLevel, Sink};
 
@@ -18,6 +18,14 @@ use crate::host::log::{LogLevel, Sink};
 /// @param user_data What was given with the callback.
 pub type CallbackFunction =
     Option<unsafe extern "C" fn(status: Status, json: *const c_char, user_data: *mut c_void)>;
+
+/// Called when callbacks wait to be dispatched where none did: see trophy_client_on_ready().
+///
+/// Wake your event loop and return: write a byte to a pipe or an eventfd, post an event. Do no more than that: wait for
+/// nothing, and call nothing of the library.
+///
+/// @param user_data What was given with the callback.
+pub type ReadyFunction = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Called with each log line, on the thread it comes from: return soon, and log nothing from there.
 ///
@@ -84,6 +92,29 @@ impl Callback for HostCallback {
 impl DeliveryCallback for HostCallback {
     fn run(&self, status: Status, json: &str) {
         self.call(status, json);
+    }
+}
+
+/// What wakes the host's event loop.
+pub struct HostReady {
+    function: unsafe extern "C" fn(*mut c_void),
+    user_data: UserData,
+}
+
+impl HostReady {
+    /// None for NULL.
+    pub fn new(function: ReadyFunction, user_data: *mut c_void) -> Option<Self> {
+        function.map(|function| Self {
+            function,
+            user_data: UserData(user_data),
+        })
+    }
+}
+
+impl ReadyCallback for HostReady {
+    fn run(&self) {
+        // SAFETY: as for a callback.
+        unsafe { (self.function)(self.user_data.0) };
     }
 }
 

@@ -1,9 +1,12 @@
 //! The client: made, used from any thread, closed, freed.
 
 use std::ffi::{c_char, c_void};
+use std::sync::Arc;
 
 use super::boundary::{boundary, guard};
+use super::callback::{HostReady, ReadyFunction};
 use super::pointers::{ClientHandle, OutClient, client, optional, required};
+use crate::client::ReadyCallback;
 use crate::error::Status;
 use crate::host::log;
 
@@ -82,6 +85,32 @@ pub unsafe extern "C" fn trophy_client_dispatch(
     guard(0, || {
         unsafe { self::client(client) }.map_or(0, |client| client.dispatch(timeout_ms))
     })
+}
+
+/// Sets what wakes your event loop when there is something to dispatch. For clients with `"callbacks": "dispatch"`.
+///
+/// It is called whenever callbacks become ready where none were: once, however many follow before the next
+/// trophy_client_dispatch(), and at once if some are ready already. What becomes ready while a dispatch runs calls it
+/// again, so nothing is missed by a loop that first takes the wake-up off its pipe and then dispatches. When this
+/// returns, the callback before it is no longer running and will not be called again (unless it is what called); after
+/// trophy_client_close() or trophy_client_free() none is. A forked child sets its own.
+///
+/// @param client    Borrowed; safe from any thread. The callback is for all handles of the client.
+/// @param ready     Called from any thread, also inside a call of the library. NULL: nobody is woken.
+/// @param user_data Passed to each call. Yours: it must live until the callback is replaced or the client ended.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trophy_client_on_ready(
+    client: *const ClientHandle,
+    ready: ReadyFunction,
+    user_data: *mut c_void,
+) {
+    guard((), || {
+        // SAFETY: the rules of the header.
+        if let Ok(client) = unsafe { self::client(client) } {
+            let ready = HostReady::new(ready, user_data);
+            client.on_ready(ready.map(|ready| Arc::new(ready) as Arc<dyn ReadyCallback>));
+        }
+    });
 }
 
 /// Ends the asynchronous calls that were given this `user_data`, waiting or under way.

@@ -35,7 +35,8 @@ pub unsafe extern "C" fn trophy_client_flush(
 /// The callback's status is TROPHY_STATUS_OK, the service's refusal, TROPHY_STATUS_EXPIRED or
 /// TROPHY_STATUS_QUEUE_FULL; its JSON `{"idempotencyKey","key","userId","response"}`, or with `"error"` in place
 /// of `"response"`. Set it before the first event: what ended earlier is not told. When this returns, the callback
-/// before it is no longer running and will not be called again (unless it is what called).
+/// before it is no longer running and will not be called again (unless it is what called). A forked child sets its
+/// own.
 ///
 /// @param client    Borrowed; safe from any thread. The callback is for all handles of the client.
 /// @param callback  Called once for each event that left the queue. NULL: nobody hears.

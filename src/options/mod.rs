@@ -234,6 +234,14 @@ impl ClientOptions {
         self.admin_base_url.is_some() || self.base_url.is_none()
     }
 
+    /// Which option says where an API is.
+    pub fn base_url_option(&self, api: Api) -> &'static str {
+        match api {
+            Api::Application => "base_url",
+            Api::Admin => "admin_base_url",
+        }
+    }
+
     /// Where an API is.
     pub fn base_url(&self, api: Api) -> &str {
         let (url, default) = match api {

@@ -5,23 +5,10 @@ use super::backlog::Item;
 use super::record::Record;
 use super::sender::{Sender, State, report};
 use super::store::{Drain, Entry, Position};
+use super::work::{Dead, Unrecorded};
 use crate::api::json;
 use crate::error::Error;
 use crate::host::log;
-
-/// What is to be put on record.
-pub(super) struct Unrecorded {
-    lines: Vec<String>,
-    dead: Dead,
-    /// The log has it that this could not be done.
-    is_logged: bool,
-}
-
-enum Dead {
-    Refused(Item, Error),
-    /// A record that is no event.
-    Unreadable(Position),
-}
 
 impl Sender {
     /// Sets events aside that the service will never take.

@@ -20,6 +20,7 @@ mod sending;
 mod settling;
 pub mod store;
 mod throughput;
+mod work;
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;

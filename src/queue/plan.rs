@@ -11,13 +11,12 @@ use super::dead;
 use super::record::Record;
 use super::sender::{Action, Sender, State};
 use super::store::{Drain, Entry, Hold, Position};
+use super::work::LOOK;
 use crate::delivery::lanes::{LaneId, Ticket};
 use crate::error::{Error, Status};
 use crate::host::log;
 use crate::options::{Callbacks, Delivery, Overflow};
 
-/// How often the folder is looked at for the drain lock, while another process drains.
-pub const LOOK: Duration = Duration::from_millis(500);
 /// How often it is looked at for events of other processes, which make no noise.
 const LOOK_IDLE: Duration = Duration::from_secs(1);
 /// How much is read from the folder at a time, before others have their turn.

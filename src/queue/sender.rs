@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use super::age::QueueClock;
 use super::backlog::Backlog;
 use super::batch_size::BatchSize;
-use super::dead::Unrecorded;
 use super::health::Health;
 use super::pacer::Pacer;
 use super::store::{Drain, Store, StoreError};
 use super::throughput::Throughput;
+use super::work::{LOOK, Sending, Unrecorded};
 use crate::delivery::Delivery;
 use crate::delivery::callbacks::{self, Due, Notice};
 use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
@@ -101,7 +101,7 @@ struct Threads {
 
 /// What a thread is to do next.
 pub(super) enum Action {
-    Send(Box<super::sending::Sending>),
+    Send(Box<Sending>),
     /// Nothing that takes time: look again, once others had their turn at the lock.
     Again,
     /// Nothing until then. An event changes nothing about that.
@@ -386,7 +386,7 @@ impl Sender {
             }
             self.ensure_thread();
             // Another process may be the one that delivers.
-            let look = now + super::plan::LOOK / 2;
+            let look = now + LOOK / 2;
             let wait = until.map_or(look, |until| until.min(look));
             self.delivery.progress.wait(seen, Some(wait));
         }

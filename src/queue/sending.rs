@@ -10,6 +10,7 @@ use super::health;
 use super::requests::request_of;
 use super::sender::{Action, Sender, State, report};
 use super::store::{Drain, Position, StoreError};
+use super::work::{LOOK, Sending};
 use crate::delivery::attempt::Sent;
 use crate::delivery::lanes::LaneId;
 use crate::error::{Error, Status};
@@ -17,20 +18,6 @@ use crate::host::cancel::CancelToken;
 use crate::host::locks::lock;
 use crate::host::{log, panics};
 use crate::options::Delivery;
-
-/// A request under way.
-pub(super) struct Sending {
-    id: u64,
-    pub items: Vec<Item>,
-    pub batch: bool,
-    /// What was known of them as a group.
-    pub group: Group,
-    /// Which of the queue's keys it was sent with.
-    pub keys: u64,
-    /// Something of it was sent before.
-    is_retry: bool,
-    cancel: CancelToken,
-}
 
 impl Sender {
     /// Puts the attempt on record, before its first byte is sent.
@@ -79,7 +66,7 @@ impl Sender {
             self.leave_all(state, &lanes);
             return match may_go {
                 true => Action::Again,
-                false => Action::Wait(now + super::plan::LOOK),
+                false => Action::Wait(now + LOOK),
             };
         }
         self.leave_all(state, &lanes.difference(&going).copied().collect());

@@ -9,14 +9,14 @@ use ureq::{Agent, Proxy};
 
 use super::connection::KEPT_IDLE;
 use super::connector::Common;
+use super::request::MOST_LINE_BYTES;
 use crate::host::locks::lock;
 
-/// Of a reply's head.
-const MOST_HEAD_BYTES: usize = 64 * 1024;
-/// More than that, so that a head which is too long is seen to be.
-const INPUT_BYTES: usize = 128 * 1024;
-/// A line of a request's head may be so long.
-const OUTPUT_BYTES: usize = 64 * 1024;
+/// Of a reply's head: as much as Node's servers and clients take.
+const MOST_HEAD_BYTES: usize = 16 * 1024;
+/// A kept connection keeps its buffers, with TLS those of the socket and those above it: 66 KiB. More than a head, so
+/// that one which is too long is seen to be; a record of TLS fits in, so that it is read at once.
+const INPUT_BYTES: usize = 17 * 1024;
 
 pub struct Agents {
     common: Common,
@@ -70,7 +70,7 @@ impl Agents {
             .max_redirects_will_error(false)
             .max_response_header_size(MOST_HEAD_BYTES)
             .input_buffer_size(INPUT_BYTES)
-            .output_buffer_size(OUTPUT_BYTES)
+            .output_buffer_size(MOST_LINE_BYTES)
             .max_idle_connections(self.max_idle)
             .max_idle_connections_per_host(self.max_idle)
             .max_idle_age(KEPT_IDLE)

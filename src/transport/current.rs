@@ -24,6 +24,8 @@ pub struct Current {
     deadline: Instant,
     connect_deadline: Instant,
     pub phase: Cell<Phase>,
+    /// Where the URL comes from.
+    url_option: &'static str,
     /// The proxy that a new connection goes through, as messages name it.
     proxy: Option<String>,
     /// The connection is on its way to the proxy, or through it.
@@ -71,6 +73,7 @@ impl Current {
             deadline: exchange.deadline,
             connect_deadline,
             phase: Cell::new(Phase::Start),
+            url_option: exchange.url_option,
             proxy,
             at_proxy: Cell::new(false),
             reused: Cell::new(false),
@@ -133,6 +136,14 @@ impl Current {
     pub fn end_connection(&self) {
         if let Some(closes) = &*self.closes.borrow() {
             closes.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The option that says where the connection leads: to the server, or first to the proxy.
+    pub fn option(&self) -> &'static str {
+        match self.at_proxy.get() {
+            true => "proxy",
+            false => self.url_option,
         }
     }
 

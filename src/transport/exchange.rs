@@ -32,6 +32,8 @@ pub enum TlsRoots {
 pub struct Exchange<'a> {
     pub method: Method,
     pub url: &'a str,
+    /// The option that the URL comes from, for messages.
+    pub url_option: &'static str,
     pub headers: &'a [(&'a str, &'a str)],
     pub body: Option<&'a [u8]>,
     /// When this attempt ends, whatever it is doing then.

@@ -70,12 +70,9 @@ fn closed(current: &Current) -> Fault {
 fn tls_failed(error: &rustls::Error, current: &Current) -> Fault {
     let reason = match error {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            let url = match current.at_proxy.get() {
-                true => "`proxy`",
-                false => "the base URL",
-            };
+            let option = current.option();
             format!(
-                "this port does not speak TLS but, it seems, plain http; check the scheme and port of {url}"
+                "this port does not speak TLS but, it seems, plain http; check the scheme and port of `{option}`"
             )
         }
         rustls::Error::InvalidCertificate(

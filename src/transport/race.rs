@@ -48,7 +48,7 @@ pub fn connect(addresses: &[SocketAddr], current: &Current) -> Result<Winner, Fa
             continue;
         }
         if running.is_empty() {
-            return Err(unreachable(failed));
+            return Err(unreachable(failed, current.option()));
         }
         let mut pause = left.min(SLICE);
         if !waiting.as_slice().is_empty() {
@@ -91,10 +91,10 @@ fn start(address: SocketAddr) -> io::Result<Socket> {
     }
 }
 
-fn unreachable(failed: Option<(SocketAddr, io::Error)>) -> Fault {
+fn unreachable(failed: Option<(SocketAddr, io::Error)>, option: &str) -> Fault {
     let reason = match failed {
         Some((address, error)) => {
-            format!("could not connect to {address}: {error}; check the URL and the network")
+            format!("could not connect to {address}: {error}; check `{option}` and the network")
         }
         None => "the host has no address".to_owned(),
     };
@@ -135,6 +135,7 @@ mod tests {
         let exchange = Exchange {
             method: Method::Get,
             url: "",
+            url_option: "base_url",
             headers: &[],
             body: None,
             deadline: Instant::now() + within,

@@ -15,6 +15,11 @@ use crate::api::operations::Method;
 /// The first three say where a message ends; a second opinion on that is how requests are smuggled.
 const OURS: [HeaderName; 4] = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, ACCEPT_ENCODING];
 
+/// Of a request's head, twice what servers take: ureq's buffer holds one.
+pub const MOST_LINE_BYTES: usize = 16 * 1024;
+/// What stands in a line besides a URL, or besides a header's name and value.
+const REST_OF_LINE: usize = 32;
+
 /// Sends the request and reads the reply's head.
 pub fn send(
     exchange: &Exchange<'_>,
@@ -27,7 +32,9 @@ pub fn send(
         .method(exchange.method.as_str())
         .uri(uri.clone());
     let mut has_user_agent = user_agent.is_empty();
+    check_length("the URL", uri.to_string().len())?;
     for (name, value) in exchange.headers {
+        check_length("a header", name.len() + value.len())?;
         let name = header_name(name)?;
         has_user_agent |= name == USER_AGENT;
         request = request.header(name, header_value(value)?);
@@ -60,6 +67,14 @@ pub fn check_user_agent(user_agent: &str) -> Result<(), String> {
     header_value(user_agent)
         .map(drop)
         .map_err(|_| "`user_agent`: holds a line break or another control character".to_owned())
+}
+
+fn check_length(what: &str, length: usize) -> Result<(), Fault> {
+    if length + REST_OF_LINE > MOST_LINE_BYTES {
+        let reason = format!("{what} is {length} bytes long, which servers do not take");
+        return Err(Fault::new(Kind::InvalidRequest, reason));
+    }
+    Ok(())
 }
 
 fn header_name(name: &str) -> Result<HeaderName, Fault> {

@@ -93,11 +93,11 @@ impl Resolver {
         }
         loop {
             let Some(name) = known.get(&key) else {
-                return Err(not_found("forgotten meanwhile"));
+                return Err(not_found("forgotten meanwhile", current));
             };
             if name.ended != seen {
                 return if name.addresses.is_empty() {
-                    Err(not_found(&name.error))
+                    Err(not_found(&name.error, current))
                 } else {
                     Ok(name.best_first())
                 };
@@ -220,10 +220,11 @@ fn make_room(known: &mut HashMap<(String, u16), Name>, key: &(String, u16)) {
     }
 }
 
-fn not_found(error: &str) -> Fault {
+fn not_found(error: &str, current: &Current) -> Fault {
+    let option = current.option();
     Fault::new(
         Kind::Network,
-        format!("could not look up the host: {error}; check the URL and the network"),
+        format!("could not look up the host: {error}; check `{option}` and the network"),
     )
 }
 
@@ -253,6 +254,7 @@ mod tests {
         let exchange = Exchange {
             method: Method::Get,
             url: "https://trophy.test/",
+            url_option: "base_url",
             headers: &[],
             body: None,
             deadline: Instant::now() + within,
@@ -285,6 +287,7 @@ mod tests {
             let exchange = Exchange {
                 method: Method::Get,
                 url: "",
+                url_option: "base_url",
                 headers: &[],
                 body: None,
                 deadline: Instant::now() + LONG,

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::socket::Socket;
 
 /// A request larger than this goes out in parts.
-const MOST_GATHERED: usize = 64 * 1024;
+const MOST_GATHERED: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub struct Wire {

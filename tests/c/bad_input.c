@@ -40,6 +40,11 @@ static void check_refused(int line, trophy_status status, char *json, const char
 
 #define USER "{\"id\": \"42\"}"
 
+static void never_ready(void *user_data) {
+    (void)user_data;
+    CHECK(!"the ready callback was called");
+}
+
 static void never(trophy_status status, const char *json, void *user_data) {
     (void)user_data;
     printf("a refused call was answered: %s %s\n", trophy_status_name(status), json);
@@ -79,6 +84,7 @@ static void null_where_a_value_is_needed(void) {
     CHECK(trophy_client_dispatch(NULL, -1) == 0);
     CHECK(trophy_client_cancel(NULL, NULL) == 0);
     trophy_client_on_delivery(NULL, never, NULL);
+    trophy_client_on_ready(NULL, never_ready, NULL);
 }
 
 static void nowhere_to_put_a_client(void) {

@@ -1,6 +1,7 @@
 /* The client: made, shared by threads and handles, closed, freed. */
 #include "check.h"
 #include <pthread.h>
+#include <sys/stat.h>
 
 static void the_key_comes_from_the_parameter_or_the_environment(void) {
     trophy_client *client = NULL;
@@ -158,6 +159,25 @@ static void threads_share_a_client_and_each_gets_its_own_reply(void) {
     trophy_client_free(client);
 }
 
+static void a_ca_file_that_cannot_be_used_is_refused_at_once(void) {
+    char folder[] = "/tmp/trophy-client-XXXXXX", path[100], options[200];
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/fifo", folder);
+    CHECK(mkfifo(path, 0600) == 0);
+    const char *files[] = {path, folder, "/dev/zero", "no/such/file"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        trophy_client *none = NULL;
+        char *json = NULL;
+        snprintf(options, sizeof options, "{\"ca_file\": \"%s\"}", files[i]);
+        CHECK_STATUS(trophy_client_new("app.test", options, &none, &json), TROPHY_STATUS_INVALID_ARGUMENT);
+        CHECK(none == NULL);
+        CHECK_HOLDS(json, "ca_file");
+        CHECK_HOLDS(json, files[i]);
+        trophy_string_free(json);
+    }
+    CHECK(unlink(path) == 0 && rmdir(folder) == 0);
+}
+
 int main(void) {
     RUN(the_key_comes_from_the_parameter_or_the_environment);
     RUN(out_parameters_are_set_on_failure_too);
@@ -166,6 +186,7 @@ int main(void) {
     RUN(the_options_of_a_call_win_over_the_clients);
     RUN(stats_has_its_names);
     RUN(a_closed_client_takes_no_more_work);
+    RUN(a_ca_file_that_cannot_be_used_is_refused_at_once);
     RUN(threads_share_a_client_and_each_gets_its_own_reply);
     return RESULT;
 }

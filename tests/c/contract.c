@@ -4,6 +4,7 @@
 
 typedef struct trophy_client trophy_client;
 typedef void (*trophy_callback)(trophy_status status, const char *json, void *user_data);
+typedef void (*trophy_ready_callback)(void *user_data);
 typedef void (*trophy_log_callback)(trophy_log_level level, const char *message, void *user_data);
 const char *trophy_version(void);
 const char *trophy_status_name(trophy_status status);
@@ -29,6 +30,7 @@ trophy_status trophy_metrics_event_enqueue(const trophy_client *client, const ch
     *user_json, double value, const char *attributes_json, const char *idempotency_key, const char
     *options_json, char **out_json);
 trophy_status trophy_client_flush(const trophy_client *client, int64_t timeout_ms, char **out_json);
+void trophy_client_on_ready(const trophy_client *client, trophy_ready_callback ready, void *user_data);
 void trophy_client_on_delivery(const trophy_client *client, trophy_callback callback, void *user_data);
 trophy_status trophy_call(const trophy_client *client, const char *operation, const char *args_json, char
     **out_json);

@@ -55,6 +55,27 @@ static void a_host_that_is_not_there_is_a_network_failure(void) {
     trophy_string_free(json);
 }
 
+/* Nobody listens on port 9; a message names the option that leads there. */
+static void a_host_that_is_not_there_names_its_option(void) {
+    static const struct {
+        const char *options, *operation, *option;
+    } cases[] = {
+        {"{\"base_url\": \"http://127.0.0.1:9\"}", TROPHY_OP_LEADERBOARDS_ALL, "`base_url`"},
+        {"{\"admin_base_url\": \"http://127.0.0.1:9\"}", TROPHY_OP_ADMIN_METRICS_LIST, "`admin_base_url`"},
+        {"{\"base_url\": \"https://trophy.test\", \"proxy\": \"http://127.0.0.1:9\"}", TROPHY_OP_LEADERBOARDS_ALL,
+         "`proxy`"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char options[200], *json = NULL;
+        snprintf(options, sizeof options, "{\"max_retries\": 0, %s", cases[i].options + 1);
+        trophy_client *other = make_client(options);
+        CHECK_STATUS(trophy_call(other, cases[i].operation, NULL, &json), TROPHY_STATUS_NETWORK);
+        CHECK_HOLDS(json, cases[i].option);
+        trophy_string_free(json);
+        trophy_client_free(other);
+    }
+}
+
 static void an_error_does_not_hold_the_key(void) {
     trophy_client *other = NULL;
     char *json = NULL;
@@ -74,6 +95,7 @@ int main(void) {
     RUN(a_failure_of_the_service_is_tried_again);
     RUN(a_reply_that_is_no_json_is_not_sent_again);
     RUN(a_host_that_is_not_there_is_a_network_failure);
+    RUN(a_host_that_is_not_there_names_its_option);
     RUN(an_error_does_not_hold_the_key);
     trophy_client_free(client);
     return RESULT;

@@ -8,10 +8,12 @@ mod acks;
 mod damage;
 mod dead_letters;
 mod drain;
+mod error;
 mod folder;
 mod format;
 mod lock;
 mod memory;
+mod options;
 mod reader;
 mod scan;
 mod segment;
@@ -22,92 +24,18 @@ mod tests;
 
 pub use damage::Damage;
 pub use drain::{Drain, Hold};
+pub use error::StoreError;
 pub use folder::{File, Folder, OsFolder};
 pub use format::MAX_PAYLOAD;
 pub use memory::MemoryFolder;
+pub use options::{Durability, Options, Usage};
 pub use reader::{Entry, Merge, Position};
 
 use accounting::Accounting;
 use folder::absent_is_fine;
 use segment::Writer;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
-
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    pub durability: Durability,
-    /// A segment is full at this size; one event may exceed it.
-    pub segment_bytes: u64,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            durability: Durability::Process,
-            segment_bytes: 1 << 20,
-        }
-    }
-}
-
-/// What an event survives once `append` has returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// A crash of the process: it was written to the operating system.
-    Process,
-    /// A loss of power: it was synced to the disk.
-    Power,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Not settled, as far as this process knows.
-    pub events: u64,
-    /// Segments and their ack files.
-    pub bytes: u64,
-}
-
-/// A system call that failed, on which file, in the operating system's words.
-#[derive(Clone, Debug)]
-pub struct StoreError {
-    kind: io::ErrorKind,
-    message: String,
-}
-
-impl StoreError {
-    fn new(folder: &dyn Folder, doing: &str, name: &str, words: &io::Error) -> StoreError {
-        let path = if name.is_empty() {
-            folder.path().to_owned()
-        } else {
-            folder.path().join(name)
-        };
-        let message = format!("cannot {doing} {}: {words}", path.display());
-        StoreError {
-            kind: words.kind(),
-            message,
-        }
-    }
-
-    pub fn kind(&self) -> io::ErrorKind {
-        self.kind
-    }
-
-    /// Somebody else had the file, or took it away.
-    fn is_race(&self) -> bool {
-        matches!(
-            self.kind,
-            io::ErrorKind::ResourceBusy | io::ErrorKind::NotFound
-        )
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 pub struct Store {
     folder: Arc<dyn Folder>,

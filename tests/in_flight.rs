@@ -1,5 +1,4 @@
-//! Asynchronous calls on kept connections, whose replies one thread awaits for all: against a server whose
-//! every answer is the test's.
+//! Asynchronous calls in flight, against a server whose every answer is the test's.
 
 mod service;
 

@@ -1,0 +1,39 @@
+//! What the sender has in hand: a request under way, and what is to be put on record.
+
+use std::time::Duration;
+
+use super::backlog::{Group, Item};
+use super::store::Position;
+use crate::error::Error;
+use crate::host::cancel::CancelToken;
+
+/// How often the folder is looked at for the drain lock, while another process drains.
+pub const LOOK: Duration = Duration::from_millis(500);
+
+/// A request under way.
+pub(super) struct Sending {
+    pub id: u64,
+    pub items: Vec<Item>,
+    pub batch: bool,
+    /// What was known of them as a group.
+    pub group: Group,
+    /// Which of the queue's keys it was sent with.
+    pub keys: u64,
+    /// Something of it was sent before.
+    pub is_retry: bool,
+    pub cancel: CancelToken,
+}
+
+/// What is to be put on record.
+pub(super) struct Unrecorded {
+    pub lines: Vec<String>,
+    pub dead: Dead,
+    /// The log has it that this could not be done.
+    pub is_logged: bool,
+}
+
+pub(super) enum Dead {
+    Refused(Item, Error),
+    /// A record that is no event.
+    Unreadable(Position),
+}
