@@ -4,6 +4,7 @@ mod service;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -188,6 +189,72 @@ fn a_callback_that_takes_its_time_holds_up_no_other_call() {
     assert_eq!(ear.next().0, Status::Ok);
 }
 
+/// A callback that sends an event of user x and waits for it.
+struct SendsX(std::sync::Weak<Client>, Mouth);
+
+impl Callback for SendsX {
+    fn tag(&self) -> usize {
+        0
+    }
+
+    fn run(self: Box<Self>, _: Status, _: &str) {
+        let client = self.0.upgrade().unwrap();
+        let (status, json) = match client.event(&event(&user("x"))) {
+            Ok(json) => (Status::Ok, json),
+            Err(error) => (error.status, error.to_json()),
+        };
+        drop(client);
+        Callback::run(Box::new(self.1), status, &json);
+    }
+}
+
+#[test]
+fn callbacks_that_wait_for_a_lane_leave_a_thread_to_the_call_that_has_it() {
+    let server = Server::start();
+    let client = Arc::new(server.client(json!({"workers": 1})));
+    let ear = Ear::new();
+    for name in ["a", "b", "c"] {
+        send(
+            &client,
+            name,
+            Box::new(SendsX(Arc::downgrade(&client), ear.mouth(0))),
+        );
+    }
+    // It has the lane from now on, and no thread.
+    send(&client, "x", ear.callback(0));
+    for name in ["a", "b", "c", "x", "x", "x", "x"] {
+        server.next_of(name).answer();
+    }
+    for (status, json) in ear.take(4) {
+        assert_eq!(status, Status::Ok, "{json}");
+    }
+}
+
+#[test]
+fn a_call_that_is_cancelled_says_how_often_it_was_sent_and_is_counted_once() {
+    let server = Server::start();
+    let client = server.client(json!({"max_retries": 9}));
+    let ear = Ear::new();
+    send(&client, "1", ear.callback(7));
+    server
+        .next_of("1")
+        .say(b"HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n");
+    wait_until("it waits for its next attempt", || {
+        stats(&client)["callsUnderWay"] == 0
+    });
+    assert_eq!(client.cancel(7), 1);
+    assert_eq!(client.cancel(7), 0);
+    let (status, json) = ear.next();
+    assert_eq!(status, Status::Cancelled);
+    assert_eq!(json["error"]["attempts"], 1);
+
+    send(&client, "2", ear.callback(7));
+    let _silent = server.next_of("2");
+    let counts = [client.cancel(7), client.cancel(7)];
+    assert_eq!(counts, [1, 0]);
+    assert_eq!(ear.next().0, Status::Cancelled);
+}
+
 #[test]
 fn calls_keep_their_time_while_every_thread_is_in_a_callback() {
     let server = Server::start();
@@ -217,8 +284,6 @@ fn a_call_without_a_thread_can_be_cancelled_and_keeps_its_time() {
     let server = Server::start();
     let client = server.client_with_connections(2, json!({"workers": 2}));
     let ear = Ear::new();
-    send(&client, "awaited", ear.callback(0));
-    let mut awaited = server.next_of("awaited");
     let mut held = Vec::new();
     for number in 0..2 {
         let (callback, begun, lets_go) = stuck();
@@ -228,19 +293,24 @@ fn a_call_without_a_thread_can_be_cancelled_and_keeps_its_time() {
         assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
         held.push(lets_go);
     }
-    // The third thread awaits a reply, so that nobody is left to connect.
+    // As many calls as may be under way, beside the callbacks that hold their threads.
+    let mut awaited: Vec<_> = ["awaited-1", "awaited-2"]
+        .map(|name| {
+            send(&client, name, ear.callback(0));
+            server.next_of(name)
+        })
+        .into();
     send(&client, "cancelled", ear.callback(1));
-    wait_until("it waits for a thread", || {
-        stats(&client)["callsWaiting"] == 1
-    });
+    assert_eq!(stats(&client)["callsWaiting"], 1);
     assert_eq!(client.cancel(1), 1);
     send_within(0.2, &client, "late", ear.callback(2));
     wait_until("its time is over", || stats(&client)["callsWaiting"] == 0);
-    awaited.answer();
+    awaited.iter_mut().for_each(Asked::answer);
     held.iter().for_each(|lets_go| lets_go.send(()).unwrap());
-    let mut statuses: Vec<Status> = ear.take(3).into_iter().map(|it| it.0).collect();
+    let mut statuses: Vec<Status> = ear.take(4).into_iter().map(|it| it.0).collect();
     statuses.sort_by_key(|status| *status as i32);
-    assert_eq!(statuses, [Status::Ok, Status::Cancelled, Status::Timeout]);
+    let expected = [Status::Ok, Status::Ok, Status::Cancelled, Status::Timeout];
+    assert_eq!(statuses, expected);
 }
 
 #[test]

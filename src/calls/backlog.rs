@@ -79,8 +79,10 @@ impl Backlog {
     fn remove(&mut self, id: u64) -> Option<(Task, Awaits)> {
         let waiting = self.waiting.remove(&id)?;
         self.timers.remove(&(waiting.timer, id));
-        if let Awaits::Lane(_, ticket) = waiting.awaits {
-            self.by_ticket.remove(&ticket);
+        match waiting.awaits {
+            Awaits::Lane(_, ticket) => drop(self.by_ticket.remove(&ticket)),
+            Awaits::Worker => self.forget_those_that_left(),
+            Awaits::Retry(_) => {}
         }
         let tag = waiting.task.callback.tag();
         if let Some(ids) = self.by_tag.get_mut(&tag) {
@@ -90,6 +92,14 @@ impl Backlog {
             }
         }
         Some((waiting.task, waiting.awaits))
+    }
+
+    /// While no worker is free, calls may come and be cancelled without end.
+    fn forget_those_that_left(&mut self) {
+        if self.ready.len() > 2 * self.waiting.len() + 64 {
+            let waiting = &self.waiting;
+            self.ready.retain(|id| waiting.contains_key(id));
+        }
     }
 
     /// The lane that a call waits for is its own: it is ready. False: it waits no more.

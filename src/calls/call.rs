@@ -62,7 +62,7 @@ impl Call {
                 Step::Again(at) => self
                     .cancel
                     .sleep_until(at)
-                    .map_err(|Cancelled| Error::cancelled())?,
+                    .map_err(|Cancelled| self.cancelled())?,
             }
         }
     }
@@ -70,7 +70,7 @@ impl Call {
     /// Makes one attempt.
     pub fn attempt(&mut self, delivery: &Delivery) -> Step {
         if self.cancel.is_cancelled() {
-            return Step::Done(Err(Error::cancelled()));
+            return Step::Done(Err(self.cancelled()));
         }
         if Instant::now() >= self.deadline {
             return Step::Done(Err(self.overdue()));
@@ -124,6 +124,13 @@ impl Call {
                 Step::Done(Err(error))
             }
         }
+    }
+
+    /// It was cancelled between two attempts, or before the first.
+    pub fn cancelled(&self) -> Error {
+        let mut error = Error::cancelled();
+        error.details.attempts = self.attempts;
+        error
     }
 
     /// Its time was over before it was its turn.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::api::request::Request;
 use crate::delivery::Delivery;
-use crate::delivery::callbacks::Callback;
+use crate::delivery::callbacks::{self, Callback};
 use crate::delivery::lanes::Turn;
 use crate::error::{Error, Status};
 use crate::host::cancel::{CancelToken, Cancelled};
@@ -125,7 +125,12 @@ impl Calls {
         let Some(lane) = call.lane else {
             return Ok(None);
         };
-        match self.delivery.lanes.wait(lane, call.deadline, &call.cancel) {
+        let wait = || self.delivery.lanes.wait(lane, call.deadline, &call.cancel);
+        let waited = match callbacks::is_inside() {
+            true => self.pool.wait_in_callback(wait),
+            false => wait(),
+        };
+        match waited {
             Ok(Some(turn)) => Ok(Some(turn)),
             Ok(None) => Err(Error::new(
                 Status::Timeout,

@@ -62,6 +62,8 @@ struct Threads {
     /// Those that wait for work, with the time when each looks by itself.
     sleeping: HashMap<u64, Instant>,
     last_sleep: u64,
+    /// Those in callbacks that wait for calls which may have no thread: others take their place.
+    waiting_for_calls: usize,
 }
 
 impl Threads {
@@ -130,16 +132,16 @@ impl Pool {
         Ok(())
     }
 
-    /// Ends the calls with this tag; returns how many.
+    /// Ends the calls with this tag; returns how many that are not about to end anyway.
     pub fn cancel(self: &Arc<Self>, tag: usize) -> usize {
         let mut state = lock(&self.state);
         let waiting = state.backlog.take_tagged(tag);
         let mut cancelled = waiting.len();
         for running in state.running.values().filter(|it| it.tag == tag) {
+            cancelled += usize::from(!running.cancel.is_cancelled());
             running.cancel.cancel();
-            cancelled += 1;
         }
-        self.end_waiting(state, waiting, |_| Error::cancelled());
+        self.end_waiting(state, waiting, Call::cancelled);
         cancelled
     }
 
@@ -154,7 +156,7 @@ impl Pool {
             running.cancel.cancel();
         }
         self.work.notify_all();
-        self.end_waiting(state, waiting, |_| Error::cancelled());
+        self.end_waiting(state, waiting, Call::cancelled);
         cancelled
     }
 
@@ -171,6 +173,16 @@ impl Pool {
             && state.backlog.is_empty()
             && state.ended.is_empty()
             && state.notifying == 0
+    }
+
+    /// A callback waits in the library, for a lane that a call without a thread may have.
+    pub fn wait_in_callback<T>(self: &Arc<Self>, wait: impl FnOnce() -> T) -> T {
+        let mut state = lock(&self.state);
+        state.threads.waiting_for_calls += 1;
+        self.wake(state);
+        let result = wait();
+        lock(&self.state).threads.waiting_for_calls -= 1;
+        result
     }
 
     /// Waits for the threads to end, after [`Self::cancel_all`].
@@ -225,7 +237,10 @@ impl Pool {
         let has_job = !state.ended.is_empty() || self.may_attempt(&mut state);
         let next_timer = state.backlog.next_timer();
         let needs_thread = has_job || next_timer.is_some();
-        if needs_thread && state.threads.idle() == 0 && state.threads.alive < self.most_threads() {
+        if needs_thread
+            && state.threads.idle() == 0
+            && state.threads.alive < self.most_threads(&state)
+        {
             // Fewer threads than wished are no error: those there are do the work.
             let _ = self.start_thread(&mut state);
         }
@@ -245,8 +260,8 @@ impl Pool {
     }
 
     /// One for each call under way, as many for callbacks that take their time, and one to keep the time.
-    fn most_threads(&self) -> usize {
-        2 * self.workers() + 1
+    fn most_threads(&self, state: &State) -> usize {
+        2 * self.workers() + 1 + state.threads.waiting_for_calls
     }
 
     fn may_attempt(&self, state: &mut State) -> bool {
@@ -347,7 +362,7 @@ impl Pool {
                 state.backlog.add(task, Awaits::Retry(at));
                 return;
             }
-            Step::Again(_) => Err(Error::cancelled()),
+            Step::Again(_) => Err(task.call.cancelled()),
             Step::Done(result) => result,
         };
         state.notifying += 1;
