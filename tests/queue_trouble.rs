@@ -678,7 +678,7 @@ fn the_order_of_a_lane_is_kept_through_failures() {
     let failures = AtomicUsize::new(0);
     let service = Scripted::start(move |asked| {
         let number = failures.fetch_add(1, Ordering::SeqCst);
-        if asked.number < 30 && number % 3 != 2 {
+        if asked.number < 12 && number % 3 != 2 {
             return match number % 2 {
                 0 => Answer::Json(500, json!({"error": "no"})),
                 _ => Answer::Json(429, json!({"error": "slower"})),
@@ -698,4 +698,63 @@ fn the_order_of_a_lane_is_kept_through_failures() {
     }
     flush(&client);
     assert_eq!(*seen.lock().unwrap(), kept);
+}
+
+#[test]
+fn an_event_that_is_gone_or_damaged_costs_no_other() {
+    for trouble in ["removed", "damaged"] {
+        let folder = tempfile::tempdir().unwrap();
+        let service = Service::start();
+        service.fault(json!({"fault": "hang", "operation": "metrics_event", "count": 1}));
+        let mut options = fast(json!({"path": folder.path(), "delivery": "batch"}));
+        options["queue"]["requests_per_second"] = json!(4);
+        let client = service.client(options.clone());
+        enqueue(&client, "first");
+        flush(&client);
+        let segments = || {
+            let entries = std::fs::read_dir(folder.path()).unwrap();
+            let paths = entries.map(|entry| entry.unwrap().path());
+            let segments = paths.filter(|path| path.extension().is_some_and(|it| it == "seg"));
+            segments.collect::<HashSet<_>>()
+        };
+        let own = segments();
+        // Given events of another process, of which only the places are in memory,
+        let ear = Ear::new();
+        client
+            .event_async(&event(&user("a")), ear.callback(7))
+            .unwrap();
+        wait_until("the call is under way", || {
+            service.requests("metrics_event") == 1
+        });
+        let other = service.client(options);
+        for _ in 0..10 {
+            enqueue(&other, "a");
+        }
+        other.close(0).unwrap();
+        drop(other);
+        for number in 0..3 {
+            enqueue(&client, number);
+            wait_until("it is delivered", || service.events() == 2 + number);
+        }
+        wait_until("they are known", || queued(&client) == 10);
+        // when they cannot be read any more,
+        for path in segments().difference(&own) {
+            match trouble {
+                "removed" => std::fs::remove_file(path).unwrap(),
+                _ => {
+                    let mut bytes = std::fs::read(path).unwrap();
+                    bytes[100..].fill(0);
+                    std::fs::write(path, bytes).unwrap();
+                }
+            }
+        }
+        enqueue(&client, "b");
+        client.cancel(7);
+        // then others go, that one's lane is free, and nothing is left.
+        wait_until("b is delivered", || service.counted().get("b") == Some(&1));
+        client.event(&event(&user("a"))).unwrap();
+        flush(&client);
+        assert!(stats(&client)["damaged"].as_u64() > Some(0), "{trouble}");
+        client.event(&event(&user("a"))).unwrap();
+    }
 }
