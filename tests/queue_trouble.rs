@@ -758,3 +758,110 @@ fn an_event_that_is_gone_or_damaged_costs_no_other() {
         client.event(&event(&user("a"))).unwrap();
     }
 }
+
+/// Numbers of no meaning.
+fn chance(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed * 2 + 1;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) % below
+    }
+}
+
+#[test]
+fn clients_that_come_and_go_in_all_kinds_of_trouble_deliver_each_event_once() {
+    let service = Service::start();
+    for (seed, fault) in [
+        json!({"fault": "close_before", "probability": 0.05}),
+        json!({"fault": "close_after", "probability": 0.05}),
+        json!({"fault": "status_after", "status": 500, "probability": 0.05}),
+        json!({"fault": "rate_limited", "retryAfter": "0", "probability": 0.05}),
+        json!({"fault": "not_json", "probability": 0.03}),
+        json!({"fault": "delay", "ms": 5, "probability": 0.2}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut fault = fault;
+        fault["seed"] = seed.into();
+        service.fault(fault);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ends = Ear::new();
+    let rounds = std::env::var("TROPHY_TEST_CASES").map_or(6, |it| it.parse().unwrap());
+    let live = |thread: u64, ends: Mouth| {
+        let mut random = chance(thread);
+        let mut kept = [0_u64; 6];
+        for round in 0..rounds {
+            let delivery = ["auto", "single", "batch"][random(3) as usize];
+            let queue = json!({
+                "path": folder.path(), "coalesce": random(2) == 0, "delivery": delivery, "max_bytes": 1 << 18,
+            });
+            let client = service.client(fast(queue));
+            client.on_delivery(Some(Arc::new(ends.clone())));
+            let ear = Ear::new();
+            for step in 0..60 {
+                let who = random(6) as usize;
+                match random(12) {
+                    0 => {
+                        let user = user(who);
+                        let nothing = EventArgs {
+                            value: 0.0,
+                            ..event(&user)
+                        };
+                        let _ = client.event_async(&nothing, ear.callback(step));
+                    }
+                    1 => drop(client.cancel(random(60) as usize)),
+                    2 => {
+                        client.set_api_key("sandbox_admin.wrong-one").unwrap();
+                        std::thread::sleep(Duration::from_millis(random(8)));
+                        client.set_api_key(KEY).unwrap();
+                    }
+                    3 => drop(client.flush(random(10) as i64)),
+                    4 => std::thread::sleep(Duration::from_millis(random(20))),
+                    _ => match client.event_enqueue(&event(&user(who))) {
+                        Ok(_) => kept[who] += 1,
+                        Err(error) => assert_eq!(error.status, Status::QueueFull, "{error}"),
+                    },
+                }
+            }
+            if round % 2 == 0 {
+                client.close(random(50) as i64).unwrap();
+            }
+        }
+        kept
+    };
+    let mut kept = [0; 6];
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|thread| {
+                let ends = ends.mouth(0);
+                scope.spawn(move || live(thread, ends))
+            })
+            .collect();
+        for thread in threads {
+            for (sum, more) in kept.iter_mut().zip(thread.join().unwrap()) {
+                *sum += more;
+            }
+        }
+    });
+    service.0.clear_faults();
+    let client = service.client(fast(json!({"path": folder.path()})));
+    flush(&client);
+
+    let totals = service.totals();
+    for (who, count) in kept.iter().enumerate() {
+        let total = totals.get(&who.to_string()).copied().unwrap_or(0.0);
+        assert_eq!(total, *count as f64, "{who}");
+    }
+    // No end is heard twice.
+    let heard = ends.rest();
+    let keys: HashSet<_> = heard
+        .iter()
+        .map(|(_, json)| json["idempotencyKey"].to_string())
+        .collect();
+    assert_eq!(keys.len(), heard.len());
+    assert!(heard.iter().all(|(status, _)| *status == Status::Ok));
+}

@@ -104,6 +104,7 @@ pub fn user(id: impl std::fmt::Display) -> String {
 /// Hears callbacks.
 pub struct Ear(Receiver<(Status, Value)>, Sender<(Status, Value)>);
 
+#[derive(Clone)]
 pub struct Mouth {
     tag: usize,
     sender: Sender<(Status, Value)>,
