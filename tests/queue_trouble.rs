@@ -342,7 +342,11 @@ fn a_lane_is_not_kept_while_the_host_does_not_dispatch() {
     for number in 0..10_500 {
         enqueue(&client, number % 100);
     }
-    wait_until("so many are delivered", || service.events() == 10_500);
+    wait_until("so many are delivered", || {
+        stats(&client)["delivered"] == 10_500
+    });
+    // The notices come after that.
+    std::thread::sleep(Duration::from_millis(300));
     client.cancel(7);
     // then a call of that user has it.
     client.event(&event(&user("a"))).unwrap();

@@ -1,8 +1,10 @@
 //! Dead events: those that the service will never take, and records that are no events. Each is on record in the
 //! folder before it leaves the queue.
 
+use std::sync::Arc;
+
 use super::backlog::Item;
-use super::record::Record;
+use super::record::{self, Record};
 use super::sender::{Sender, State, report};
 use super::store::{Drain, Entry, Position};
 use crate::api::json;
@@ -11,33 +13,34 @@ use crate::host::log;
 
 /// What is to be put on record.
 pub(super) struct Unrecorded {
-    lines: Vec<String>,
     dead: Dead,
     /// The log has it that this could not be done.
     is_logged: bool,
 }
 
 enum Dead {
-    Refused(Item, Error),
-    /// A record that is no event.
-    Unreadable(Position),
+    Refused(Item, Arc<Reason>),
+    /// A record that is no event, and what there is to say of it.
+    Unreadable(Position, Vec<String>),
+}
+
+/// Shared by the events that are dead together: a refusal may be long.
+struct Reason {
+    error: Error,
+    outcome: Arc<str>,
 }
 
 impl Sender {
     /// Sets events aside that the service will never take.
     pub(super) fn set_aside(&self, state: &mut State, items: Vec<Item>, error: &Error) {
-        let Some(drain) = &state.drain else {
-            return;
-        };
+        let reason = Arc::new(Reason {
+            error: error.clone(),
+            outcome: record::outcome(Err(error)).into(),
+        });
         for item in items {
             log::error(|| format!("queue: an event is dead: {}", error.message));
-            let mut lines = Vec::new();
-            for_each_event(drain, &item, |at_ms, payload| {
-                lines.extend(refused_line(at_ms, payload, error));
-            });
             state.unrecorded.push(Unrecorded {
-                lines,
-                dead: Dead::Refused(item, error.clone()),
+                dead: Dead::Refused(item, Arc::clone(&reason)),
                 is_logged: false,
             });
         }
@@ -50,7 +53,14 @@ impl Sender {
             let Some(drain) = &mut state.drain else {
                 return;
             };
-            if let Err(error) = drain.add_dead_letters(&unrecorded.lines) {
+            let mut lines = Vec::new();
+            match &unrecorded.dead {
+                Dead::Refused(item, reason) => for_each_event(drain, item, |at_ms, payload| {
+                    lines.extend(refused_line(at_ms, payload, &reason.error));
+                }),
+                Dead::Unreadable(_, known) => lines.clone_from(known),
+            }
+            if let Err(error) = drain.add_dead_letters(&lines) {
                 if !std::mem::replace(&mut unrecorded.is_logged, true) {
                     log::error(|| {
                         format!("queue: a dead event stays until it is on record: {error}")
@@ -60,12 +70,12 @@ impl Sender {
                 continue;
             }
             match unrecorded.dead {
-                Dead::Refused(item, error) => {
+                Dead::Refused(item, reason) => {
                     self.delivery.stats.dead.add(item.events());
-                    self.end(state, &[item], Err(&error));
+                    self.end_as(state, &[item], reason.error.status, &reason.outcome);
                 }
-                Dead::Unreadable(position) => {
-                    self.delivery.stats.dead.add(unrecorded.lines.len() as u64);
+                Dead::Unreadable(position, lines) => {
+                    self.delivery.stats.dead.add(lines.len() as u64);
                     report(drain.settle(&[position]));
                 }
             }
@@ -94,8 +104,7 @@ pub(super) fn unreadable(
         }
     }
     let unrecorded = Unrecorded {
-        lines,
-        dead: Dead::Unreadable(position),
+        dead: Dead::Unreadable(position, lines),
         is_logged: false,
     };
     (members, unrecorded)
