@@ -179,6 +179,12 @@ pub fn enqueue(client: &Client, user_id: impl std::fmt::Display) {
     client.event_enqueue(&event(&user(user_id))).unwrap();
 }
 
+/// Events that are not delivered, as far as this client knows.
+pub fn queued(client: &Client) -> u64 {
+    let stats = stats(client);
+    stats["queued"].as_u64().unwrap() + stats["inFlight"].as_u64().unwrap()
+}
+
 /// Waits until everything is delivered.
 pub fn flush(client: &Client) {
     let ending = client.flush(PATIENCE.as_millis() as i64).unwrap();
