@@ -125,7 +125,7 @@ fn three_processes_on_one_folder_may_be_killed_at_any_time() {
             let lines = BufReader::new(program.stdout.take().unwrap()).lines();
             let until = ((kills * 7_919 + place * 31) % 977) as usize;
             for (said, line) in lines.map_while(Result::ok).enumerate() {
-                if said == until {
+                if said == until || Instant::now() > end {
                     program.kill().unwrap();
                 }
                 // What was said before the kill, to the end of the pipe.

@@ -11,13 +11,7 @@ use serde_json::{Value, json};
 use service::scripted::{Answer, Scripted};
 use service::*;
 use trophy::api::event::EventArgs;
-use trophy::client::Client;
 use trophy::error::Status;
-
-fn queued(client: &Client) -> u64 {
-    let stats = stats(client);
-    stats["queued"].as_u64().unwrap() + stats["inFlight"].as_u64().unwrap()
-}
 
 #[test]
 fn a_bad_event_holds_up_nobody_else() {
@@ -342,7 +336,11 @@ fn a_lane_is_not_kept_while_the_host_does_not_dispatch() {
     for number in 0..10_500 {
         enqueue(&client, number % 100);
     }
-    wait_until("so many are delivered", || service.events() == 10_500);
+    wait_until("so many are delivered", || {
+        stats(&client)["delivered"] == 10_500
+    });
+    // The notices come after that.
+    std::thread::sleep(Duration::from_millis(300));
     client.cancel(7);
     // then a call of that user has it.
     client.event(&event(&user("a"))).unwrap();
@@ -488,13 +486,13 @@ fn auto_delivery_goes_by_what_was_achieved() {
     let mut options = fast(json!({"delivery": "auto"}));
     options["queue"]["requests_per_second"] = json!(1000);
     let client = service.client(options);
-    for number in 0..5_000 {
+    for number in 0..20_000 {
         enqueue(&client, number);
     }
     flush(&client);
-    assert_eq!(service.events(), 5_000);
+    assert_eq!(service.events(), 20_000);
     let singles = service.requests("metrics_event");
-    assert!(singles < 4_000, "{singles} events went one by one");
+    assert!(singles < 15_000, "{singles} events went one by one");
 }
 
 #[test]
@@ -559,118 +557,6 @@ fn a_slow_pace_outlives_an_idle_thread() {
 }
 
 #[test]
-fn a_paused_process_leaves_the_queue_to_another() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = Service::start();
-    let options = fast(json!({"path": folder.path()}));
-    let refused = service.client_with_key("sandbox_admin.wrong-one", options.clone());
-    enqueue(&refused, "first");
-    wait_until("it is paused", || stats(&refused)["paused"] == true);
-    let good = service.client(options);
-    for number in 0..20 {
-        enqueue(&refused, number);
-        enqueue(&good, 100 + number);
-        wait_until("all are delivered", || service.events() == 3 + 2 * number);
-    }
-    flush(&good);
-    flush(&refused);
-}
-
-#[test]
-fn a_paused_process_that_needs_room_does_not_take_the_queue() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = Service::start();
-    let options = fast(json!({"path": folder.path(), "max_events": 5}));
-    let refused = service.client_with_key("sandbox_admin.wrong-one", options.clone());
-    enqueue(&refused, 0);
-    wait_until("it is paused", || stats(&refused)["paused"] == true);
-    for number in 1..5 {
-        enqueue(&refused, number);
-    }
-    let error = refused.event_enqueue(&event(&user("more"))).unwrap_err();
-    assert_eq!(error.status, Status::QueueFull);
-    let good = service.client(options);
-    wait_until("the other delivers", || service.events() == 5);
-    flush(&good);
-}
-
-#[test]
-fn who_does_not_deliver_keeps_the_limits_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = Service::start();
-    service.fault(json!({"fault": "status_before", "status": 503}));
-    let queue = json!({"path": folder.path(), "max_events": 10, "max_bytes": 4096, "overflow": "drop_oldest"});
-    for drainer in [KEY, "sandbox_admin.wrong-one"] {
-        let first = service.client_with_key(drainer, fast(queue.clone()));
-        enqueue(&first, "first");
-        wait_until("it was attempted", || {
-            stats(&first)["requests"].as_u64() > Some(0)
-        });
-        let second = service.client_with_key(drainer, fast(queue.clone()));
-        let mut most = 0;
-        for number in 0..300 {
-            match second.event_enqueue(&event(&user(number))) {
-                Ok(_) => {}
-                Err(error) => assert_eq!(error.status, Status::QueueFull, "{error}"),
-            }
-            most = most.max(second.flush(0).unwrap().undelivered);
-        }
-        assert!(most <= 13, "{most}");
-    }
-}
-
-#[test]
-fn events_of_another_process_are_seen_by_who_is_idle_or_waits_for_an_answer() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = Service::start();
-    let options = fast(json!({"path": folder.path(), "delivery": "single"}));
-    // Given one that delivers, and is idle,
-    let first = service.client(options.clone());
-    enqueue(&first, 1);
-    flush(&first);
-    // when another leaves an event and ends,
-    let second = service.client(options.clone());
-    enqueue(&second, 2);
-    second.close(0).unwrap();
-    drop(second);
-    // then the first delivers it;
-    wait_until("it is delivered", || service.events() == 2);
-
-    // also while an answer does not come.
-    service.fault(json!({"fault": "hang", "count": 1}));
-    enqueue(&first, 3);
-    wait_until("it was sent", || service.requests("metrics_event") == 3);
-    let second = service.client(options.clone());
-    enqueue(&second, 4);
-    wait_until("another is delivered", || service.events() == 3);
-
-    // And if the one that delivers ends, the other takes over, idle as it is.
-    first.close(0).unwrap();
-    drop(first);
-    wait_until("the last is delivered", || service.events() == 4);
-    let third = service.client(options);
-    flush(&third);
-}
-
-#[test]
-fn flush_counts_what_another_process_left() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = Service::start();
-    service.fault(json!({"fault": "status_before", "status": 503}));
-    let options = fast(json!({"path": folder.path()}));
-    let (mine, others) = (service.client(options.clone()), service.client(options));
-    assert!(mine.flush(0).unwrap().is_done());
-    for number in 0..3 {
-        enqueue(&others, number);
-    }
-    let ending = mine.flush(200).unwrap();
-    assert_eq!((ending.undelivered, ending.status), (3, Status::Timeout));
-    assert_eq!(mine.close(0).unwrap().undelivered, 3);
-    service.0.clear_faults();
-    flush(&others);
-}
-
-#[test]
 fn the_order_of_a_lane_is_kept_through_failures() {
     // Each event's value says which it is.
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -678,7 +564,7 @@ fn the_order_of_a_lane_is_kept_through_failures() {
     let failures = AtomicUsize::new(0);
     let service = Scripted::start(move |asked| {
         let number = failures.fetch_add(1, Ordering::SeqCst);
-        if asked.number < 30 && number % 3 != 2 {
+        if asked.number < 12 && number % 3 != 2 {
             return match number % 2 {
                 0 => Answer::Json(500, json!({"error": "no"})),
                 _ => Answer::Json(429, json!({"error": "slower"})),

@@ -1,11 +1,13 @@
 //! Dead events: those that the service will never take, and records that are no events. Each is on record in the
 //! folder before it leaves the queue.
 
+use std::sync::Arc;
+
 use super::backlog::Item;
-use super::record::Record;
+use super::record::{self, Record};
 use super::sender::{Sender, State, report};
 use super::store::{Drain, Entry, Position};
-use super::work::{Dead, Unrecorded};
+use super::work::{Dead, Reason, Unrecorded};
 use crate::api::json;
 use crate::error::Error;
 use crate::host::log;
@@ -13,18 +15,14 @@ use crate::host::log;
 impl Sender {
     /// Sets events aside that the service will never take.
     pub(super) fn set_aside(&self, state: &mut State, items: Vec<Item>, error: &Error) {
-        let Some(drain) = &state.drain else {
-            return;
-        };
+        let reason = Arc::new(Reason {
+            error: error.clone(),
+            outcome: record::outcome(Err(error)).into(),
+        });
         for item in items {
             log::error(|| format!("queue: an event is dead: {}", error.message));
-            let mut lines = Vec::new();
-            for_each_event(drain, &item, |at_ms, payload| {
-                lines.extend(refused_line(at_ms, payload, error));
-            });
             state.unrecorded.push(Unrecorded {
-                lines,
-                dead: Dead::Refused(item, error.clone()),
+                dead: Dead::Refused(item, Arc::clone(&reason)),
                 is_logged: false,
             });
         }
@@ -37,7 +35,14 @@ impl Sender {
             let Some(drain) = &mut state.drain else {
                 return;
             };
-            if let Err(error) = drain.add_dead_letters(&unrecorded.lines) {
+            let mut lines = Vec::new();
+            match &unrecorded.dead {
+                Dead::Refused(item, reason) => for_each_event(drain, item, |at_ms, payload| {
+                    lines.extend(refused_line(at_ms, payload, &reason.error));
+                }),
+                Dead::Unreadable(_, known) => lines.clone_from(known),
+            }
+            if let Err(error) = drain.add_dead_letters(&lines) {
                 if !std::mem::replace(&mut unrecorded.is_logged, true) {
                     log::error(|| {
                         format!("queue: a dead event stays until it is on record: {error}")
@@ -47,12 +52,12 @@ impl Sender {
                 continue;
             }
             match unrecorded.dead {
-                Dead::Refused(item, error) => {
+                Dead::Refused(item, reason) => {
                     self.delivery.stats.dead.add(item.events());
-                    self.end(state, &[item], Err(&error));
+                    self.end_as(state, &[item], reason.error.status, &reason.outcome);
                 }
-                Dead::Unreadable(position) => {
-                    self.delivery.stats.dead.add(unrecorded.lines.len() as u64);
+                Dead::Unreadable(position, lines) => {
+                    self.delivery.stats.dead.add(lines.len() as u64);
                     report(drain.settle(&[position]));
                 }
             }
@@ -81,8 +86,7 @@ pub(super) fn unreadable(
         }
     }
     let unrecorded = Unrecorded {
-        lines,
-        dead: Dead::Unreadable(position),
+        dead: Dead::Unreadable(position, lines),
         is_logged: false,
     };
     (members, unrecorded)

@@ -55,3 +55,94 @@ fn single_request(item: &Item) -> Option<Request> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::event::EventArgs;
+    use crate::api::json;
+    use crate::api::request::Made;
+    use crate::queue::backlog::{Backlog, Limits, NewItem, World};
+    use crate::queue::record;
+    use crate::queue::store::Position;
+    use std::time::Duration;
+
+    struct Free;
+
+    impl World for Free {
+        fn may_use(&mut self, _: u64) -> bool {
+            true
+        }
+
+        fn reload(&mut self, _: Position) -> Option<crate::queue::backlog::Content> {
+            None
+        }
+    }
+
+    /// Events of users 0, 1, …; the first stands for another, too.
+    fn items(count: u32) -> Vec<Item> {
+        let mut backlog = Backlog::default();
+        for at in 0..count {
+            let user = format!("{{\"id\":\"{at}\"}}");
+            let args = EventArgs {
+                key: "a/b",
+                user_json: &user,
+                value: 1.5,
+                attributes_json: None,
+                idempotency_key: None,
+                options_json: None,
+            };
+            let (payload, _) = record::write(&args, None, false, &Made).unwrap();
+            backlog.add(NewItem {
+                position: Position::new(1, at),
+                at_ms: 0,
+                enqueued: 0,
+                lane: at.into(),
+                tenant: None,
+                fits_a_batch: true,
+                attempted: false,
+                value: if at == 0 { 4.0 } else { 1.5 },
+                members: vec![Position::new(1, 99); usize::from(at == 0)],
+                payload: payload.into_bytes(),
+                likeness: None,
+            });
+        }
+        let limits = Limits {
+            events: 10,
+            bytes: 1 << 20,
+        };
+        let choice = backlog.choose(Duration::ZERO, limits, false, &mut Free);
+        let chosen = choice.unwrap().items.into_iter();
+        chosen.map(|chosen| chosen.item).collect()
+    }
+
+    #[test]
+    fn a_batch_carries_each_event_with_its_key_and_its_sum() {
+        let request = request_of(&items(3), true).unwrap();
+        let body = request.body.unwrap();
+        assert_eq!(json::number(&body, "/0/value"), Some(4.0));
+        assert_eq!(json::number(&body, "/2/value"), Some(1.5));
+        assert_eq!(json::text(&body, "/1/user/id").as_deref(), Some("1"));
+        assert_eq!(
+            json::text(&body, "/1/idempotencyKey").as_deref(),
+            Some("made")
+        );
+        assert!(request.idempotency_key.is_none() && request.repeatable);
+    }
+
+    #[test]
+    fn an_event_alone_goes_to_its_metric_under_its_key() {
+        let request = request_of(&items(1), false).unwrap();
+        assert_eq!(request.path, "/metrics/a%2Fb/event");
+        assert_eq!(request.idempotency_key.as_deref(), Some("made"));
+        assert_eq!(json::number(&request.body.unwrap(), "/value"), Some(4.0));
+    }
+
+    #[test]
+    fn what_is_no_event_makes_no_request() {
+        let mut items = items(2);
+        items[1].payload = Some(b"{}".to_vec());
+        assert!(request_of(&items, true).is_none());
+        assert!(request_of(&items[1..], false).is_none());
+    }
+}

@@ -184,7 +184,7 @@ fn merge(drain: &mut Drain, chosen: Chosen) -> (Item, Vec<Item>) {
 #[derive(Default)]
 struct Loaded {
     items: Vec<Item>,
-    /// Those that are gone with their file.
+    /// Those that are gone with their file, or damaged in it.
     gone: Vec<Position>,
     /// Those that cannot be read now, and those that stand behind them in their lanes.
     unreadable: Option<(Vec<Item>, Vec<Item>)>,
@@ -202,8 +202,8 @@ fn load(drain: &Drain, items: Vec<Item>) -> Loaded {
         if item.payload.is_none() {
             match drain.reread(item.position) {
                 Ok(entry) => item.payload = Some(entry.payload),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    log::error(|| format!("queue: an event is gone with its file: {error}"));
+                Err(error) if is_gone(&error) => {
+                    log::error(|| format!("queue: an event is gone, or damaged: {error}"));
                     loaded.gone.push(item.position);
                     continue;
                 }
@@ -219,6 +219,12 @@ fn load(drain: &Drain, items: Vec<Item>) -> Loaded {
     }
     loaded.unreadable = (!unreadable.is_empty()).then_some((unreadable, behind));
     loaded
+}
+
+/// The file is not there any more, or other bytes stand in the event's place.
+fn is_gone(error: &StoreError) -> bool {
+    use std::io::ErrorKind::{InvalidData, NotFound};
+    matches!(error.kind(), NotFound | InvalidData)
 }
 
 /// Puts on record that those which were never sent are about to be.

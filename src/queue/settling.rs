@@ -273,12 +273,22 @@ impl Sender {
 
     /// These events have come to their end: they leave the store, and the host hears of them.
     pub(super) fn end(&self, state: &mut State, items: &[Item], result: Result<&str, &Error>) {
+        let status = result.err().map_or(Status::Ok, |error| error.status);
+        self.end_as(state, items, status, &record::outcome(result).into());
+    }
+
+    /// The same, with what the host is to hear: all of them share it.
+    pub(super) fn end_as(
+        &self,
+        state: &mut State,
+        items: &[Item],
+        status: Status,
+        outcome: &Arc<str>,
+    ) {
         let Some(drain) = &mut state.drain else {
             return;
         };
         if self.delivery.callbacks.has_delivery() {
-            let status = result.err().map_or(Status::Ok, |error| error.status);
-            let outcome: Arc<str> = record::outcome(result).into();
             let mut notices = Vec::new();
             for item in items {
                 for_each_event(drain, item, |_, payload| {
@@ -286,7 +296,7 @@ impl Sender {
                     notices.extend(fields.map(|fields| Notice {
                         status,
                         event: record::notice(&fields),
-                        outcome: Arc::clone(&outcome),
+                        outcome: Arc::clone(outcome),
                     }));
                 });
             }

@@ -1,5 +1,6 @@
 //! What the sender has in hand: a request under way, and what is to be put on record.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backlog::{Group, Item};
@@ -26,14 +27,19 @@ pub(super) struct Sending {
 
 /// What is to be put on record.
 pub(super) struct Unrecorded {
-    pub lines: Vec<String>,
     pub dead: Dead,
     /// The log has it that this could not be done.
     pub is_logged: bool,
 }
 
 pub(super) enum Dead {
-    Refused(Item, Error),
-    /// A record that is no event.
-    Unreadable(Position),
+    Refused(Item, Arc<Reason>),
+    /// A record that is no event, and what there is to say of it.
+    Unreadable(Position, Vec<String>),
+}
+
+/// Shared by the events that are dead together: a refusal may be long.
+pub(super) struct Reason {
+    pub error: Error,
+    pub outcome: Arc<str>,
 }

@@ -104,6 +104,7 @@ pub fn user(id: impl std::fmt::Display) -> String {
 /// Hears callbacks.
 pub struct Ear(Receiver<(Status, Value)>, Sender<(Status, Value)>);
 
+#[derive(Clone)]
 pub struct Mouth {
     tag: usize,
     sender: Sender<(Status, Value)>,
@@ -176,6 +177,12 @@ pub fn fast(more: Value) -> Value {
 
 pub fn enqueue(client: &Client, user_id: impl std::fmt::Display) {
     client.event_enqueue(&event(&user(user_id))).unwrap();
+}
+
+/// Events that are not delivered, as far as this client knows.
+pub fn queued(client: &Client) -> u64 {
+    let stats = stats(client);
+    stats["queued"].as_u64().unwrap() + stats["inFlight"].as_u64().unwrap()
 }
 
 /// Waits until everything is delivered.

@@ -5,50 +5,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Backlog, Content, Group, Item};
+use super::item::{Choice, Chosen, Group, Item, Limits, World};
+use super::window::Backlog;
 use crate::delivery::lanes::LaneId;
 use crate::queue::coalesce;
 use crate::queue::health;
-use crate::queue::store::Position;
-
-/// An item of a request, and those that are to be merged into it.
-#[derive(Debug)]
-pub struct Chosen {
-    pub item: Item,
-    pub absorbed: Vec<Item>,
-}
-
-/// What one request carries, in order.
-#[derive(Debug)]
-pub struct Choice {
-    pub items: Vec<Chosen>,
-    pub batch: bool,
-    /// What was known of them as a group.
-    pub group: Group,
-}
-
-impl Choice {
-    /// Each of its lanes once.
-    pub fn lanes(&self) -> HashSet<LaneId> {
-        self.items.iter().map(|chosen| chosen.item.lane).collect()
-    }
-}
-
-/// How much a request may carry.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// 1: every event has a request of its own.
-    pub events: usize,
-    pub bytes: usize,
-}
-
-/// What the choice needs to know of the world.
-pub trait World {
-    /// Whether a lane is free; then it is taken.
-    fn may_use(&mut self, lane: LaneId) -> bool;
-    /// The content of an event that is only in the store, where it decides what can be merged.
-    fn reload(&mut self, position: Position) -> Option<Content>;
-}
 
 impl Backlog {
     /// Chooses what the next request carries.

@@ -1,29 +1,9 @@
 //! Events that failed or were refused together: they rest by themselves, and are sent again together.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Backlog, Item};
-
-/// Events that were sent together and came back.
-#[derive(Debug, Clone, Default)]
-pub struct Group {
-    pub numbers: BTreeSet<u64>,
-    /// It is not sent before this.
-    pub rests_until: Duration,
-    /// Failures in a row.
-    pub failures: u32,
-    /// How many of them came although another request had succeeded since the one before: then it is not the
-    /// service that is in trouble, but the group.
-    pub contradicted: u32,
-    pub last_failed: Duration,
-    /// The service refused it, and it is searched for those that are to blame.
-    pub refused: bool,
-    /// What was thought to be wrong with all of it was not: now it is searched by halves.
-    pub by_halves: bool,
-    /// If its one event is refused alone, so are those of that group: they have in common what is wrong.
-    pub witness_for: Option<u64>,
-}
+use super::item::{Group, Item};
+use super::window::Backlog;
 
 impl Backlog {
     /// Puts items back as a group, to be sent again together. Returns its id.

@@ -2,8 +2,14 @@
 
 mod model;
 
+use super::window::{LANE_EVENTS, WINDOW_EVENTS};
 use super::*;
+use crate::delivery::lanes::LaneId;
+use crate::queue::coalesce::Likeness;
 use crate::queue::health;
+use crate::queue::store::Position;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -511,4 +517,23 @@ fn a_lane_that_nothing_waits_for_is_forgotten() {
     assert!(!backlog.has_lane(7));
     backlog.lane_is_free(7);
     assert!(backlog.lanes.is_empty());
+}
+
+#[test]
+fn of_one_lane_no_more_is_in_memory_than_is_soon_needed() {
+    let mut backlog = Backlog::default();
+    for at in 1..=100_000 {
+        backlog.add(NewItem {
+            likeness: Some(Arc::new(Likeness {
+                may_join: true,
+                attributes: format!("{{\"page\":\"{at}\"}}"),
+                all_else: String::new(),
+            })),
+            ..event(at, 7)
+        });
+    }
+    let held = |it: &Item| it.payload.is_some() || it.likeness.is_some();
+    let in_memory = backlog.items.values().filter(|it| held(it)).count();
+    assert!(in_memory <= LANE_EVENTS, "{in_memory}");
+    assert!(!backlog.is_full());
 }
