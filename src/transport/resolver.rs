@@ -254,6 +254,7 @@ mod tests {
         let exchange = Exchange {
             method: Method::Get,
             url: "https://trophy.test/",
+            url_option: "base_url",
             headers: &[],
             body: None,
             deadline: Instant::now() + within,
