@@ -189,6 +189,51 @@ fn a_callback_that_takes_its_time_holds_up_no_other_call() {
     assert_eq!(ear.next().0, Status::Ok);
 }
 
+#[test]
+fn replies_nested_a_million_deep_are_judged_like_others() {
+    let server = Server::start();
+    let client = server.client(json!({}));
+    let (open, closed) = ("[".repeat(1_000_000), "]".repeat(1_000_000));
+    let objects = "{\"error\":".repeat(500_000);
+    for (code, body, expected) in [
+        ("201 Created", format!("{open}{closed}"), Status::Ok),
+        ("201 Created", open.clone(), Status::InvalidResponse),
+        (
+            "400 Bad Request",
+            format!("{open}{closed}"),
+            Status::BadRequest,
+        ),
+        (
+            "400 Bad Request",
+            format!("{{\"error\":{open}{closed}}}"),
+            Status::BadRequest,
+        ),
+        ("400 Bad Request", objects, Status::BadRequest),
+    ] {
+        let (heard, hears) = channel();
+        send(&client, "deep", Box::new(HearsStatus(heard)));
+        let length = body.len();
+        let head = format!("HTTP/1.1 {code}\r\nContent-Length: {length}\r\n\r\n");
+        server
+            .next_of("deep")
+            .say(format!("{head}{body}").as_bytes());
+        assert_eq!(hears.recv_timeout(PATIENCE), Ok(expected), "{code}");
+    }
+}
+
+/// Hears the status only: the test's own JSON has a limit of depth.
+struct HearsStatus(Sender<Status>);
+
+impl Callback for HearsStatus {
+    fn tag(&self) -> usize {
+        0
+    }
+
+    fn run(self: Box<Self>, status: Status, _: &str) {
+        self.0.send(status).unwrap();
+    }
+}
+
 /// A callback that sends an event of user x and waits for it.
 struct SendsX(std::sync::Weak<Client>, Mouth);
 

@@ -170,3 +170,60 @@ impl Backlog {
         overdue
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arc_swap::ArcSwap;
+
+    use crate::api::request::{self, Context};
+    use crate::delivery::Delivery;
+    use crate::delivery::api_key::ApiKey;
+    use crate::error::Status;
+    use crate::options::ClientOptions;
+    use crate::transport::{Settings, Transport};
+
+    struct Tag(usize);
+
+    impl Callback for Tag {
+        fn tag(&self) -> usize {
+            self.0
+        }
+
+        fn run(self: Box<Self>, _: Status, _: &str) {}
+    }
+
+    #[test]
+    fn calls_that_come_and_are_cancelled_leave_nothing_behind_those_that_wait() {
+        let options = Arc::new(ClientOptions::parse(None, |_| None).unwrap());
+        let key = Arc::new(ArcSwap::from_pointee(ApiKey::new("app.test")));
+        let transport = Transport::new(&Settings::default()).unwrap();
+        let delivery = Delivery::new(options, key, transport);
+        let mut backlog = Backlog::default();
+        let add = |backlog: &mut Backlog, id: u64, tag: usize| {
+            let context = Context {
+                allow_insecure_http: false,
+                make_key: &delivery.random,
+            };
+            let request = request::from_args("leaderboards_all", None, context).unwrap();
+            let task = Task {
+                id,
+                call: Box::new(Call::new(&delivery, request, None)),
+                callback: Box::new(Tag(tag)),
+            };
+            backlog.add(task, Awaits::Worker);
+        };
+        // As long as no worker is free, nobody looks at the first.
+        add(&mut backlog, 0, 1);
+        for id in 1..1000 {
+            add(&mut backlog, id, 2);
+            assert_eq!(backlog.take_tagged(2).len(), 1);
+        }
+        assert!(backlog.ready.len() < 100, "{}", backlog.ready.len());
+        add(&mut backlog, 1000, 3);
+        let mut next = || backlog.take_ready().map(|task| task.id);
+        assert_eq!((next(), next(), next()), (Some(0), Some(1000), None));
+    }
+}

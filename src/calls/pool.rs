@@ -3,7 +3,8 @@
 //!
 //! At most `workers` calls are under way, each on a thread of its own. One thread more keeps the time for those
 //! that wait, and notifies those that were cancelled, while all others wait for the network. Where callbacks take
-//! their time, others take the calls: as many threads again, at most.
+//! their time, others take the calls: as many threads again, at most, and one for each callback that waits in the
+//! library for a lane, which a call without a thread may have.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
