@@ -30,7 +30,7 @@ const DAY = 24 * 60 * 60 * 1000;
 
 export function controls(root) {
   root.append(el("h2", {}, "Controls"));
-  const cards = el("div", { class: "cards" });
+  const cards = el("div", { class: "flow" });
   root.append(cards);
   const parts = [sendEvent(), faults(), clock(), keys(), reset()];
   cards.append(...parts.map((part) => part.node));
@@ -65,12 +65,13 @@ function sendEvent() {
   const said = note();
   const form = el("form", {},
     field("Metric", metric),
-    field("User", input("user", { value: "18", required: true })),
-    field("Name", input("name", { placeholder: "as it is" })),
-    field("Value", input("value", { type: "number", step: "any", value: "100", required: true })),
-    field("Attributes", input("attributes", { placeholder: '{"genre":"poem"}' })),
-    field("Idempotency key", input("key", { placeholder: "none" })),
-    field("Tenant", input("tenant", { placeholder: "none" })),
+    el("div", { class: "two" },
+      field("User", input("user", { value: "18", required: true })),
+      field("Name", input("name", { placeholder: "as it is" })),
+      field("Value", input("value", { type: "number", step: "any", value: "100", required: true })),
+      field("Attributes", input("attributes", { placeholder: '{"genre":"poem"}' })),
+      field("Idempotency key", input("key", { placeholder: "none" })),
+      field("Tenant", input("tenant", { placeholder: "none" }))),
     el("button", { class: "main" }, "Send event"), said);
   form.addEventListener("submit", doing(said, async () => {
     const given = Object.fromEntries(new FormData(form));

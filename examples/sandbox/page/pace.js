@@ -5,6 +5,7 @@ import { listen, state } from "./live.js";
 
 const SECONDS = 120;
 const [WIDTH, HEIGHT] = [600, 110];
+// What the service itself allows, where the sandbox allows more.
 const SERVICE = { tierOne: 5, tierTwo: 50 };
 
 export function pace(root) {
@@ -13,7 +14,7 @@ export function pace(root) {
   const one = chart("tierOne", "refusedOne", "Events, completions and the Admin API");
   const two = chart("tierTwo", "refusedTwo", "The rest of the application API");
   root.append(
-    el("h2", {}, "Pace"), figures, one.node, two.node,
+    el("h2", {}, "Pace"), figures, el("div", { class: "cards" }, one.node, two.node),
     el("section", { class: "card" }, el("h3", {}, "In flight"),
       el("p", { class: "hint" }, "Events of one user and metric are a lane: the library has one of them under way at a time."), lanes));
   let limits = { tierOne: null, tierTwo: null };
@@ -61,8 +62,8 @@ function chart(passed, refused, title) {
       const all = height(second[passed]);
       const bad = height(second[refused]);
       return [
-        all > bad && svg("rect", { x, y: HEIGHT - all + bad, width: step - 1, height: all - bad, class: "passed", transform: `translate(0 ${-bad})` }),
-        bad > 0 && svg("rect", { x, y: HEIGHT - bad, width: step - 1, height: bad, class: "refused" }),
+        all > bad && svg("rect", { x, y: HEIGHT - all + bad, width: step - 1, height: all - bad, class: "passed" }),
+        bad > 0 && svg("rect", { x, y: HEIGHT - all, width: step - 1, height: bad, class: "refused" }),
       ];
     });
     const y = HEIGHT - height(limit);

@@ -110,7 +110,7 @@ function whole({ user, tenant, metrics, streak, achievements, points, leaderboar
   return [
     el("h2", {}, user.name ? `${user.name} ` : "", el("small", {}, user.id)),
     el("dl", { class: "facts" }, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, plain(value))])),
-    el("div", { class: "cards" },
+    el("div", { class: "flow" },
       card("Totals", el("dl", { class: "figures" }, (metrics ?? []).flatMap((metric) =>
         [el("dt", {}, metric.name), el("dd", {}, number(metric.current))]))),
       card("Streak", ...calendar(streak)),
@@ -145,7 +145,7 @@ function progress(achievement, metrics, streak, all) {
 }
 
 function badge(achievement, metrics, streak, all) {
-  const title = [el("strong", {}, achievement.name), achievement.description && el("small", {}, ` ${achievement.description}`)];
+  const title = [el("strong", {}, achievement.name), achievement.description && el("small", {}, achievement.description)];
   if (achievement.achievedAt) {
     return el("li", { class: "done" }, ...title, el("span", { class: "when" }, moment(achievement.achievedAt)));
   }

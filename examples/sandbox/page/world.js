@@ -15,7 +15,7 @@ export function world(root) {
       const { reply } = await ask(`/_sandbox/world?${new URLSearchParams({ tenant })}`);
       if (tenants !== reply.tenants.join("\n")) {
         tenants = reply.tenants.join("\n");
-        const names = reply.tenants.includes("") || reply.multiTenancy ? reply.tenants : ["", ...reply.tenants];
+        const names = reply.multiTenancy || reply.tenants.includes("") ? reply.tenants : ["", ...reply.tenants];
         const select = choice(names.map((name) => [name, name || "no tenant"]), {
           onchange: () => {
             tenant = select.value;

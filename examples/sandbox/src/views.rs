@@ -155,7 +155,12 @@ pub fn world(state: &mut State, order: &Order) -> Result<Value, String> {
     let tenant = order.query("tenant").unwrap_or_default();
     let rates = state.rates;
     let world = &mut state.world;
-    let mut tenants: Vec<String> = world.communities.keys().cloned().collect();
+    // To look at a tenant makes its community: one without users is none that was used.
+    let communities = world.communities.iter();
+    let mut tenants: Vec<String> = communities
+        .filter(|(_, community)| !community.users.is_empty())
+        .map(|(tenant, _)| tenant.clone())
+        .collect();
     tenants.extend(world.catalog.tenants.iter().map(|t| t.customer_id.clone()));
     tenants.sort();
     tenants.dedup();
