@@ -48,7 +48,9 @@ test("a request and its reply are shown on a click, the reason of a refusal in f
   await row.click();
   const dialog = page.locator("dialog");
   await dialog.getByText('"value": 1').waitFor();
-  ok("the reason is in the reply", (await dialog.innerText()).includes(why));
+  const text = await dialog.innerText();
+  ok("the reason is in the reply", text.includes(why));
+  ok(`nothing is said of what there is not: ${text}`, !/null|undefined/.test(text));
   await dialog.getByText("headers").click();
   const headers = await dialog.innerText();
   ok("the key's prefix is shown", headers.includes("sandbox_admin.***"));
@@ -327,6 +329,8 @@ test("a phone's width is enough for every view", async ({ page, sandbox }) => {
     if (view.startsWith("user/")) await page.locator(".calendar").waitFor();
     const [inner, whole] = await page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
     ok(`${view} is ${whole} wide on a screen of ${inner}`, whole <= inner);
+    const [shown, all] = await page.locator("nav").evaluate((nav) => [nav.clientWidth, nav.scrollWidth]);
+    ok(`the links are ${all} wide in ${shown}`, all <= shown);
   }
 });
 

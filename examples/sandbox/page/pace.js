@@ -14,7 +14,7 @@ export function pace(root) {
   const one = chart("tierOne", "refusedOne", "Events, completions and the Admin API");
   const two = chart("tierTwo", "refusedTwo", "The rest of the application API");
   root.append(
-    el("h2", {}, "Pace"), figures, el("div", { class: "cards" }, one.node, two.node),
+    el("h2", {}, "Pace"), figures, el("div", { class: "cards plots" }, one.node, two.node),
     el("section", { class: "card" }, el("h3", {}, "In flight"),
       el("p", { class: "hint" }, "Events of one user and metric are a lane: the library has one of them under way at a time."), lanes));
   let limits = { tierOne: null, tierTwo: null };

@@ -177,7 +177,7 @@ export async function details(id) {
   const { request, reply } = row;
   const headers = (list) => el("dl", { class: "headers" }, list.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
   const target = request.query ? `${request.path}?${request.query}` : request.path;
-  dialog.replaceChildren(
+  const parts = [
     close,
     el("h2", {}, `Request ${row.id}`),
     el("p", { class: "row" }, status(row), el("span", {}, row.operation), ...outcome(row),
@@ -194,7 +194,8 @@ export async function details(id) {
         ? "This was made, but did not go out:" : `${row.status} after ${number(row.ms)} ms`),
       el("pre", {}, pretty(reply.body) || "no body"), reply.cut && el("p", { class: "hint" }, "The rest is not kept."))
       : el("p", { class: "hint" }, row.end === "left" ? "The client left before there was one." : "There is none yet."),
-  );
+  ];
+  dialog.replaceChildren(...parts.filter(Boolean));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
 }

@@ -9,6 +9,7 @@ export function refreshing(load) {
   let busy = false;
   let ended = false;
   let due = 0;
+  let last = performance.now();
   const mark = () => `${state.revision} ${state.clockMoved} ${state.now?.slice(0, 10)}`;
   const run = async () => {
     if (busy || ended) return;
@@ -24,7 +25,6 @@ export function refreshing(load) {
       run();
     }
   });
-  let last = performance.now();
   run();
   return {
     again: run,
@@ -60,8 +60,9 @@ export function users(root) {
         el("td", { class: "who" }, userLink(user.tenant, user.id, user.id), user.tenant && el("small", {}, ` at ${user.tenant}`)),
         el("td", {}, plain(user.name), user.email && el("small", {}, ` ${user.email}`)),
         el("td", { class: "totals" }, user.totals.map((metric) => el("span", { class: "tag" }, `${metric.name} ${number(metric.total)}`))),
-        el("td", { class: "value" }, number(user.achievements)),
-        el("td", { class: "value" }, number(user.streak)))));
+        el("td", { class: "value" }, number(user.achievements),
+          el("small", { class: "unit" }, user.achievements === 1 ? " achievement" : " achievements")),
+        el("td", { class: "value" }, number(user.streak), el("small", { class: "unit" }, " running")))));
     } catch (why) {
       summary.textContent = why.message;
     }

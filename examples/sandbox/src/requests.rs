@@ -188,11 +188,10 @@ impl Requests {
         self.ring
             .iter()
             .rev()
-            .filter(|record| record.revision > revision)
-            .filter_map(|record| {
-                let about = record.about();
-                filter.takes(record, &about).then(|| record.row(about))
-            })
+            .filter(|record| record.revision > revision && filter.takes(record))
+            .map(|record| (record, record.about()))
+            .filter(|(_, about)| filter.takes_one_of(about))
+            .map(|(record, about)| record.row(about))
             .take(most)
             .collect()
     }
@@ -216,7 +215,12 @@ impl Requests {
 }
 
 impl Filter {
-    fn takes(&self, record: &Record, about: &[Value]) -> bool {
+    /// What can be told without reading the body.
+    fn takes(&self, record: &Record) -> bool {
+        (!self.events_only || record.tells_of_events()) && self.takes_status(record.status())
+    }
+
+    fn takes_one_of(&self, about: &[Value]) -> bool {
         let like = |value: &Value| {
             let text = value.as_str().unwrap_or_default().to_lowercase();
             text.contains(&self.user.to_lowercase())
@@ -226,9 +230,7 @@ impl Filter {
                 && (self.user.is_empty() || like(&about["user"]) || like(&about["name"]))
         };
         let anything = self.user.is_empty() && self.metric.is_empty();
-        (anything || about.iter().any(wanted))
-            && (!self.events_only || record.tells_of_events())
-            && self.takes_status(record.status())
+        anything || about.iter().any(wanted)
     }
 
     fn takes_status(&self, status: Option<u16>) -> bool {

@@ -389,7 +389,7 @@ fn a_leaderboard_with_breakdown_is_shown_for_each_group_and_each_tenant_by_itsel
     assert_eq!(groups(&shown), ["plan:free", "plan:pro"]);
     assert_eq!(groups(&client.get("/_sandbox/world")), [] as [&str; 0]);
     let users = client.get(&format!("/_sandbox/users?tenant={tenant}"));
-    assert_eq!(users["found"], 3);
+    assert_eq!(users["found"], 4, "the world has a learner");
     let user = client.get(&format!("/_sandbox/user?id=ann&tenant={tenant}"));
     assert_eq!(user["user"]["attributes"]["plan"], "free");
     assert_eq!(client.call("GET", "/_sandbox/user?id=ann", None).0, 400);
