@@ -298,6 +298,7 @@ test("everything is reached from the keyboard", async ({ page, sandbox }) => {
   ok("the focus is back", await page.locator("tbody tr button").first().evaluate((button) => button === document.activeElement));
   await page.getByRole("link", { name: "Controls" }).focus();
   await page.keyboard.press("Enter");
+  await page.getByLabel("Metric").locator("option").first().waitFor({ state: "attached" });
   await page.getByLabel("Value").focus();
   await page.keyboard.press("Enter");
   await page.getByText("201: the total is 101").waitFor();

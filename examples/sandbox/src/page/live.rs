@@ -19,8 +19,9 @@ use crate::requests::Filter;
 use crate::service::Service;
 
 const TICK: Duration = Duration::from_millis(250);
-/// Rows in a message.
-const ROWS: usize = 100;
+/// Rows in the first message, as many as the page keeps, and in each that follows.
+const FIRST_ROWS: usize = 200;
+const ROWS: usize = 40;
 /// Lanes with events under way.
 const LANES: usize = 8;
 
@@ -85,15 +86,18 @@ impl Live {
         let before = self.told.replace(present);
         let before = before.filter(|told| told.resets == present.resets);
         let revision = before.map_or(0, |told| told.revision);
-        let seconds = match before {
-            None => pulse::MOST,
-            // The one that was not over then, and those since.
-            Some(told) => present.second.saturating_sub(told.second) as usize + 1,
+        let (rows, seconds) = match before {
+            None => (FIRST_ROWS, pulse::MOST),
+            // The second that was not over then, and those since.
+            Some(told) => {
+                let passed = present.second.saturating_sub(told.second) as usize;
+                (ROWS, passed + 1)
+            }
         };
         Some(json!({
             "fresh": before.is_none(),
             "revision": present.revision,
-            "rows": books.requests.rows_since(revision, &self.filter, ROWS),
+            "rows": books.requests.rows_since(revision, &self.filter, rows),
             "pulse": books.pulse.show(seconds, now),
             "totals": books.ledger.totals(),
             "lanes": books.ledger.busiest(LANES),
