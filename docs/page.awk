@@ -70,7 +70,9 @@ function relink(line,    out, link, path, fragment) {
         link = substr(line, RSTART + 2, RLENGTH - 3)
         out = out substr(line, 1, RSTART + 1)
         line = substr(line, RSTART + RLENGTH - 1)
-        if (link !~ /^[a-z]+:/) {
+        if (link ~ /\.(png|svg)$/) {
+            sub(/.*\//, "", link) # Doxygen finds it, and copies it
+        } else if (link !~ /^[a-z]+:/) {
             path = fragment = link
             sub(/#.*/, "", path)
             if (!sub(/^[^#]*#/, "", fragment)) fragment = ""

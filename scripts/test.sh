@@ -127,6 +127,12 @@ group_sandbox() {
     step "generated requests" bash tests/schemathesis.sh 60
 }
 
+# The sandbox's page, in Chromium.
+group_page() {
+    step "what the page shows" cargo build --workspace
+    step "the page" bash tests/page.sh
+}
+
 group_demo() {
     step "demo" bash tests/demo.sh
 }
@@ -143,7 +149,7 @@ group_artifact() {
 }
 
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c sandbox languages demo docs artifact)
+[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact)
 for group in "${groups[@]}"; do
     "group_$group"
 done

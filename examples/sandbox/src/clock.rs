@@ -14,6 +14,10 @@ impl Clock {
             .unwrap_or(Timestamp::MAX)
     }
 
+    pub fn is_moved(self) -> bool {
+        self.ahead != SignedDuration::ZERO
+    }
+
     /// Sets the time; `None` goes back to the real one.
     pub fn set(&mut self, now: Option<Timestamp>) {
         self.ahead = now.map_or(SignedDuration::ZERO, |now| {

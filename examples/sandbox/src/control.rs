@@ -11,15 +11,16 @@ use serde_json::{Value, json};
 use crate::clock::written;
 use crate::faults::Fault;
 use crate::service::{Service, State, respond};
+use crate::views;
 
 /// What is asked: its query and its body, null without one.
-struct Order {
+pub struct Order {
     query: Vec<(String, String)>,
     body: Value,
 }
 
 impl Order {
-    fn query(&self, name: &str) -> Option<String> {
+    pub fn query(&self, name: &str) -> Option<String> {
         self.query
             .iter()
             .find(|(key, _)| key == name)
@@ -46,6 +47,10 @@ pub fn router(service: &Service) -> Router {
             get(at(|state, order| Ok(ledger(state, |n| order.query(n))))),
         )
         .route("/_sandbox/requests", get(at(show_requests)))
+        .route("/_sandbox/request", get(at(show_request)))
+        .route("/_sandbox/users", get(at(views::users)))
+        .route("/_sandbox/user", get(at(views::user)))
+        .route("/_sandbox/world", get(at(views::world)))
         .route(
             "/_sandbox/clock",
             get(at(|state, _| {
@@ -108,6 +113,17 @@ fn show_requests(state: &mut State, order: &Order) -> Result<Value, String> {
         .books
         .requests
         .show(last, order.query("operation").as_deref()))
+}
+
+/// One request with its reply, by its number.
+fn show_request(state: &mut State, order: &Order) -> Result<Value, String> {
+    let id = order.query("id").and_then(|id| id.parse().ok());
+    let id = id.ok_or("id must be a request's number")?;
+    state
+        .books
+        .requests
+        .whole(id)
+        .ok_or_else(|| format!("request {id} is not kept any more"))
 }
 
 /// `{"now":"2026-01-01T12:00:00Z"}`; null goes back to the real time.

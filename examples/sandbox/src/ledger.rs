@@ -71,20 +71,13 @@ impl Ledger {
         }
     }
 
-    /// The whole ledger, its lanes narrowed to a tenant, user or metric if asked.
-    pub fn show(&self, asked: impl Fn(&str) -> Option<String>) -> Value {
-        let (tenant, user, metric) = (asked("tenant"), asked("user"), asked("metric"));
-        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
-        let mut lanes: Vec<(&Lane, &Count)> = self
-            .lanes
-            .iter()
-            .filter(|(lane, _)| {
-                fits(&tenant, &lane.tenant)
-                    && fits(&user, &lane.user)
-                    && fits(&metric, &lane.metric)
-            })
-            .collect();
-        lanes.sort_by_key(|(lane, _)| *lane);
+    /// How many events were counted, and how many replayed.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.events, self.replayed)
+    }
+
+    /// The ledger without its lanes, of which there may be many.
+    pub fn totals(&self) -> Value {
         let most = self
             .lanes
             .values()
@@ -99,16 +92,61 @@ impl Ledger {
             "requests": self.requests,
             "statuses": self.statuses.iter().map(|(k, v)| (k.to_string(), Value::from(*v)))
                 .collect::<serde_json::Map<_, _>>(),
-            "lanes": lanes.into_iter().map(|(lane, count)| json!({
-                "tenant": lane.tenant,
-                "user": lane.user,
-                "metric": lane.metric,
-                "count": count.events,
-                "total": number(count.total),
-                "replayed": count.replayed,
-                "inFlight": count.in_flight,
-                "maxInFlight": count.most_in_flight,
-            })).collect::<Vec<_>>(),
         })
+    }
+
+    /// The lanes with events under way, those with the most first.
+    pub fn busiest(&self, most: usize) -> Value {
+        let mut busy: Vec<(&Lane, u64)> = self
+            .lanes
+            .iter()
+            .filter(|(_, count)| count.in_flight > 0)
+            .map(|(lane, count)| (lane, count.in_flight))
+            .collect();
+        busy.sort_by_key(|(lane, in_flight)| (std::cmp::Reverse(*in_flight), *lane));
+        busy.truncate(most);
+        busy.into_iter()
+            .map(|(lane, in_flight)| {
+                json!({
+                    "tenant": lane.tenant,
+                    "user": lane.user,
+                    "metric": lane.metric,
+                    "inFlight": in_flight,
+                })
+            })
+            .collect()
+    }
+
+    /// The whole ledger, its lanes narrowed to a tenant, user or metric if asked.
+    pub fn show(&self, asked: impl Fn(&str) -> Option<String>) -> Value {
+        let (tenant, user, metric) = (asked("tenant"), asked("user"), asked("metric"));
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        let mut lanes: Vec<(&Lane, &Count)> = self
+            .lanes
+            .iter()
+            .filter(|(lane, _)| {
+                fits(&tenant, &lane.tenant)
+                    && fits(&user, &lane.user)
+                    && fits(&metric, &lane.metric)
+            })
+            .collect();
+        lanes.sort_by_key(|(lane, _)| *lane);
+        let mut shown = self.totals();
+        shown["lanes"] = lanes
+            .into_iter()
+            .map(|(lane, count)| {
+                json!({
+                    "tenant": lane.tenant,
+                    "user": lane.user,
+                    "metric": lane.metric,
+                    "count": count.events,
+                    "total": number(count.total),
+                    "replayed": count.replayed,
+                    "inFlight": count.in_flight,
+                    "maxInFlight": count.most_in_flight,
+                })
+            })
+            .collect();
+        shown
     }
 }

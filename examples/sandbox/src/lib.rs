@@ -24,6 +24,8 @@ mod faults;
 mod ledger;
 mod limits;
 mod operations;
+mod page;
+mod pulse;
 mod requests;
 mod service;
 
@@ -45,4 +47,5 @@ mod ranking;
 mod streaks;
 mod summaries;
 mod users;
+mod views;
 mod wrapped;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::limits::Rates;
+use crate::page::Site;
 use crate::service::{Service, State};
 use crate::{control, server, tls, world_file};
 
@@ -81,6 +82,7 @@ impl Sandbox {
         let (listener, port) = listen(&options.host, options.port)
             .map_err(|why| format!("cannot listen on {}:{}: {why}", options.host, options.port))?;
         let scheme = if options.tls { "https" } else { "http" };
+        let site = Site::new(scheme, &options.host, port, admin_key.as_deref());
         let host = if options.host.contains(':') {
             format!("[{}]", options.host)
         } else {
@@ -95,7 +97,15 @@ impl Sandbox {
         let run = move || {
             runtime.block_on(async {
                 if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    server::serve(listener, acceptor, options.resolve_dots, served, stopped).await;
+                    server::serve(
+                        listener,
+                        acceptor,
+                        options.resolve_dots,
+                        served,
+                        site,
+                        stopped,
+                    )
+                    .await;
                 }
             });
         };

@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::connection::{Connection, Control, Stream};
 use crate::dots::{self, AsWritten};
+use crate::page::Site;
 use crate::service::{self, Service};
 
 /// Serves until `stop` is dropped or sent.
@@ -20,9 +21,10 @@ pub async fn serve(
     tls: Option<TlsAcceptor>,
     resolve_dots: bool,
     service: Service,
+    site: Site,
     mut stop: oneshot::Receiver<()>,
 ) {
-    let router = service::router(&service);
+    let router = service::router(&service, &site);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

@@ -19,8 +19,10 @@ use crate::control;
 use crate::events;
 use crate::faults::{Fault, Faults, Kind};
 use crate::ledger::{Lane, Ledger};
-use crate::limits::{Limits, Rates};
+use crate::limits::{Limits, Rates, Tier};
 use crate::operations::{Api, Handler, OPERATIONS, Operation};
+use crate::page::{self, Site};
+use crate::pulse::Pulse;
 use crate::requests::{Record, Requests};
 use crate::world::World;
 use crate::world_file;
@@ -33,6 +35,7 @@ pub struct Books {
     pub ledger: Ledger,
     pub faults: Faults,
     pub requests: Requests,
+    pub pulse: Pulse,
     limits: Limits,
 }
 
@@ -41,7 +44,7 @@ pub struct State {
     pub books: Books,
     /// What the world was made of, to make it again.
     start: Value,
-    rates: Rates,
+    pub rates: Rates,
 }
 
 impl State {
@@ -58,7 +61,11 @@ impl State {
     /// Back to the start world, with empty books.
     pub fn reset(&mut self) -> Result<(), String> {
         self.world = world_file::load(&self.start)?;
-        self.books = books(self.rates);
+        let requests = std::mem::take(&mut self.books.requests).emptied();
+        self.books = Books {
+            requests,
+            ..books(self.rates)
+        };
         Ok(())
     }
 }
@@ -68,6 +75,7 @@ fn books(rates: Rates) -> Books {
         ledger: Ledger::default(),
         faults: Faults::default(),
         requests: Requests::default(),
+        pulse: Pulse::default(),
         limits: Limits::new(rates),
     }
 }
@@ -85,7 +93,7 @@ impl Service {
     }
 }
 
-pub fn router(service: &Service) -> Router {
+pub fn router(service: &Service, site: &Site) -> Router {
     let mut router = Router::new();
     for operation in &OPERATIONS {
         let base = match operation.api {
@@ -108,7 +116,10 @@ pub fn router(service: &Service) -> Router {
         move |request: Request| refuse_unknown(service.clone(), request)
     };
     router
-        .merge(control::router(service))
+        .merge(page::guarded(
+            control::router(service).merge(page::router(service, site)),
+            site,
+        ))
         .fallback(unknown.clone())
         .method_not_allowed_fallback(unknown)
 }
@@ -137,56 +148,57 @@ fn filter(method: &str) -> MethodFilter {
 struct InFlight {
     service: Service,
     lanes: Vec<Lane>,
+    request: u64,
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.service.lock().books.ledger.leave(&self.lanes);
+        let books = &mut self.service.lock().books;
+        books.ledger.leave(&self.lanes);
+        books.requests.left(self.request);
     }
 }
 
-/// Records a request; `None` if its body is too large, or never came whole.
+/// Records a request and numbers it; `None` if its body is too large, or never came whole.
 async fn receive(
     service: &Service,
     operation: &'static str,
     request: Request,
-) -> Option<(Parts, Bytes)> {
+) -> Option<(Parts, Bytes, u64)> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MOST_BYTES).await.ok()?;
     let mut state = service.lock();
     state.books.ledger.request(operation);
-    state
-        .books
-        .requests
-        .add(Record::new(operation, &parts, &body));
+    let record = Record::new(operation, &parts, &body, state.world.now());
+    let request = state.books.requests.add(record);
     drop(state);
-    Some((parts, body))
+    Some((parts, body, request))
 }
 
 async fn refuse_unknown(service: Service, request: Request) -> Response<Body> {
-    let Some((parts, _)) = receive(&service, "unknown", request).await else {
+    let Some((parts, _, request)) = receive(&service, "unknown", request).await else {
         return too_large();
     };
-    service.lock().books.ledger.status(404);
     let text = format!(
         "There is no operation {} {}",
         parts.method,
         parts.uri.path()
     );
-    respond(404, &json!({ "error": text }))
+    let response = respond(404, &json!({ "error": text }));
+    note(&service, None, request, response).await
 }
 
 fn too_large() -> Response<Body> {
     respond(413, &json!({ "error": "The body is too large" }))
 }
 
-async fn answer(
+pub async fn answer(
     operation: &'static Operation,
     service: Service,
     path: Vec<String>,
     request: Request,
 ) -> Response<Body> {
-    let Some((mut parts, body)) = receive(&service, operation.id, request).await else {
+    let Some((mut parts, body, request)) = receive(&service, operation.id, request).await else {
         return too_large();
     };
     let control = parts.extensions.remove::<Control>().unwrap_or_default();
@@ -209,28 +221,49 @@ async fn answer(
     let lanes = events::lanes(operation.id, &call);
     let fault = {
         let mut state = service.lock();
-        state.books.ledger.enter(&lanes);
-        state.books.faults.strike(operation.id)
+        let books = &mut state.books;
+        books.ledger.enter(&lanes);
+        books.pulse.arrived(operation.tier, Instant::now());
+        let fault = books.faults.strike(operation.id);
+        if let Some(fault) = &fault {
+            books.requests.struck(request, fault.fault);
+        }
+        fault
     };
     let _in_flight = InFlight {
         service: service.clone(),
         lanes,
+        request,
     };
     let response = match fault {
-        None => respond_to(operation, &service, &mut call),
+        None => respond_to(operation, &service, &mut call, request),
         Some(fault) => {
             strike(&fault, &control, || {
-                respond_to(operation, &service, &mut call)
+                respond_to(operation, &service, &mut call, request)
             })
             .await
         }
     };
-    service
-        .lock()
-        .books
-        .ledger
-        .status(response.status().as_u16());
-    response
+    note(&service, Some(operation.tier), request, response).await
+}
+
+/// Writes a reply into the books. All of it is in memory: nothing is waited for.
+async fn note(
+    service: &Service,
+    tier: Option<Tier>,
+    request: u64,
+    response: Response<Body>,
+) -> Response<Body> {
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let status = parts.status.as_u16();
+    let books = &mut service.lock().books;
+    books.ledger.status(status);
+    books.requests.answered(request, &parts, &body);
+    if let Some(tier) = tier.filter(|_| status == 429) {
+        books.pulse.refused(tier, Instant::now());
+    }
+    Response::from_parts(parts, Body::from(body))
 }
 
 /// The faults that leave nothing of the operation, and those that spoil its reply.
@@ -387,12 +420,25 @@ fn scoped(operation: &Operation) -> bool {
             .any(|path| operation.path.starts_with(path))
 }
 
-fn respond_to(operation: &'static Operation, service: &Service, call: &mut Call) -> Response<Body> {
+fn respond_to(
+    operation: &'static Operation,
+    service: &Service,
+    call: &mut Call,
+    request: u64,
+) -> Response<Body> {
     let mut state = service.lock();
+    let (counted, replayed) = state.books.ledger.counts();
     let reply = perform(operation, &mut state, call).unwrap_or_else(|refusal| Reply {
         status: refusal.status(operation.knows_400),
         body: refusal.body(),
     });
+    let books = &mut state.books;
+    let after = books.ledger.counts();
+    let (counted, replayed) = (after.0 - counted, after.1 - replayed);
+    if counted + replayed > 0 {
+        books.requests.counted(request, counted, replayed);
+        books.pulse.counted(counted, replayed, Instant::now());
+    }
     drop(state);
     respond(reply.status, &reply.body)
 }

@@ -83,6 +83,10 @@ impl User {
             .ok()
     }
 
+    pub fn last_change(&self) -> Timestamp {
+        self.updated
+    }
+
     pub fn show(&self) -> Value {
         let mut shown = json!({
             "id": &*self.id,
