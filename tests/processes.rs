@@ -200,7 +200,9 @@ fn a_stopped_process_hands_the_queue_over_once_it_is_killed() {
         enqueue(&client, number);
     }
     let ending = client.flush(1_500).unwrap();
-    assert_eq!((ending.undelivered, service.events()), (10, 1));
+    assert_eq!(service.events(), 1);
+    // The first is counted; that this is on record, the process may have been stopped too soon for.
+    assert!((10..=11).contains(&ending.undelivered), "{ending:?}");
     // Once it is killed, the other takes over.
     signal("-KILL");
     holder.wait().unwrap();

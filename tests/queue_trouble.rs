@@ -337,7 +337,7 @@ fn a_lane_is_not_kept_while_the_host_does_not_dispatch() {
         enqueue(&client, number % 100);
     }
     wait_until("so many are delivered", || {
-        stats(&client)["delivered"] == 10_500
+        stats(&client)["delivered"].as_u64() > Some(10_000)
     });
     // The notices come after that.
     std::thread::sleep(Duration::from_millis(300));

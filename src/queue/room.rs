@@ -57,8 +57,9 @@ impl Sender {
         let Some((option, limit)) = self.over(usage, 1, bytes) else {
             return Ok(());
         };
-        // The process that drains makes room when it next looks. Until then, some more is taken.
-        if drops && !is_drainer && self.is_within_slack(usage, bytes) {
+        // Room is made by the process that drains, when it next looks, or when what is under way is back. Until then,
+        // some more is taken.
+        if drops && self.is_within_slack(usage, bytes) {
             return Ok(());
         }
         let advice = match drops {
@@ -98,7 +99,9 @@ impl Sender {
             if state.backlog.is_empty() {
                 self.fill(state);
             }
-            let Some(item) = state.backlog.take_oldest() else {
+            // Not ten for one, where one that is under way may soon be back.
+            let is_all_here = state.in_flight == 0 && state.is_read;
+            let Some(item) = state.backlog.take_oldest(is_all_here) else {
                 return false;
             };
             self.delivery.stats.dropped.add(item.events());

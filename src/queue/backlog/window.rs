@@ -242,10 +242,12 @@ impl Backlog {
         self.ages.first().map(|(enqueued, _)| *enqueued)
     }
 
-    /// Takes the oldest out, to make room: one that stands for itself, if there is one.
-    pub fn take_oldest(&mut self) -> Option<Item> {
+    /// Takes the oldest out, to make room: one that stands for itself, or, if there is none, one that stands for
+    /// others too, where that `may_be_merged`.
+    pub fn take_oldest(&mut self, may_be_merged: bool) -> Option<Item> {
         let alone = self.items.values().find(|item| item.members.is_empty());
-        let number = alone.or(self.items.values().next())?.number;
+        let merged = self.items.values().next().filter(|_| may_be_merged);
+        let number = alone.or(merged)?.number;
         self.remove(number)
     }
 

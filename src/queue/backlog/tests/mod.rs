@@ -489,7 +489,7 @@ fn the_oldest_and_those_too_old_are_taken_wherever_they_are() {
     assert_eq!(backlog.oldest(), Some(0));
 
     // What stands for others is spared as long as there is another.
-    let dropped: Vec<_> = std::iter::from_fn(|| backlog.take_oldest())
+    let dropped: Vec<_> = std::iter::from_fn(|| backlog.take_oldest(true))
         .map(|item| item.number)
         .collect();
     assert_eq!(dropped, [1, 2, 3, 4, 5]);

@@ -119,7 +119,7 @@ impl Model {
                 }
             }
             Step::DropOldest => {
-                if let Some(item) = self.backlog.take_oldest() {
+                if let Some(item) = self.backlog.take_oldest(true) {
                     self.is_over(&item);
                 }
             }
