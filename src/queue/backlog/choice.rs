@@ -20,7 +20,8 @@ impl Backlog {
         is_outage: bool,
         world: &mut impl World,
     ) -> Option<Choice> {
-        let choice = match self.chose_group {
+        // Where nothing succeeds, what was not tried yet may be all that can.
+        let choice = match self.chose_group || is_outage {
             true => self
                 .choose_fresh(limits, world)
                 .or_else(|| self.choose_group(now, limits, is_outage, world)),
