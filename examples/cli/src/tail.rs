@@ -36,19 +36,23 @@ pub fn run(args: &Tail, out: &mut Output) -> Result<(), Failure> {
     let mut tail = Source::begin(&session, &path)?;
     let mut waiting = Waiting::new(&session);
     let mut told = None;
-    let mut left = u64::MAX;
-    let mut ended = 0;
+    let mut left = 0;
+    // How many have left the queue, as far as is seen.
+    let mut gone = 0;
     while !interrupt.is_asked() {
         for end in tail.wait()? {
             print(out, &end)?;
         }
-        let stats = Stats::of(&tail.client)?;
         let undelivered = tail.undelivered()?;
-        // Nobody here ended them.
-        if undelivered < left && left != u64::MAX && stats.ended() == ended {
+        // After that, so that all of this process's own are in it.
+        let stats = Stats::of(&tail.client)?;
+        gone += u64::saturating_sub(left, undelivered);
+        left = undelivered;
+        if gone > stats.ended() {
+            // Nobody here ended them.
             print(out, &json!({ "undelivered": undelivered }).to_string())?;
+            gone = stats.ended();
         }
-        (left, ended) = (undelivered, stats.ended());
         out.flush()?;
         if stats.paused {
             return Err(Failure::status(
