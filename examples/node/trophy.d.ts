@@ -61,6 +61,7 @@ export interface ClientOptions {
   additional_headers?: Record<string, string>;
   proxy?: string;
   ca_file?: string;
+  tls_roots?: 'builtin' | 'system';
   allow_insecure_http?: boolean;
   max_response_bytes?: number;
   workers?: number;

@@ -20,6 +20,7 @@ type Options struct {
 	AdditionalHeaders map[string]string `json:"additional_headers,omitempty"`
 	Proxy             string            `json:"proxy,omitempty"`
 	CAFile            string            `json:"ca_file,omitempty"`
+	TLSRoots          string            `json:"tls_roots,omitempty"` // "builtin" or "system"
 	AllowInsecureHTTP bool              `json:"allow_insecure_http,omitempty"`
 	MaxResponseBytes  int64             `json:"max_response_bytes,omitempty"`
 	Workers           int               `json:"workers,omitempty"` // calls at a time; 16 if left out

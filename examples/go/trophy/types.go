@@ -43,6 +43,7 @@ type EventReply struct {
 type Achievement struct {
 	ID, Key, Name, Description, BadgeURL, Trigger string
 	AchievedAt                                    string // RFC 3339
+	AnniversaryYears                              int    // since sign-up, with the trigger "anniversary"
 }
 
 // A CurrentStreak is what an event left a user's streak at.
@@ -69,6 +70,7 @@ type StreakPeriod struct {
 	PeriodStart, PeriodEnd string
 	Length                 int
 	UsedFreeze, UsedPause  bool
+	ResetAt                string // when the streak was reset by hand, RFC 3339
 }
 
 // A Metric is a user's progress in it.

@@ -91,9 +91,11 @@ public struct Streak: Decodable, Hashable, Sendable {
         public let length: Int
         public let usedFreeze: Bool
         public let usedPause: Bool
+        /// When the streak was reset by hand.
+        public let resetAt: String?
 
         private enum CodingKeys: CodingKey {
-            case periodStart, periodEnd, length, usedFreeze, usedPause
+            case periodStart, periodEnd, length, usedFreeze, usedPause, resetAt
         }
 
         public init(from decoder: any Decoder) {
@@ -103,6 +105,7 @@ public struct Streak: Decodable, Hashable, Sendable {
             length = field(.length) ?? 0
             usedFreeze = field(.usedFreeze) ?? false
             usedPause = field(.usedPause) ?? false
+            resetAt = field(.resetAt)
         }
     }
 
@@ -150,12 +153,14 @@ public struct Achievement: Decodable, Hashable, Sendable {
     public let name: String
     public let description: String?
     public let badgeUrl: String?
-    /// "metric", "streak", "api" or "achievement".
+    /// "metric", "streak", "api", "achievement" or "anniversary".
     public let trigger: String?
     public let achievedAt: String?
+    /// Years since sign-up, with the trigger "anniversary".
+    public let anniversaryYears: Int?
 
     private enum CodingKeys: CodingKey {
-        case id, key, name, description, badgeUrl, trigger, achievedAt
+        case id, key, name, description, badgeUrl, trigger, achievedAt, anniversaryYears
     }
 
     public init(from decoder: any Decoder) {
@@ -167,6 +172,7 @@ public struct Achievement: Decodable, Hashable, Sendable {
         badgeUrl = field(.badgeUrl)
         trigger = field(.trigger)
         achievedAt = field(.achievedAt)
+        anniversaryYears = field(.anniversaryYears)
     }
 }
 
