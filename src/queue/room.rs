@@ -94,7 +94,7 @@ impl Sender {
     }
 
     /// Drops the oldest until so much more fits.
-    pub(super) fn trim(&self, state: &mut State, events: u64, bytes: u64) -> bool {
+    pub(super) fn trim(&self, state: &mut State, events: u64, bytes: u64) {
         while self.over(self.store.usage(), events, bytes).is_some() {
             if state.backlog.is_empty() {
                 self.fill(state);
@@ -102,7 +102,7 @@ impl Sender {
             // Not ten for one, where one that is under way may soon be back.
             let is_all_here = state.in_flight == 0 && state.is_read;
             let Some(item) = state.backlog.take_oldest(is_all_here) else {
-                return false;
+                return;
             };
             self.delivery.stats.dropped.add(item.events());
             let error = Error::new(
@@ -112,6 +112,5 @@ impl Sender {
             self.end(state, &[item], Err(&error));
             self.forget_lanes(state);
         }
-        true
     }
 }
