@@ -39,7 +39,7 @@ start_sandbox() {
 # A GET, without a tool for it.
 ask() {
     exec 8<> "/dev/tcp/127.0.0.1/$port"
-    printf 'GET %s HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\r\n' "$1" >&8
+    printf 'GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nConnection: close\r\n\r\n' "$1" "$port" >&8
     cat <&8
     exec 8>&-
 }

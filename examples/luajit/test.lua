@@ -67,8 +67,8 @@ local function ask(path, body)
 	address[0], address[2], address[3] = 2, math.floor(port / 256), port % 256
 	address[4], address[7] = 127, 1
 	assert(ffi.C.connect(fd, address, 16) == 0)
-	local request = ("POST /_sandbox%s HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s")
-		:format(path, #body, body)
+	local head = "POST /_sandbox%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+	local request = head:format(path, port, #body, body)
 	assert(ffi.C.write(fd, request, #request) == #request)
 	local buffer, reply = ffi.new("char[65536]"), ""
 	repeat
