@@ -1,6 +1,6 @@
-//go:build !trophy_static
+//go:build !trophy_static && !trophy_folder
 
 package trophy
 
-// #cgo LDFLAGS: -ltrophy
+// #cgo pkg-config: trophy
 import "C"

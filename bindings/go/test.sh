@@ -33,10 +33,10 @@ if [ -n "$unformatted" ]; then
     echo "gofmt would change: $unformatted"
     exit 1
 fi
-go vet ./...
+go vet -tags trophy_folder ./...
 race=
 case $(go env GOARCH) in amd64 | arm64 | ppc64le) race=-race ;; esac
-go test $race -count=1 .
+go test -tags trophy_folder $race -count=1 .
 
 # The program, with the library in it, as a service is often deployed.
 # shows: example
@@ -61,7 +61,7 @@ run_example() {
     grep -qx "total 750" "$work/output"
     grep -qx "streak 1" "$work/output"
 }
-run_example
+run_example -tags trophy_folder
 if [ -e "$lib_dir/libtrophy.a" ] && pkg-config --version >/dev/null 2>&1 && [ "$(go env GOOS)" = linux ]; then
     sed -e "s|@PREFIX@|$root|; s|@LIBDIR@|$lib_dir|; s|@INCLUDEDIR@|$root/include|; s|@VERSION@|1|" \
         -e "s|@NATIVE_LIBS@|-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc|" \

@@ -1,7 +1,7 @@
 // Sends an event, enqueues another, and reads the streak that they made.
 // Needs TROPHY_API_KEY; with the sandbox also TROPHY_BASE_URL and TROPHY_ADMIN_BASE_URL.
 
-import { Client, TrophyError } from './trophy.js';
+import { Client, TrophyError } from 'libtrophy';
 
 const client = new Client(null, { timeout_in_seconds: 10 });
 try {

@@ -5,7 +5,9 @@
 // clients are made with "callbacks": "dispatch", and a timer asks for what is due while something is under way.
 
 import koffi from 'koffi';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 /** What went wrong. The message is for people: it names the parameter and says what to do. */
 export class TrophyError extends Error {
@@ -578,10 +580,22 @@ const lib = {
 };
 
 function load() {
-  const names = { darwin: 'libtrophy.1.dylib', win32: 'trophy.dll' };
+  const name = { darwin: 'libtrophy.1.dylib', win32: 'trophy.dll' }[process.platform] ?? 'libtrophy.so.1';
+  const packaged = fileURLToPath(new URL(`prebuilds/${platform()}/${name}`, import.meta.url));
   try {
-    return koffi.load(process.env.TROPHY_LIBRARY ?? names[process.platform] ?? 'libtrophy.so.1');
+    return koffi.load(process.env.TROPHY_LIBRARY ?? (existsSync(packaged) ? packaged : name));
   } catch (error) {
     throw new Error('libtrophy was not found: install it, or set TROPHY_LIBRARY to its full path', { cause: error });
   }
+}
+
+/** Its folder in the package. A Linux without glibc has musl, which loads other libraries. */
+function platform() {
+  const { platform, arch } = process;
+  if (platform !== 'linux') return `${platform}-${arch}`;
+  const { excludeNetwork } = process.report;
+  process.report.excludeNetwork = true; // it would ask for the names of peers
+  const { glibcVersionRuntime } = process.report.getReport().header;
+  process.report.excludeNetwork = excludeNetwork;
+  return `linux-${arch}${glibcVersionRuntime ? '' : '-musl'}`;
 }

@@ -4,7 +4,7 @@
 #
 # Needs TROPHY_API_KEY; with the sandbox also TROPHY_BASE_URL and TROPHY_ADMIN_BASE_URL.
 
-require_relative "lib/libtrophy"
+require "libtrophy"
 
 begin
   Trophy::Client.open(timeout_in_seconds: 10) do |client|

@@ -574,7 +574,7 @@ class Wrapper(unittest.TestCase):
         process = self.program(
             """
             import atexit
-            del sys.modules["trophy"]
+            del sys.modules["libtrophy"]
             clients = []
             @atexit.register
             def later():
@@ -582,7 +582,7 @@ class Wrapper(unittest.TestCase):
                     clients[0].event("words-written", "18")
                 except Exception as error:
                     print(error.code, clients[0].close())
-            import trophy
+            import libtrophy as trophy
             clients.append(trophy.Client())
             clients[0].event_future("words-written", "18")
             """

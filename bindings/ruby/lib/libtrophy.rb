@@ -342,7 +342,9 @@ module Trophy
     LEVELS = { error: 1, warn: 2, info: 3, debug: 4 }.freeze
 
     begin
-      ffi_lib ENV["TROPHY_LIBRARY"] || %w[libtrophy.so.1 libtrophy.1.dylib trophy]
+      # The gem of a platform has the library in it.
+      packaged = Dir[File.expand_path("../native/*", __dir__)].first
+      ffi_lib ENV["TROPHY_LIBRARY"] || packaged || %w[libtrophy.so.1 libtrophy.1.dylib trophy]
     rescue LoadError => error
       raise LoadError, "libtrophy was not found; install it, or set TROPHY_LIBRARY: #{error.message}"
     end

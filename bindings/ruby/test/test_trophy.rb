@@ -673,7 +673,7 @@ class TrophyTest < Minitest::Test
 
   # shows: example
   def test_the_program_in_the_readme_runs
-    assert_includes run_program(File.join(__dir__, "../example.rb")), "streak 1"
+    assert_includes run_program("-I", File.join(__dir__, "../lib"), File.join(__dir__, "../example.rb")), "streak 1"
   end
 
   def test_a_program_that_forgets_to_close_ends_too

@@ -1,9 +1,10 @@
-"""libtrophy for Python: events that count once, a queue that loses none. Copy this file; it needs only ctypes.
+"""libtrophy for Python: events that count once, a queue that loses none. It needs only ctypes.
 
     with trophy.Client() as client:                      # the API key: TROPHY_API_KEY
         client.event("words-written", "18", 750, idempotency_key="chapter-1")
 
-Any thread may use a client. The library is found by TROPHY_LIBRARY (its full path), else by the system.
+Any thread may use a client. The library is found by TROPHY_LIBRARY (its full path), else beside this
+file, where the wheel has it, else by the system.
 """
 
 from __future__ import annotations
@@ -719,10 +720,11 @@ def _faults(path: str, value: Any) -> Iterator[Exception]:
 
 
 def _load() -> ctypes.CDLL:
-    names = {"darwin": "libtrophy.1.dylib", "win32": "trophy.dll"}
-    path = os.environ.get("TROPHY_LIBRARY") or ctypes.util.find_library("trophy")
+    name = {"darwin": "libtrophy.1.dylib", "win32": "trophy.dll"}.get(sys.platform, "libtrophy.so.1")
+    packaged = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    path = os.environ.get("TROPHY_LIBRARY") or (packaged if os.path.exists(packaged) else None)
     try:
-        lib = ctypes.CDLL(path or names.get(sys.platform, "libtrophy.so.1"))
+        lib = ctypes.CDLL(path or ctypes.util.find_library("trophy") or name)
     except OSError as error:
         raise ImportError(f"libtrophy was not found; install it, or set TROPHY_LIBRARY: {error}") from error
     text, handle, out = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p

@@ -7,6 +7,8 @@ import com.sun.jna.CallbackThreadInitializer;
 import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.PointerByReference;
+import java.io.File;
+import java.io.IOException;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentHashMap;
@@ -20,10 +22,25 @@ interface Library extends com.sun.jna.Library {
     int CANCELLED = 3;
     int TIMEOUT = 11;
 
-    Library C = Native.load(
-            System.getenv().getOrDefault("TROPHY_LIBRARY", "trophy"),
-            Library.class,
-            Map.of(com.sun.jna.Library.OPTION_STRING_ENCODING, "UTF-8"));
+    Library C = load();
+
+    /** TROPHY_LIBRARY; else what the jar has in it, unpacked; else what the system has. */
+    private static Library load() {
+        String named = System.getenv("TROPHY_LIBRARY");
+        File packaged = null;
+        try {
+            packaged = named == null ? Native.extractFromResourcePath("trophy", Library.class.getClassLoader()) : null;
+        } catch (IOException notInTheJar) {
+            // The system's, then.
+        }
+        String path = packaged != null ? packaged.getPath() : named != null ? named : "trophy";
+        Library library = Native.load(path, Library.class, Map.of(com.sun.jna.Library.OPTION_STRING_ENCODING, "UTF-8"));
+        if (packaged != null && packaged.getName().startsWith("jna")) {
+            // A copy that JNA unpacked is not needed once it is loaded. Windows keeps it until the process ends.
+            packaged.delete();
+        }
+        return library;
+    }
 
     interface Outcome extends Callback {
         void invoke(int status, Pointer json, Pointer userData);
