@@ -83,7 +83,7 @@ def tarred(file):
 
 
 def natives(files):
-    return sorted(name for name in files if re.search(r"trophy\.(so|dll)|libtrophy\.so", name))
+    return [name for name in sorted(files) if re.search(r"trophy\.(so|dll)", name)]
 
 
 def licences(files):
@@ -108,7 +108,7 @@ elif language == "node":
     equal("version", json.loads(files["package/package.json"])["version"], version)
     equal("types", "package/trophy.d.ts" in files, True)
     equal("libraries", natives(files), [
-        *(f"package/prebuilds/linux-{arch}/libtrophy.so.1" for arch in ("arm", "arm64", "x64", "x64-musl")),
+        *(f"package/prebuilds/linux-{arch}/libtrophy.so.1" for arch in ("arm", "arm64", "x64-musl", "x64")),
         "package/prebuilds/win32-x64/trophy.dll"])
     licences(files)
 elif language == "ruby":
