@@ -148,8 +148,14 @@ group_artifact() {
     step "benches" bash tests/bench.sh
 }
 
+# The packages of the languages; they have the library that group_artifact built.
+group_packages() {
+    step "what the packages are tried on" cargo build --workspace
+    step "packages of the languages" bash tests/packages.sh
+}
+
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact)
+[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact packages)
 for group in "${groups[@]}"; do
     "group_$group"
 done

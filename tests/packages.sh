@@ -240,9 +240,9 @@ as_user_of_go() {
     check "go: the library is installed" make --no-print-directory install PREFIX="$home/prefix" || return
     check "go: the module unpacks" python3 -m zipfile -e "$package" "$home" || return
     cp "$home/libtrophy-go-$version/example/main.go" "$home"
+    export GOPROXY=off GOTOOLCHAIN=local
     check "go: a module requires it" env -C "$home" sh -c "go mod init app &&
-        go mod edit -require=trophy.so/libtrophy@v$version -replace=trophy.so/libtrophy=./libtrophy-go-$version"
-    export GOPROXY=off GOTOOLCHAIN=local GOFLAGS=-mod=mod
+        go mod edit -replace=trophy.so/libtrophy=./libtrophy-go-$version && go mod tidy" || return
     check "go: it builds, by pkg-config" env -C "$home" PKG_CONFIG_PATH="$home/prefix/lib/pkgconfig" go build -o app . &&
         check "go: the example" example env LD_LIBRARY_PATH="$home/prefix/lib" ./app
     check "go: it builds, static" env -C "$home" PKG_CONFIG_PATH="$home/prefix/lib/pkgconfig" \
