@@ -1,7 +1,8 @@
 # Sourced by the tests beside it: checks that are counted, a folder that goes, the sandbox.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+export CARGO_TARGET_DIR; CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+PATH=$PATH:$CARGO_TARGET_DIR/dist/tools/bin
 work=$(mktemp -d)
 trap 'exec 9>&-; rm -rf "$work"' EXIT
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
