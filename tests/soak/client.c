@@ -177,6 +177,8 @@ static struct source source(const char *kind, uint64_t seed) {
 
 static const char *const METRICS[] = {"words-written", "chapters-read"};
 static int is_merged;
+/* Of each source. */
+enum { USERS = 16 };
 
 /* Tries until the event is acknowledged, as a host would; false if there is no use. */
 static int enqueue(const trophy_client *client, struct source *from) {
@@ -184,16 +186,16 @@ static int enqueue(const trophy_client *client, struct source *from) {
     uint64_t number = from->number;
     int is_poison = !is_merged && chance(&from->random, 400) == 0;
     if (is_merged) {
-        snprintf(user, sizeof user, "%s-u%" PRIu64 "-%" PRIu64, from->name, life, number % 4);
+        snprintf(user, sizeof user, "%s-u%" PRIu64 "-%" PRIu64, from->name, life, number % USERS);
     } else {
-        snprintf(user, sizeof user, "%s-q%" PRIu64, from->name, number % 4);
+        snprintf(user, sizeof user, "%s-q%" PRIu64, from->name, number % USERS);
     }
     snprintf(key, sizeof key, "q-%s-%" PRIu64, from->name, number);
     snprintf(user_json, sizeof user_json, "{\"id\": \"%s\"}", user);
     for (;;) {
         char *json = NULL;
         trophy_status status = trophy_metrics_event_enqueue(
-            client, METRICS[number / 4 % 2], user_json, 1, is_poison ? "{\"device\": \"poison\"}" : NULL,
+            client, METRICS[number / USERS % 2], user_json, 1, is_poison ? "{\"device\": \"poison\"}" : NULL,
             is_merged ? NULL : key, NULL, &json);
         if (status == TROPHY_STATUS_OK) {
             say("%c %s", is_merged ? 'u' : is_poison ? 'p' : 'a', is_merged ? user : key);

@@ -16,6 +16,7 @@ pub struct Books {
 #[derive(Debug, Default)]
 pub struct Said {
     pub acknowledged: u64,
+    pub by_queue: BTreeMap<String, u64>,
     /// Keys of acknowledged events; whether the service refuses the event.
     pub keys: HashMap<String, bool>,
     /// Acknowledged events without a key, by user: they may be merged, and count by their sum.
@@ -91,13 +92,16 @@ impl Books {
         let (letter, rest) = line.split_at_checked(1).unwrap_or((line, ""));
         let rest = rest.trim_start();
         let mut said = self.said();
+        if ["a", "p", "u"].contains(&letter) {
+            said.acknowledged += 1;
+            let queue = crate::hosts::queue_of(host).to_owned();
+            *said.by_queue.entry(queue).or_default() += 1;
+        }
         match letter {
             "a" | "p" => {
-                said.acknowledged += 1;
                 said.keys.insert(rest.to_owned(), letter == "p");
             }
             "u" => {
-                said.acknowledged += 1;
                 *said.unkeyed.entry(rest.to_owned()).or_default() += 1;
             }
             "r" => {

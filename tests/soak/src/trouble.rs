@@ -26,6 +26,7 @@ pub struct Trouble<'a> {
 
 #[derive(Clone, Copy)]
 enum Kind {
+    Calm,
     Weather,
     Kill,
     Stop,
@@ -37,12 +38,13 @@ enum Kind {
 
 /// Each kind with the milliseconds between two, on average.
 const KINDS: &[(Kind, u64)] = &[
-    (Kind::Weather, 900),
-    (Kind::Kill, 600),
+    (Kind::Calm, 400),
+    (Kind::Weather, 1_500),
+    (Kind::Kill, 1_000),
     (Kind::Stop, 4_000),
     (Kind::GoOn, 500),
     (Kind::Clock, 3_000),
-    (Kind::Key, 7_000),
+    (Kind::Key, 12_000),
     (Kind::FullDisk, 5_000),
 ];
 
@@ -55,8 +57,6 @@ fn poison() -> Value {
 fn weathers() -> Vec<Vec<Value>> {
     let portal = json!("<html><body>Please log in to the network.</body></html>");
     vec![
-        vec![],
-        vec![],
         vec![
             json!({"fault": "close_before", "probability": 0.1}),
             json!({"fault": "close_after", "probability": 0.15}),
@@ -134,6 +134,7 @@ impl<'a> Trouble<'a> {
         };
         let kind = self.due[at].0;
         match kind {
+            Kind::Calm => self.order(&[]),
             Kind::Weather => {
                 let mut weathers = weathers();
                 let weather = weathers.swap_remove(self.random.usize(0..weathers.len()));
