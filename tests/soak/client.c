@@ -144,6 +144,7 @@ static trophy_client *make_client(uint64_t number) {
     while (!control(STOP)) {
         trophy_client *client = NULL;
         char *json = NULL;
+        /* Nobody else looks at it: there is no client. */
         key_number = control(KEY_NUMBER);
         key_text(key, sizeof key);
         trophy_status status = trophy_client_new(key, options, &client, &json);
@@ -371,26 +372,34 @@ static void end_client(trophy_client *client, uint64_t *random) {
     say("e");
 }
 
-static void take_new_key(const trophy_client *client) {
-    char key[64], *json = NULL;
-    if (control(KEY_NUMBER) == key_number) {
-        return;
+/* Hears of new keys, as a host would that fetches them. */
+static void *rotate(void *unused) {
+    (void)unused;
+    while (!control(STOP)) {
+        pthread_mutex_lock(&mutex);
+        if (shared != NULL && control(KEY_NUMBER) != key_number) {
+            char key[64], *json = NULL;
+            key_number = control(KEY_NUMBER);
+            key_text(key, sizeof key);
+            if (trophy_client_set_api_key(shared, key, &json) != TROPHY_STATUS_OK) {
+                say("! no new key: %s", json);
+            }
+            trophy_string_free(json);
+        }
+        pthread_mutex_unlock(&mutex);
+        pause_ms(20);
     }
-    key_number = control(KEY_NUMBER);
-    key_text(key, sizeof key);
-    trophy_status status = trophy_client_set_api_key(client, key, &json);
-    if (status != TROPHY_STATUS_OK) {
-        say("! no new key: %s", json);
-    }
-    trophy_string_free(json);
+    return NULL;
 }
 
 static void run(uint64_t seed) {
     struct source from = source("", seed);
     uint64_t random = seed * 31 + 7, clients = 0, children = 0;
-    pthread_t threads[2];
-    pthread_create(&threads[0], NULL, second, &seed);
-    pthread_create(&threads[1], NULL, hinder, &seed);
+    void *(*const bodies[])(void *) = {second, hinder, rotate};
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        pthread_create(&threads[i], NULL, bodies[i], &seed);
+    }
     while (!control(STOP)) {
         trophy_client *client = make_client(clients++);
         if (client == NULL) {
@@ -402,7 +411,6 @@ static void run(uint64_t seed) {
         uint64_t most = 50 + chance(&random, 1000);
         for (uint64_t i = 0; i < most && !control(STOP); i++) {
             enqueue(client, &from);
-            take_new_key(client);
             rest_between_bursts(&random);
             if (chance(&random, 1000) == 0) {
                 say("x fork");
@@ -411,8 +419,9 @@ static void run(uint64_t seed) {
         }
         end_client(client, &random);
     }
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
     if (waiting_callbacks != 0) {
         say("! %d callbacks never came", waiting_callbacks);
     }
