@@ -7,23 +7,32 @@ from pathlib import Path
 
 from report import COLUMNS, Report, Row, markdown, number
 
-# Each heading has the sections whose names begin so, and the plots of these names.
+# Each heading has the sections whose names begin so, and a plot.
 HEADINGS = (
-    ("The host's own thread", ("The host's own thread",), ("host-thread",)),
-    ("One event", ("One event",), ("latency",)),
-    ("Throughput", ("Throughput",), ()),
-    ("Enqueue", ("Enqueue",), ("power",)),
-    ("Backlog and delivery", ("A backlog", "Delivery", "Draining"), ("drain",)),
-    ("Cold start", ("Cold start",), ("cold-start",)),
-    ("Weight", ("Weight",), ("size",)),
+    ("The host's own thread", ("The host's own thread",), "host-thread"),
+    ("One event", ("One event",), "latency"),
+    ("Throughput", ("Throughput",), None),
+    ("Enqueue", ("Enqueue",), "power"),
+    ("Backlog and delivery", ("A backlog", "Delivery", "Draining"), "drain"),
+    ("Cold start", ("Cold start",), "cold-start"),
+    ("Weight", ("Weight",), "size"),
 )
+ALT = {
+    "host-thread": "Percentiles of what enqueue, an asynchronous event, an idle dispatch and a bare write() take",
+    "latency": "How long one event takes with libtrophy and with each other",
+    "power": "Percentiles and throughput of enqueue against a power cut, by threads, beside SQLite",
+    "drain": "How many events are left of a backlog, over time",
+    "cold-start": "How long a new process takes until its first event is counted",
+    "size": "How many kB of the library are whose",
+    "cpu": "Instructions of one event, by part",
+}
 
 # Why a target is missed, for those sections and rows whose reason is known.
 REASONS = (
     (r"One event|Throughput.*, 0 ms|CPU an event", "HTTP is ureq's: its types for each request and header cost what a client of our own would not. It is "
                                                    "plainer, and the microseconds are of a call that crosses a network."),
     (r"Throughput", "An asynchronous call has a thread while it is under way, in place of one that polls for all."),
-    (r"event_async", "The threads that make the calls share the caller's two cores, and its lock for moments."),
+    (r"event_async", "Callers, the library's threads and the server share this machine's cores; who loses his waits for milliseconds."),
     (r"Enqueue.*power", "Both wait for the same disk; its pauses are the tail."),
     (r"Enqueue, against a crash|event_enqueue", "It checks and writes the event's JSON before its one write()."),
     (r"share of the limit", "The library keeps below the service's limit by a margin, since clocks and networks jitter."),
@@ -34,13 +43,13 @@ def document(report: Report, plots: list[Path], root: Path) -> str:
     parts = [HEAD, markdown([["machine", ""], *map(list, report.machine)]), f"The run took {report.seconds / 60:.0f} minutes."]
     parts.append(targets(report))
     left = report.sections()
-    for heading, beginnings, names in HEADINGS:
+    for heading, beginnings, plot in HEADINGS:
         sections = [section for section in left if section.startswith(beginnings)]
         if not sections:
             continue
         left = [section for section in left if section not in sections]
         parts.append(f"## {heading}")
-        parts.extend(pictures(plots, names, root))
+        parts.extend(picture(plots, plot, root))
         parts.extend(results(report, sections))
     if left:
         parts.append("## Others")
@@ -49,8 +58,8 @@ def document(report: Report, plots: list[Path], root: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def pictures(plots: list[Path], names: tuple[str, ...], root: Path) -> list[str]:
-    return [f"![{plot.stem}]({plot.relative_to(root)})" for name in names for plot in plots if plot.stem.startswith(name)]
+def picture(plots: list[Path], name: str | None, root: Path) -> list[str]:
+    return [f"![{ALT[name]}]({plot.relative_to(root)})" for plot in plots if plot.stem == f"bench-{name}"]
 
 
 def results(report: Report, sections: list[str]) -> list[str]:
@@ -103,7 +112,7 @@ def reason_of(row: Row) -> str | None:
 
 def where_it_goes(report: Report, plots: list[Path], root: Path) -> str:
     parts = ["## Where one event goes"]
-    parts.extend(pictures(plots, ("cpu",), root))
+    parts.extend(picture(plots, "cpu", root))
     if "system_calls" in report.facts:
         parts.append(f"System calls of an event: {report.facts['system_calls']}. None of them wakes a thread: the caller's own does it "
                      f"all. After a pause of over 10 ms: {report.facts['system_calls_paused']}; the additional one looks whether the "
@@ -141,7 +150,7 @@ take turns within seconds: each round asks every peer, in random order, and has 
 median of the rounds' ratios, and as the spread the middle half of them.
 
 - *The host's own thread* has the calls that promise not to wait, as a game's frame makes them: each is timed by
-  itself, a million times, from one thread and from four at once, and with a service that answers at once, one that
+  itself, up to a million times, from one thread and from four at once, and with a service that answers at once, one that
   takes its time, and none. Nothing is pinned: the library's threads, the server and the callers share the cores.
 - *One event* is `trophy_metrics_event()`, on one connection that is open already, with client and server on one core;
   so a round trip's time holds the server's work as well, the same for all. CPU is the client process's alone. The raw

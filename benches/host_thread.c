@@ -338,9 +338,9 @@ int main(int argc, char **argv)
         samples_summary(samples, count, summary, sizeof summary);
         if (writes) {
             samples_summary(written, count, bare, sizeof bare);
-            snprintf(more, sizeof more, "%s,\"record_bytes\":%zu,\"write\":{\"count\":%zu%s}", summary, record_bytes, count, bare);
+            snprintf(more, sizeof more, ",\"count\":%zu%s,\"record_bytes\":%zu,\"write\":{\"count\":%zu%s}", count, summary, record_bytes, count, bare);
         } else {
-            snprintf(more, sizeof more, "%s", summary);
+            snprintf(more, sizeof more, ",\"count\":%zu%s", count, summary);
         }
         report(wall, cpu, more);
         free(samples);

@@ -151,7 +151,7 @@ def main():
     for name, draw, needs in PLOTS:
         if any(series.get(need) for need in needs):
             figure = draw(series)
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None}, transparent=True)
+            figure.savefig(folder / f"bench-{name}.svg", metadata={"Date": None, "Creator": None}, transparent=True)
             plt.close(figure)
 
 

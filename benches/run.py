@@ -2,7 +2,7 @@
 """Measures libtrophy side by side with what a user would pick instead, and prints tables.
 
 run.py FOLDER: FOLDER is cargo's target folder, where `make bench` has put the library as it ships. BENCH_QUICK=1
-runs everything once, briefly, and judges nothing; else BENCHMARKS.md and benches/plots are written. BENCH_ONLY names
+runs everything once, briefly, and judges nothing; else BENCHMARKS.md and docs/images/bench-*.svg are written. BENCH_ONLY names
 some of the measurements. FOLDER/bench has the same files of any run, and results.json.
 """
 
@@ -60,12 +60,14 @@ def main() -> None:
     plots = draw(bench.folder)
     (bench.folder / "BENCHMARKS.md").write_text(document(report, plots, bench.folder))
     if not QUICK and not only:
-        kept = HERE / "plots"
+        images = ROOT / "docs/images"
         if plots:
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(bench.folder / "plots", kept)
-        (ROOT / "BENCHMARKS.md").write_text(document(report, sorted(kept.glob("*.svg")), ROOT))
-        print("\nBENCHMARKS.md and benches/plots are written.")
+            for old in images.glob("bench-*.svg"):
+                old.unlink()
+            for plot in plots:
+                shutil.copy(plot, images)
+        (ROOT / "BENCHMARKS.md").write_text(document(report, sorted(images.glob("bench-*.svg")), ROOT))
+        print("\nBENCHMARKS.md and docs/images/bench-*.svg are written.")
 
 
 if __name__ == "__main__":

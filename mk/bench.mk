@@ -1,6 +1,6 @@
 # make bench: libtrophy as it ships against raw sockets, libcurl, reqwest, hyper, SQLite and the official SDKs; about a
-# quarter of an hour after what it builds. It prints tables and writes BENCHMARKS.md and benches/plots. make bench-quick:
-# everything once, in half a minute, nothing judged.
+# quarter of an hour after what it builds. It prints tables and writes BENCHMARKS.md and docs/images/bench-*.svg.
+# make bench-quick: everything once, in half a minute, nothing judged.
 # BENCH_ONLY="latency throughput" runs some of host_thread, latency, counted, throughput, enqueue, backlog, cold_start,
 # weight, profile. BENCH_BACKLOG says how many events are in the backlog, a million else.
 

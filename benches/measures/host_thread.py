@@ -15,8 +15,8 @@ CALLS = {
     "dispatch-1": 10_000,
     "dispatch-10": 3_000,
     "dispatch-100": 1_000,
-    "stats": 100_000,
-    "cancel": 100_000,
+    "stats": 1_000_000,
+    "cancel": 300_000,
 }
 NAMES = {
     "event_async": "trophy_metrics_event_async()", "enqueue": "trophy_metrics_event_enqueue()", "write": "write() of as many bytes",
@@ -43,13 +43,13 @@ def run(bench, report):
                     if call == "enqueue":
                         took["write", threads, service] = [each["write"] for each in rounds]
 
-    columns = ["call", "threads", "service", "median", "p99", "p99.9", "the worst"]
+    columns = ["call", "threads", "service", "median", "p99", "p99.9", "the worst", "of"]
     rows = [[NAMES[call], str(threads), service, *(time(middle(rounds, key)) for key in ("median_ns", "p99_ns", "p999_ns")),
-             time(max(each["worst_ns"] for each in rounds) / 1000)]
+             time(max(each["worst_ns"] for each in rounds) / 1000),
+             f"{sum(each['count'] for each in rounds):,}"]
             for (call, threads, service), rounds in sorted(took.items(), key=lambda it: (list(NAMES).index(it[0][0]), it[0][1]))]
     record = took["enqueue", 1, "gone"][0]["record_bytes"]
-    report.detail(Detail(SECTION, f"The worst is of {CALLS['event_async']:,} for the first three calls and for nothing due. The slow service "
-                                  f"answers after {SLOW_MS} ms; where it is gone, connections are refused. The write() appends {record} "
+    report.detail(Detail(SECTION, f"The slow service answers after {SLOW_MS} ms; where it is gone, connections are refused. The write() appends {record} "
                                   "bytes, as an event takes on disk, to a file of its thread's own, by turns with the enqueues. What is due "
                                   "is shared by the threads that dispatch at once.",
                          columns, rows))
