@@ -103,15 +103,17 @@ static void await_callbacks(struct thread *thread, unsigned many)
     atomic_store(&thread->called_back, 0);
 }
 
-/* As many as may wait at once; then they are ended, which is not measured here. */
+/* As many as may wait at once; then they are ended, while nobody measures. */
 static void event_async(struct thread *thread)
 {
     while (thread->taken < thread->count) {
         size_t before = thread->taken, block = IN_FLIGHT / threads_count;
         while (thread->taken < thread->count && thread->taken - before < block)
             send_event(thread, called_back, thread);
+        pthread_barrier_wait(&barrier);
         trophy_client_cancel(client, thread);
         await_callbacks(thread, (unsigned)(thread->taken - before));
+        pthread_barrier_wait(&barrier);
     }
 }
 
