@@ -1,4 +1,4 @@
-# make install, uninstall, dist: the libraries as they ship, the headers, the pkg-config and CMake files, the tool
+# make install, uninstall: the libraries as they ship, the headers, the pkg-config and CMake files, the tool
 # with its man pages and completions.
 
 PREFIX ?= /usr/local
@@ -15,6 +15,7 @@ PWSHCOMPDIR ?= $(PREFIX)/share/trophy
 CARGO ?= cargo
 OBJCOPY ?= objcopy
 STRIP ?= strip
+NM ?= nm
 CARGO_TARGET_DIR ?= target
 
 TROPHY_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -45,6 +46,13 @@ SHARED_BUILT := libtrophy.dylib
 SHARED := libtrophy.$(TROPHY_VERSION).dylib
 SHARED_SONAME := libtrophy.$(TROPHY_MAJOR).dylib
 SHARED_LINK := libtrophy.dylib
+else ifneq ($(findstring -windows-gnu,$(TROPHY_TARGET)),)
+# Programs look for a DLL beside them and in PATH, so it is in BINDIR; what they link is its import library.
+WINDOWS := yes
+SHARED_BUILT := trophy.dll
+SHARED := trophy.dll
+SHARED_LINK := libtrophy.dll.a
+EXE := .exe
 else
 SHARED_BUILT := libtrophy.so
 SHARED := libtrophy.so.$(TROPHY_VERSION)
@@ -52,13 +60,13 @@ SHARED_SONAME := libtrophy.so.$(TROPHY_MAJOR)
 SHARED_LINK := libtrophy.so
 endif
 
-.PHONY: ship ship-shared ship-static ship-tool ship-pages install uninstall dist
+.PHONY: ship ship-shared ship-static ship-tool ship-pages install uninstall
 
 # Builds what ships, in target/ship: the libraries, stripped, and the tool with its pages.
 ship: ship-shared ship-static ship-tool ship-pages
 ship-shared: $(SHIP)/$(SHARED)
 ship-static: $(SHIP)/libtrophy.a
-ship-tool: $(SHIP)/trophy
+ship-tool: $(SHIP)/trophy$(EXE)
 ship-pages: $(SHIP)/pages/done
 
 # Both libraries in one run of rustc, since LTO takes most of the time. rustc names what a program that links
@@ -74,39 +82,39 @@ $(SHIP)/libs.built: $(LIBRARY_SOURCES)
 $(SHIP)/$(SHARED): $(SHIP)/libs.built
 	install -m 755 $(SHIP_LIBS)/$(RELEASE)/$(SHARED_BUILT) $@
 	$(STRIP) $(if $(APPLE),-x,--strip-unneeded) $@
+ifdef WINDOWS
+	install -m 644 $(SHIP_LIBS)/$(RELEASE)/$(SHARED_LINK) $(SHIP)/$(SHARED_LINK)
+endif
 
-# One object of all there is, and in it nothing global but trophy_*: a host that has a ring, a zlib or a Rust
-# library of its own does not meet ours. Apple's linker does the same with -exported_symbol.
-$(SHIP)/libtrophy.a: $(SHIP)/libs.built
-	@rm -f $@
+# One object of all there is, and in it nothing global but trophy_*: packaging/one-object.sh says why. Apple's linker
+# does the same with -exported_symbol.
+$(SHIP)/libtrophy.a: $(SHIP)/libs.built packaging/one-object.sh
 ifdef APPLE
+	@rm -f $@
 	$(LD) -r -all_load -exported_symbol '_trophy_*' -o $(SHIP)/trophy.o $(SHIP_LIBS)/$(RELEASE)/libtrophy.a
 	$(AR) rcs $@ $(SHIP)/trophy.o
+else ifdef WINDOWS
+	$(STRIP) --strip-debug --enable-deterministic-archives -o $@ $(SHIP_LIBS)/$(RELEASE)/libtrophy.a
 else
-	nm -g --defined-only $(SHIP_LIBS)/$(RELEASE)/libtrophy.a 2>/dev/null | sed -n 's/.* T \(trophy_.*\)/-u \1/p' \
-		> $(SHIP)/roots
-	$(LD) -r --gc-sections --force-group-allocation @$(SHIP)/roots -o $(SHIP)/trophy.o \
-		$(SHIP_LIBS)/$(RELEASE)/libtrophy.a
-	$(OBJCOPY) --wildcard --keep-global-symbol='trophy_*' --strip-unneeded \
-		--remove-section=.llvmbc --remove-section=.llvmcmd $(SHIP)/trophy.o
-	$(AR) rcsD $@ $(SHIP)/trophy.o
+	NM="$(NM)" LD="$(LD)" OBJCOPY="$(OBJCOPY)" AR="$(AR)" \
+		sh packaging/one-object.sh $(SHIP_LIBS)/$(RELEASE)/libtrophy.a $@
 endif
 
 # The tool does without the optimisation as a whole, which would take as long again and gain nothing that a person
 # at a terminal notices.
-$(SHIP)/trophy: $(TOOL_SOURCES)
+$(SHIP)/trophy$(EXE): $(TOOL_SOURCES)
 	@mkdir -p $(SHIP)
 	@echo 'building the command-line tool (about a minute on two cores) …'
 	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) build --release -p trophy-cli --target-dir $(SHIP_TOOL) \
 		--config profile.release.lto=false --config profile.release.codegen-units=16
-	install -m 755 $(SHIP_TOOL)/$(RELEASE)/trophy $@
+	install -m 755 $(SHIP_TOOL)/$(RELEASE)/trophy$(EXE) $@
 	$(STRIP) $@
 
 # Man pages and completions, by the tool itself; one that is built for another machine is asked through one that is
 # built for this.
 TOOL_HERE := $(if $(CARGO_BUILD_TARGET),env -u CARGO_BUILD_TARGET $(CARGO) run -q -p trophy-cli \
 	--target-dir $(SHIP)/here --,$(SHIP)/trophy)
-$(SHIP)/pages/done: $(SHIP)/trophy
+$(SHIP)/pages/done: $(SHIP)/trophy$(EXE)
 	@rm -rf $(SHIP)/pages
 	@mkdir -p $(SHIP)/pages
 	$(TOOL_HERE) man $(SHIP)/pages/man
@@ -137,6 +145,8 @@ PC_PREFIX := $${pcfiledir}/../$(LIB_UP)
 CMAKE_PREFIX := $${_trophy_here}/../../$(LIB_UP)
 LIB_PATH := @ROOT@/$(LIB_BELOW)
 endif
+BIN_BELOW := $(call below_prefix,$(BINDIR))
+BIN_PATH := $(if $(filter /%,$(call as_word,$(BIN_BELOW))),$(BINDIR),@ROOT@/$(BIN_BELOW))
 INCLUDE_BELOW := $(call below_prefix,$(INCLUDEDIR))
 ifeq ($(INCLUDE_BELOW),$(INCLUDEDIR))
 INCLUDE_PATH := $(INCLUDEDIR)
@@ -150,17 +160,23 @@ endif
 FILL_IN = sed -e 's|@VERSION@|$(TROPHY_VERSION)|g' -e 's|@MAJOR@|$(TROPHY_MAJOR)|g' \
 	-e "s|@NATIVE_LIBS@|$$(cat $(SHIP)/native-libs)|g" \
 	-e "s|@NATIVE_LIBS_LIST@|$$(sed 's/ -/;-/g' $(SHIP)/native-libs)|g" \
-	-e 's|@SHARED@|$(SHARED)|g' -e 's|@SONAME@|$(SHARED_SONAME)|g'
+	-e 's|@SHARED@|$(SHARED)|g' -e 's|@SONAME@|$(SHARED_SONAME)|g' -e 's|@IMPLIB@|$(if $(WINDOWS),$(SHARED_LINK))|g' \
+	-e 's|@STATIC@|libtrophy.a|g'
 
 install: ship
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" \
 		"$(DESTDIR)$(LIBDIR)/cmake/trophy"
+ifdef WINDOWS
+	install -m 755 $(SHIP)/$(SHARED) "$(DESTDIR)$(BINDIR)/$(SHARED)"
+	install -m 644 $(SHIP)/$(SHARED_LINK) "$(DESTDIR)$(LIBDIR)/$(SHARED_LINK)"
+else
 	install -m 755 $(SHIP)/$(SHARED) "$(DESTDIR)$(LIBDIR)/$(SHARED)"
 	ln -sf $(SHARED) "$(DESTDIR)$(LIBDIR)/$(SHARED_SONAME)"
 	ln -sf $(SHARED_SONAME) "$(DESTDIR)$(LIBDIR)/$(SHARED_LINK)"
+endif
 	install -m 644 $(SHIP)/libtrophy.a "$(DESTDIR)$(LIBDIR)/libtrophy.a"
 	install -m 644 include/trophy.h include/trophy.hpp "$(DESTDIR)$(INCLUDEDIR)/"
-	install -m 755 $(SHIP)/trophy "$(DESTDIR)$(BINDIR)/trophy"
+	install -m 755 $(SHIP)/trophy$(EXE) "$(DESTDIR)$(BINDIR)/trophy$(EXE)"
 	install -d "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)" \
 		"$(DESTDIR)$(FISHCOMPDIR)" "$(DESTDIR)$(PWSHCOMPDIR)"
 	install -m 644 $(SHIP)/pages/man/*.1 "$(DESTDIR)$(MANDIR)/man1/"
@@ -176,41 +192,21 @@ install: ship
 	done
 	@for name in trophy-config.cmake trophy-config-version.cmake trophy-targets.cmake; do \
 		$(FILL_IN) -e 's|@PREFIX@|$(CMAKE_PREFIX)|g' -e 's|@LIBDIR@|$(LIB_PATH)|g' \
-			-e 's|@INCLUDEDIR@|$(INCLUDE_PATH)|g' -e 's|@ROOT@|$${_trophy_prefix}|g' packaging/$$name.in \
+			-e 's|@SHAREDDIR@|$(if $(WINDOWS),$(BIN_PATH),$(LIB_PATH))|g' -e 's|@INCLUDEDIR@|$(INCLUDE_PATH)|g' -e 's|@ROOT@|$${_trophy_prefix}|g' packaging/$$name.in \
 			> $(SHIP)/$$name && \
 		install -m 644 $(SHIP)/$$name "$(DESTDIR)$(LIBDIR)/cmake/trophy/$$name" || exit 1; \
 	done
 	@echo "installed libtrophy $(TROPHY_VERSION) in $(DESTDIR)$(PREFIX)"
 
 uninstall:
-	rm -f "$(DESTDIR)$(LIBDIR)/$(SHARED)" "$(DESTDIR)$(LIBDIR)/$(SHARED_SONAME)" \
+	rm -f "$(DESTDIR)$(if $(WINDOWS),$(BINDIR),$(LIBDIR))/$(SHARED)" $(if $(SHARED_SONAME),"$(DESTDIR)$(LIBDIR)/$(SHARED_SONAME)") \
 		"$(DESTDIR)$(LIBDIR)/$(SHARED_LINK)" "$(DESTDIR)$(LIBDIR)/libtrophy.a" \
 		"$(DESTDIR)$(INCLUDEDIR)/trophy.h" "$(DESTDIR)$(INCLUDEDIR)/trophy.hpp" \
 		"$(DESTDIR)$(LIBDIR)/pkgconfig/trophy.pc" "$(DESTDIR)$(LIBDIR)/pkgconfig/trophy-static.pc" \
 		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-config.cmake" \
 		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-config-version.cmake" \
-		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-targets.cmake" "$(DESTDIR)$(BINDIR)/trophy" \
+		"$(DESTDIR)$(LIBDIR)/cmake/trophy/trophy-targets.cmake" "$(DESTDIR)$(BINDIR)/trophy$(EXE)" \
 		"$(DESTDIR)$(MANDIR)/man1/trophy.1" "$(DESTDIR)$(MANDIR)/man1"/trophy-*.1 \
 		"$(DESTDIR)$(BASHCOMPDIR)/trophy" "$(DESTDIR)$(ZSHCOMPDIR)/_trophy" \
 		"$(DESTDIR)$(FISHCOMPDIR)/trophy.fish" "$(DESTDIR)$(PWSHCOMPDIR)/trophy.ps1"
 	@rmdir "$(DESTDIR)$(LIBDIR)/cmake/trophy" "$(DESTDIR)$(PWSHCOMPDIR)" 2>/dev/null || true
-
-# An archive of the installed tree that unpacks anywhere. Names in order, one time, no owner: the same input
-# gives the same bytes.
-DIST := trophy-$(TROPHY_VERSION)-$(TROPHY_TARGET)
-SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
-TAR ?= tar
-dist:
-	rm -rf $(CARGO_TARGET_DIR)/dist/stage
-	$(MAKE) --no-print-directory install PREFIX=/$(DIST) DESTDIR="$(abspath $(CARGO_TARGET_DIR)/dist/stage)" \
-		BINDIR=/$(DIST)/bin LIBDIR=/$(DIST)/lib INCLUDEDIR=/$(DIST)/include \
-		MANDIR=/$(DIST)/share/man BASHCOMPDIR=/$(DIST)/share/bash-completion/completions \
-		ZSHCOMPDIR=/$(DIST)/share/zsh/site-functions FISHCOMPDIR=/$(DIST)/share/fish/vendor_completions.d \
-		PWSHCOMPDIR=/$(DIST)/share/trophy
-	for file in README.md LICENSE; do \
-		if [ -f $$file ]; then install -m 644 $$file $(CARGO_TARGET_DIR)/dist/stage/$(DIST)/$$file; fi; \
-	done
-	$(TAR) --sort=name --format=gnu --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=go-w \
-		-C $(CARGO_TARGET_DIR)/dist/stage -cf $(CARGO_TARGET_DIR)/dist/$(DIST).tar $(DIST)
-	gzip -9nf $(CARGO_TARGET_DIR)/dist/$(DIST).tar
-	@echo $(CARGO_TARGET_DIR)/dist/$(DIST).tar.gz

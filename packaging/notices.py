@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes THIRD-PARTY-NOTICES.txt: the licences of what is linked into libtrophy and the command-line tool.
 
-With --check it only says whether the committed file is up to date. cargo says what is linked in, for the platforms of
+--check only says whether that file, or the one named after it, is up to date. cargo says what is linked in, for the platforms of
 packaging/targets; the texts are those of the crates' own sources. Of a choice that includes MIT, MIT is taken.
 """
 
@@ -105,8 +105,8 @@ def notices():
 
 def main():
     text = notices()
-    if "--check" in sys.argv[1:]:
-        with open(NOTICES, encoding="utf-8") as file:
+    if sys.argv[1:2] == ["--check"]:
+        with open(sys.argv[2] if sys.argv[2:] else NOTICES, encoding="utf-8") as file:
             if file.read() != text:
                 sys.exit("THIRD-PARTY-NOTICES.txt is out of date: python3 packaging/notices.py writes it")
         return

@@ -135,6 +135,7 @@ group_page() {
 
 group_demo() {
     step "demo" bash tests/demo.sh
+    step "event loops" bash tests/loops.sh
 }
 
 group_docs() {

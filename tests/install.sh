@@ -247,19 +247,6 @@ fi
 check "make uninstall with DESTDIR" make --no-print-directory uninstall DESTDIR="$root" PREFIX=/usr LIBDIR=$libdir
 check "it leaves nothing" [ -z "$(find "$root" ! -type d)" ]
 
-check "make dist" make --no-print-directory dist
-archive=$(tail -n 1 "$work/out")
-check "the archive is there" [ -f "$archive" ]
-first=$(sha256sum <"$archive")
-check "make dist again" make --no-print-directory dist
-check "it makes the same bytes" [ "$(sha256sum <"$archive")" = "$first" ]
-mkdir "$work/unpacked"
-check "it unpacks" tar -C "$work/unpacked" -xzf "$archive"
-tree=$(echo "$work/unpacked"/*)
-check "into one folder that says what it is" [ -f "$work/unpacked/$(basename "$archive" .tar.gz)/README.md" ]
-if have pkg-config; then by_pkg_config "dist" "$tree" needs --cflags --libs trophy; fi
-the_tool "dist" "$tree"
-
 exec 9>&-
 wait "$pid" || true
 echo

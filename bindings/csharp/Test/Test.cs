@@ -80,6 +80,7 @@ public static class Test
             ["a call under way ends when the client closes"] = client => ClosedUnder(),
             ["the garbage collector disturbs no call"] = Collecting,
             ["tasks go on, and exceptions come out, in Dispatch"] = client => Dispatched(),
+            ["what awaits on a user interface's thread goes on there, and a handler may post to it"] = OnItsThread,
             // shows: queue
             ["the queue delivers and says how each event ended"] = Queued,
             ["deliveries are heard until close is done"] = client => HeardToTheEnd(),
@@ -604,6 +605,56 @@ public static class Test
             thrown = Throws<AggregateException>(() => client.Close(Wait));
             Equal(thrown.InnerException.Message, "chapters-read");
             Throws<ObjectDisposedException>(() => client.Stats());
+        }
+    }
+
+    /// <summary>The loop of a user interface: what is posted runs on the thread that runs it.</summary>
+    private sealed class UserInterface : SynchronizationContext
+    {
+        private readonly BlockingCollection<Action> posted = new BlockingCollection<Action>();
+
+        public override void Post(SendOrPostCallback callback, object state)
+        {
+            posted.Add(() => callback(state));
+        }
+
+        public void RunUntil(Func<bool> isOver)
+        {
+            while (!isOver())
+            {
+                Equal(posted.TryTake(out Action action, Test.Wait), true);
+                action();
+            }
+        }
+    }
+
+    private static void OnItsThread(TrophyClient client)
+    {
+        var userInterface = new UserInterface();
+        SynchronizationContext before = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(userInterface);
+        try
+        {
+            var ran = new List<int>();
+            Func<Task> go = async () =>
+            {
+                for (int n = 0; n < 10; n++)
+                {
+                    await client.EventAsync("words-written", "18");
+                    ran.Add(Thread.CurrentThread.ManagedThreadId);
+                }
+            };
+            client.Delivered += delivery =>
+                userInterface.Post(_ => ran.Add(Thread.CurrentThread.ManagedThreadId), null);
+            client.Enqueue("chapters-read", "18");
+            Task going = go();
+            userInterface.RunUntil(() => going.IsCompleted && ran.Count == 11);
+            going.Wait();
+            Equal(ran.Distinct().Single(), Thread.CurrentThread.ManagedThreadId);
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(before);
         }
     }
 

@@ -310,6 +310,96 @@ class Wrapper(unittest.TestCase):
             error = error.__context__
         self.assertEqual((sorted(ran), sorted(raised)), (["1", "2", "3"],) * 2)
 
+    def test_an_asyncio_loop_is_woken_and_runs_all_callbacks_on_its_thread(self) -> None:
+        client = self.another(callbacks="dispatch", queue={"requests_per_second": 1000})
+        threads, told = set(), []
+
+        async def send() -> list[Any]:
+            loop = asyncio.get_running_loop()
+            all_told = asyncio.Event()
+            client.dispatch_on(loop)
+
+            def hear(delivery: trophy.Delivery) -> None:
+                threads.add(threading.get_ident())
+                told.append(delivery.user_id)
+                if len(told) == 20:
+                    all_told.set()
+
+            client.on_delivery(hear)
+            for n in range(20):
+                client.enqueue("chapters-read", f"user-{n}")
+            future = client.event_future("words-written", "18")
+            future.add_done_callback(lambda _: threads.add(threading.get_ident()))
+            replies = await asyncio.gather(
+                *(client.event_async("words-written", f"user-{n}", n) for n in range(100)),
+                client.call_async("users_streak", id="nobody"),
+                asyncio.wrap_future(future),
+                return_exceptions=True,
+            )
+            # One that blocks takes the callbacks of others from C, and the loop still hears of them.
+            another = client.event_async("words-written", "again")
+            pending = asyncio.ensure_future(another)
+            await asyncio.sleep(0)
+            self.assertEqual(client.event("words-written", "blocking")["total"], 1)
+            self.assertEqual((await pending)["total"], 1)
+            await asyncio.wait_for(all_told.wait(), WAIT)
+            return replies
+
+        replies = asyncio.run(send())
+        self.assertEqual([reply["total"] for reply in replies[:100]], list(range(100)))
+        self.assertEqual(replies[100].code, "not_found")
+        self.assertEqual(threads, {threading.get_ident()})
+        self.assertEqual(sorted(told), sorted(f"user-{n}" for n in range(20)))
+
+    def test_the_next_loop_is_woken_for_what_the_last_one_left(self) -> None:
+        client = self.another(callbacks="dispatch")
+
+        async def start() -> None:
+            client.dispatch_on(asyncio.get_running_loop())
+
+        asyncio.run(start())
+        # Its loop is closed.
+        left = client.event_future("words-written", "18")
+        while not client.stats()["callsFinished"]:
+            pass
+
+        async def wait() -> Any:
+            client.dispatch_on(asyncio.get_running_loop())
+            return await asyncio.wait_for(asyncio.wrap_future(left), WAIT)
+
+        self.assertEqual(asyncio.run(wait())["total"], 1)
+        client.dispatch_on(None)
+        last = client.event_future("words-written", "18")
+        while not client.dispatch(WAIT):
+            pass
+        self.assertEqual(last.result(0)["total"], 2)
+        with self.assertRaises(TypeError):
+            client.dispatch_on("loop")  # type: ignore[arg-type]
+
+    def test_what_a_callback_raises_goes_to_the_loop_and_a_timeout_ends_the_call(self) -> None:
+        client = self.another(callbacks="dispatch")
+        self.sandbox.ask("/faults", {"fault": "hang", "operation": "users_wrapped"})
+
+        async def send() -> list[str]:
+            raised: asyncio.Queue[str] = asyncio.Queue()
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: raised.put_nowait(str(context["exception"])))
+            client.dispatch_on(loop)
+
+            def fail(delivery: trophy.Delivery) -> None:
+                raise ValueError(delivery.user_id)
+
+            client.on_delivery(fail)
+            client.enqueue("words-written", "18")
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.call_async("users_wrapped", id="18"), 0.05)
+            said = [await asyncio.wait_for(raised.get(), WAIT)]
+            client.close(0)
+            return said
+
+        self.assertEqual(asyncio.run(send()), ["18"])
+        self.assertEqual([one for one in trophy._waiting.values() if one.is_once], [])
+
     # The queue
 
     # shows: queue

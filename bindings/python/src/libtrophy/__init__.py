@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import ctypes
 import ctypes.util
 import functools
@@ -252,6 +253,22 @@ class Client:
                 break
         return _run_due(due)
 
+    def dispatch_on(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Has an asyncio loop dispatch whenever callbacks are ready, for callbacks="dispatch"; None ends that.
+
+        Then callbacks run on the loop's thread, what they raise goes to its exception handler, and awaiting works.
+        """
+        handle = self._open()
+        if loop is None:
+            _lib.trophy_client_on_ready(handle, _NO_READY, None)
+        elif not isinstance(loop, asyncio.AbstractEventLoop):
+            raise TypeError(f"loop: must be an asyncio loop or None, not a {type(loop).__name__}")
+        handle.shared.loop = loop
+        if loop is not None:
+            _woken[handle.shared.number] = handle.shared
+            _lib.trophy_client_on_ready(handle, _ready, handle.shared.number)
+            handle.shared.wake_for_due()
+
     def close(self, timeout: float | None = 5) -> Ending:
         """Delivers what is queued, for at most `timeout` seconds, and ends the client; again, it does nothing.
 
@@ -316,7 +333,10 @@ class _Shared:
         self.is_closed = False
         # Callbacks that came from C and wait to run where it has returned: there they may do anything.
         self.due: Deque[Callable[[], object]] = deque()
-        # Of who hears of deliveries.
+        # The asyncio loop that dispatches.
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
+        # Of who hears of deliveries, and of the loop.
         self.number = next(_numbers)
         weakref.finalize(self, _forget, self.number)
 
@@ -328,6 +348,22 @@ class _Shared:
             later = self.due if self.is_dispatched else None
             _waiting[self.number] = _Waiting(lambda status, reply: deliver(_delivery(status, reply)), False, later)
 
+    def wake(self) -> None:
+        loop = self.loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # It is closed, and what is ready waits for the next.
+                loop.call_soon_threadsafe(self._dispatch)
+
+    def wake_for_due(self) -> None:
+        """For what has come from C already, of which nobody else wakes the loop."""
+        if self.due:
+            self.wake()
+
+    def _dispatch(self) -> None:
+        for handle in list(self.handles)[:1]:
+            _lib.trophy_client_dispatch(handle, 0)
+        _run_due(self.due)
+
 
 class _Handle:
     """A trophy_client*, freed when nothing refers to it: so never under a call in another thread."""
@@ -335,6 +371,7 @@ class _Handle:
     def __init__(self, client: ctypes.c_void_p, shared: _Shared) -> None:
         self._as_parameter_ = client
         self.shared = shared
+        shared.handles.add(self)
         weakref.finalize(self, _free, client, shared).atexit = False  # _end is for that
         _open_handles.add(self)
 
@@ -439,6 +476,7 @@ def _reply(function: Any, start: Any, handle: _Handle, *arguments: Any) -> Json:
         return pending.result()
     finally:
         pending.cancel()
+        handle.shared.wake_for_due()
 
 
 def _close(handle: _Handle, timeout: float | None) -> Ending:
@@ -537,6 +575,7 @@ class _Waiting(NamedTuple):
 # user_data is a number, never a pointer: a callback that comes late finds nothing, and harms nothing.
 _numbers = itertools.count(1)
 _waiting: dict[int, _Waiting] = {}
+_woken: weakref.WeakValueDictionary[int, _Shared] = weakref.WeakValueDictionary()
 _inside = threading.local()
 _running: set[int] = set()  # threads inside a callback
 _open_handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
@@ -552,12 +591,26 @@ def _is_inside() -> bool:
     return getattr(_inside, "callback", False)
 
 
+@contextlib.contextmanager
+def _being_inside() -> Iterator[None]:
+    """This thread is inside a callback."""
+    was_inside, _inside.callback = _is_inside(), True
+    _running.add(threading.get_ident())
+    try:
+        yield
+    finally:
+        _inside.callback = was_inside
+        if not was_inside:
+            _running.discard(threading.get_ident())
+
+
 _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
+_READY_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _LOG_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
-_NO_CALLBACK, _NO_LOG = _CALLBACK(), _LOG_CALLBACK()
+_NO_CALLBACK, _NO_READY, _NO_LOG = _CALLBACK(), _READY_CALLBACK(), _LOG_CALLBACK()
 
 
-# An exception that leaves the next two ends in sys.unraisablehook, not in C.
+# An exception that leaves the next three ends in sys.unraisablehook, not in C.
 def _hear(status: int, text: bytes, number: int) -> None:
     waiting = _waiting.get(number)
     if waiting is None:
@@ -567,9 +620,7 @@ def _hear(status: int, text: bytes, number: int) -> None:
     except TrophyError as unreadable:
         status, reply = unreadable.status, {"error": unreadable._error}
     callback, later = waiting.callback, waiting.later
-    was_inside, _inside.callback = _is_inside(), True
-    _running.add(threading.get_ident())
-    try:
+    with _being_inside():
         if waiting.is_once:
             _forget(number)
         del waiting
@@ -578,10 +629,14 @@ def _hear(status: int, text: bytes, number: int) -> None:
         else:
             later.append(functools.partial(callback, status, reply))
         del callback
-    finally:
-        _inside.callback = was_inside
-        if not was_inside:
-            _running.discard(threading.get_ident())
+
+
+def _wake(number: int) -> None:
+    with _being_inside():
+        shared = _woken.get(number)
+        if shared is not None:
+            shared.wake()
+        del shared
 
 
 def _write(level: int, message: bytes, _: int) -> None:
@@ -589,7 +644,7 @@ def _write(level: int, message: bytes, _: int) -> None:
         _logger.log(_LEVELS.get(level, logging.DEBUG), "%s", message.decode("utf-8", "replace"))
 
 
-_callback, _log = _CALLBACK(_hear), _LOG_CALLBACK(_write)
+_callback, _ready, _log = _CALLBACK(_hear), _READY_CALLBACK(_wake), _LOG_CALLBACK(_write)
 
 
 def _end() -> None:
@@ -608,6 +663,8 @@ def _forget_the_parent() -> None:
     _open_handles.clear()
     for number in [number for number, waiting in _waiting.items() if waiting.is_once]:
         _forget(number)
+    for shared in list(_woken.values()):
+        shared.loop = None
     _running.clear()
 
 
@@ -737,6 +794,7 @@ def _load() -> ctypes.CDLL:
         "client_new": (status, [text, text, out, out]),
         "client_for_tenant": (status, [handle, text, out, out]),
         "client_dispatch": (ctypes.c_size_t, [handle, milliseconds]),
+        "client_on_ready": (None, [handle, _READY_CALLBACK, data]),
         "client_cancel": (ctypes.c_size_t, [handle, data]),
         "client_stats": (status, [handle, out]),
         "client_close": (status, [handle, milliseconds, out]),

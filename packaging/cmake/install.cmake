@@ -1,0 +1,47 @@
+# cmake --install: what `make install` puts in place, but for the command-line tool, which this does not build.
+include(GNUInstallDirs)
+
+# "lib" -> "..": from the libraries' folder up to the prefix, so that the installed tree can be moved.
+file(RELATIVE_PATH _trophy_up "/prefix/${CMAKE_INSTALL_LIBDIR}" "/prefix")
+string(REGEX REPLACE "/$" "" _trophy_up "${_trophy_up}")
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  message(FATAL_ERROR "CMAKE_INSTALL_LIBDIR and CMAKE_INSTALL_INCLUDEDIR are folders below the prefix")
+endif()
+set(NATIVE_LIBS "")
+foreach(_trophy_library IN LISTS NATIVE_LIBS_LIST)
+  if(_trophy_library MATCHES "^-")
+    string(APPEND NATIVE_LIBS " ${_trophy_library}")
+  else()
+    string(APPEND NATIVE_LIBS " -l${_trophy_library}")
+  endif()
+endforeach()
+string(STRIP "${NATIVE_LIBS}" NATIVE_LIBS)
+
+function(_trophy_fill_in names folder prefix root)
+  set(PREFIX "${prefix}")
+  set(LIBDIR "${root}/${CMAKE_INSTALL_LIBDIR}")
+  set(INCLUDEDIR "${root}/${CMAKE_INSTALL_INCLUDEDIR}")
+  set(SHAREDDIR "${LIBDIR}")
+  if(WIN32)
+    set(SHAREDDIR "${root}/${CMAKE_INSTALL_BINDIR}")
+  endif()
+  set(STATIC "${_trophy_static_built}")
+  set(IMPLIB "${_trophy_implib_built}")
+  foreach(name IN LISTS names)
+    configure_file("packaging/${name}.in" "${CMAKE_CURRENT_BINARY_DIR}/installed/${name}" @ONLY)
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/installed/${name}" DESTINATION "${CMAKE_INSTALL_LIBDIR}/${folder}")
+  endforeach()
+endfunction()
+_trophy_fill_in("trophy.pc;trophy-static.pc" pkgconfig "\${pcfiledir}/../${_trophy_up}" "\${prefix}")
+_trophy_fill_in("trophy-config.cmake;trophy-config-version.cmake;trophy-targets.cmake" cmake/trophy
+  "\${_trophy_here}/../../${_trophy_up}" "\${_trophy_prefix}")
+
+install(FILES include/trophy.h include/trophy.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(FILES LICENSE-MIT LICENSE-APACHE THIRD-PARTY-NOTICES.txt DESTINATION "${CMAKE_INSTALL_DATAROOTDIR}/licenses/trophy")
+if(WIN32)
+  # Programs look for a DLL beside them.
+  install(FILES "${_trophy_lib}/${SHARED}" DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  list(REMOVE_ITEM _trophy_files "${_trophy_lib}/${SHARED}")
+endif()
+install(FILES ${_trophy_files} DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
