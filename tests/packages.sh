@@ -60,11 +60,13 @@ cp "$work/make.log" "$work/skipped"
 check "make packages, again" make_packages "$work/again"
 check "the bytes are the same" diff -rq "$work/dist" "$work/again"
 
+licences="LICENSE-MIT LICENSE-APACHE THIRD-PARTY-NOTICES.txt"
+[ ! -e "$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" ] || licences+=" RUST-STANDARD-LIBRARY.html"
 layout() { # layout LANGUAGE: what is in the packages of all platforms, and which version they say
-    python3 -B - "$1" "$work/dist" "$version" <<'END'
+    python3 -B - "$1" "$work/dist" "$version" "$licences" <<'END'
 import email, glob, io, json, re, sys, tarfile, zipfile
 
-language, folder, version = sys.argv[1:]
+language, folder, version = sys.argv[1:4]
 
 
 def equal(what, found, expected):
@@ -88,7 +90,7 @@ def natives(files):
 
 def licences(files):
     names = {name.rsplit("/", 1)[-1] for name in files}
-    equal("licences", {"LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-NOTICES.txt"} - names, set())
+    equal("licences", set(sys.argv[4].split()) - names, set())
 
 
 if language == "python":
@@ -137,7 +139,8 @@ elif language == "java":
 else:
     files = zipped(f"{folder}/libtrophy-{language}-{version}.zip")
     equal("libraries", natives(files), [])
-    licences(files)
+    equal("licences", [name for name in files if "LICENSE" in name],
+          [f"libtrophy-{language}-{version}/LICENSE-{name}" for name in ("APACHE", "MIT")])
 END
 }
 
