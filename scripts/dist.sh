@@ -13,6 +13,10 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR; CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 # Where scripts/dist/install-tools.sh puts what it installs.
 PATH=$PATH:$CARGO_TARGET_DIR/dist/tools/bin
+if [ -x "$CARGO_TARGET_DIR/dist/tools/bin/python3" ]; then
+    # Where zig is, as PyPI has it.
+    export CARGO_ZIGBUILD_PYTHON_PATH=$CARGO_TARGET_DIR/dist/tools/bin/python3
+fi
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 work=$CARGO_TARGET_DIR/dist
 mkdir -p "$work" "${DIST:=dist}"
