@@ -1,4 +1,4 @@
-"""The table of ratios, and BENCHMARKS.md around it."""
+"""What was measured: rows with ratios and targets, tables of details, series for the plots. document.py makes BENCHMARKS.md of it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,14 @@ class Row:
         if self.target is None or judged is None:
             return None
         how, bound = self.target
-        return round(judged, 2) >= bound if how == "at least" else judged < bound if how == "under" else round(judged, 3) <= bound
+        return {"at least": round(judged, 2) >= bound, "over": judged > bound, "under": judged < bound, "at most": round(judged, 3) <= bound}[how]
+
+    def goal(self) -> str:
+        if self.target is None:
+            return ""
+        how, bound = self.target
+        shown = f"{bound:.0%}" if self.what.startswith("share") else f"{bound:g}" + (f" {self.unit}" if self.unit else "")
+        return f"{how} {shown}" + (f" ({self.note})" if self.note else "")
 
     def cells(self, judge: bool) -> list[str]:
         if self.skipped:
@@ -53,15 +60,20 @@ class Row:
             spread = spread_of(self.ratios)
         elif self.values:
             spread = spread_of(self.values)
-        goal = ""
-        if self.target is not None:
-            how, bound = self.target
-            goal = f"{how} {bound:.0%}" if self.what.startswith("share") else f"{how} {bound:g}" + (f" {self.unit}" if self.unit else "")
-            if self.note:
-                goal += f" ({self.note})"
-            if judge:
-                goal += ": " + ("reached" if self.reached() else "**not reached**")
+        goal = self.goal()
+        if goal and judge:
+            goal += ": " + ("reached" if self.reached() else "**not reached**")
         return [self.what, self.against, self.ours, self.theirs, ratio, spread, goal]
+
+
+@dataclass
+class Detail:
+    """A table with columns of its own, under the section of that name."""
+
+    section: str
+    note: str
+    columns: list[str]
+    rows: list[list[str]]
 
 
 def number(value: float) -> str:
@@ -92,7 +104,10 @@ class Report:
         self.folder = folder
         self.judge = not quick
         self.rows: list[Row] = []
+        self.details: list[Detail] = []
         self.facts: dict[str, Any] = {}
+        self.series: dict[str, Any] = {}
+        """For plots.py, by what is plotted."""
         self.profile: dict[str, Any] | None = None
         self.seconds = 0.0
         self.load_before = os.getloadavg()[0]
@@ -101,14 +116,22 @@ class Report:
     def add(self, row: Row) -> None:
         self.rows.append(row)
 
+    def detail(self, detail: Detail) -> None:
+        self.details.append(detail)
+
+    def sections(self) -> list[str]:
+        """In the order in which they came."""
+        return list(dict.fromkeys([row.section for row in self.rows] + [detail.section for detail in self.details]))
+
     def table(self) -> str:
-        lines, section = [COLUMNS], ""
-        for row in self.rows:
-            if row.section != section:
-                section = row.section
-                lines.append([f"**{section}**"] + [""] * (len(COLUMNS) - 1))
-            lines.append(row.cells(self.judge))
-        return markdown(lines)
+        """All there is, for a terminal."""
+        lines = [COLUMNS]
+        for section in dict.fromkeys(row.section for row in self.rows):
+            lines.append([f"**{section}**"] + [""] * (len(COLUMNS) - 1))
+            lines.extend(row.cells(self.judge) for row in self.rows if row.section == section)
+        tables = [markdown(lines)] if self.rows else []
+        tables.extend(f"{detail.section}: {detail.note}\n\n{markdown([detail.columns, *detail.rows])}" for detail in self.details)
+        return "\n\n".join(tables)
 
     def versions(self, bench: Any) -> None:
         def said(*command: str) -> str:
@@ -140,6 +163,10 @@ class Report:
             found = re.search(pattern, path.read_text()) if path.exists() else None
             return found[1] if found else "not installed"
 
+        def peers(name: str) -> str:
+            lock = (Path(__file__).parent / "rust_peers/Cargo.lock").read_text()
+            return re.search(rf'name = "{name}"\nversion = "(.*?)"', lock)[1]
+
         metadata = next(iter(sorted(sdks.glob("python/lib/python3*/site-packages/trophy-*.dist-info/METADATA"))), Path("/nonexistent"))
         header = (Path(__file__).parent.parent / "include/trophy.h").read_text()
         self.machine = [
@@ -152,85 +179,14 @@ class Report:
             ("libcurl", define("curl/curl.h", "LIBCURL_VERSION") + (f", with {tls[0]}" if tls else "")),
             ("SQLite", define("sqlite3.h", "SQLITE_VERSION")),
             ("OpenSSL, of the server and the raw peer", define("openssl/opensslv.h", "OPENSSL_VERSION_TEXT")),
+            ("reqwest, hyper", f"{peers('reqwest')}, {peers('hyper')}, with rustls {peers('rustls')}"),
             ("Node SDK", "`@trophyso/node` " + sdk(sdks / "node/node_modules/@trophyso/node/package.json", r'"version": "(.*?)"')
              + ", Node " + said("node", "--version").lstrip("v")),
             ("Python SDK", "trophy " + sdk(metadata, r"(?m)^Version: (.*)$") + ", " + said(str(sdks / "python/bin/python"), "--version")),
         ]
+
+    def save(self) -> None:
         (self.folder / "results.json").write_text(json.dumps(
-            {"machine": dict(self.machine), "facts": self.facts, "profile": self.profile,
+            {"machine": dict(self.machine), "facts": self.facts, "profile": self.profile, "series": self.series,
+             "details": [vars(detail) for detail in self.details],
              "rows": [vars(row) | {"judged": row.judged(), "reached": row.reached()} for row in self.rows]}, indent=1))
-
-    def document(self) -> str:
-        judged = [row for row in self.rows if row.reached() is not None]
-        missed = [row for row in judged if not row.reached()]
-        parts = [HEAD]
-        parts.append(markdown([["machine", ""], *map(list, self.machine)]))
-        parts.append(f"The run took {self.seconds / 60:.0f} minutes.")
-        parts.append("## Results")
-        parts.append("What got slower, and why: HTTP is ureq's now, no client of our own, and an asynchronous call has a "
-                     "thread while it is under way, in place of one that polls for all. Both are plainer, and cost "
-                     "microseconds of a call that crosses a network. What ships is built for size (opt-level z), since "
-                     "TLS, its roots and ureq are near 2.5 MB; that costs an enqueue some microseconds, too.")
-        parts.append(f"{len(judged) - len(missed)} of {len(judged)} targets are reached."
-                     + (" Not reached:" if missed else ""))
-        if missed:
-            parts.append("\n".join(f"- {row.section}: {row.what}" + (f", against {row.against}" if row.against else "")
-                                   + f": {number(row.judged())}, must be {row.target[0]} {row.target[1]:g}" for row in missed))
-        parts.append(self.table())
-        parts.append(self.where_it_goes())
-        return "\n\n".join(parts) + "\n"
-
-    def where_it_goes(self) -> str:
-        parts = ["## Where one event goes"]
-        if "system_calls" in self.facts:
-            parts.append(f"System calls of an event: {self.facts['system_calls']}. None of them wakes a thread: the caller's own does it "
-                         f"all. After a pause of over 10 ms: {self.facts['system_calls_paused']}; the additional one looks whether the "
-                         "server has closed the connection meanwhile.")
-        cpu = self.facts.get("plain_cpu_us")
-        if cpu and "raw" in cpu and self.profile:
-            total, floor = cpu["trophy"], cpu["raw"]
-            instructions = sum(each for _, each in self.profile["parts"])
-            rows = [["part", "instructions", "share", "CPU"],
-                    ["system calls: the kernel's part, as the raw socket has it", "", "", f"{floor:.1f} µs"]]
-            for part, each in self.profile["parts"]:
-                rows.append([part, f"{each:,.0f}", f"{each / instructions:.0%}", f"{(total - floor) * each / instructions:.1f} µs"])
-            rows.append(["together", f"{instructions:,.0f}", "", f"{total:.1f} µs"])
-            parts.append("The CPU time of an event, plain. The instructions outside the kernel are counted by Callgrind and given to the "
-                         "part whose source they come from; those of Rust's and C's standard libraries to the part that called, except "
-                         "for the heap. The time over the floor's is divided as the instructions are.")
-            parts.append(markdown(rows))
-        if self.profile:
-            parts.append(f"Heap allocations of an event: {self.profile['allocations']:.0f}, by part and by the function that asked for them:")
-            parts.append(markdown([["part", "function", "allocations"],
-                                   *([part, f"`{function}`", f"{count:.0f}"] for part, function, count in self.profile["places"])]))
-        elif "profile_skipped" in self.facts:
-            parts.append("No profile: " + self.facts["profile_skipped"] + ".")
-        return "\n\n".join(parts)
-
-
-HEAD = """# Benchmarks
-
-Made by `make bench`; edit benches/report.py, not this file. It measures libtrophy side by side with what one would
-use instead, in one run: raw sockets, libcurl, SQLite, and the official SDKs for Node and Python.
-
-**How to read it.** A ratio is libtrophy's number over the other's, so less is better, except where it says "times
-faster" and for events a second. Absolute times are this machine's; ratios carry over to others far better, since all
-take turns within seconds: each round asks every peer, in random order, and has a ratio of its own. The table shows the
-median of the rounds' ratios, and as the spread the middle half of them.
-
-- *One event* is `trophy_metrics_event()`, on one connection that is open already, with client and server on one core;
-  so a round trip's time holds the server's work as well, the same for all. CPU is the client process's alone. The raw
-  peer sends bytes made beforehand and reads a reply of known length: nothing can be faster, and it checks nothing. The
-  libcurl peer reuses one easy handle and writes headers, key and body for each event.
-- *Throughput* is `trophy_metrics_event_async()` with as many workers as events in flight, against libcurl's multi
-  handle with curl_multi_poll(). Client and server have a core each. With a delay at the server, all that can be had is
-  width / delay, and a ratio of 1 means that both get it.
-- *Enqueue* is `trophy_metrics_event_enqueue()`, with no service in reach, against an insert into SQLite in WAL mode.
-  "Against a crash" is `"durability": "process"` and `synchronous=OFF`; "against a power cut" is `"power"` and
-  `synchronous=FULL`, where both wait for the disk.
-- *Draining*: the server refuses what is over 5 requests in any second; the share is of requests answered, from the
-  first to the last.
-- *Counted* is exact: the difference between a run of 200 events and one of 1,200.
-
-The server is benches/server.c, one thread with epoll and a fixed reply of 578 bytes, so that it is not what is
-measured. Run it on a machine that does nothing else; the load is shown below."""

@@ -1,8 +1,8 @@
 # Gives Doxygen a Markdown page whose links, which are made for the repository, work in the HTML too: each page
 # and each heading gets an id of its own, and each link the place where its target is in the HTML.
 #
-# ROOT is the repository, EXAMPLES its examples/*/README.md. README.md is the main page, docs/x.md the page x.html, examples/x/README.md the page
-# x.html. Any other file is linked as files/..., to which it is copied. A page that begins an item of a list is
+# ROOT is the repository, EXAMPLES its examples/*/README.md and bindings/*/README.md. README.md is the main page,
+# docs/x.md the page x.html, bindings/x/README.md the page x.html, too. Any other file is linked as files/..., to which it is copied. A page that begins an item of a list is
 # below the page it is listed on.
 
 BEGIN { root = ENVIRON["ROOT"] "/" }
@@ -43,7 +43,7 @@ END {
 # A line with its links changed, but not those that are `code`. Doxygen ends `code` at a quote in it, but not
 # ``code``.
 function for_html(line,    out, code, before) {
-    if (here !~ /^examples/ && match(line, /^- \[[^\]]*\]\([^)#:]*\.md\)/)) {
+    if (here !~ /^(examples|bindings)/ && match(line, /^- \[[^\]]*\]\([^)#:]*\.md\)/)) {
         out = subpage(substr(line, 1, RLENGTH))
         line = substr(line, RLENGTH + 1)
     }

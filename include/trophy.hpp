@@ -801,11 +801,23 @@ class Slot {
 };
 
 using DeliverySlot = Slot<const Delivery &>;
+using ReadySlot = Slot<>;
 using LogSlot = Slot<trophy_log_level, std::string_view>;
+
+/** What all handles of a client have in common. */
+struct Slots {
+  DeliverySlot delivery;
+  ReadySlot ready;
+};
 
 inline void on_delivery(Status status, const char *json, void *user_data) noexcept {
   const Inside inside;
   static_cast<DeliverySlot *>(user_data)->tell(Delivery(status, Json(json)));
+}
+
+inline void on_ready(void *user_data) noexcept {
+  const Inside inside;
+  static_cast<ReadySlot *>(user_data)->tell();
 }
 
 inline void on_log(trophy_log_level level, const char *message, void *user_data) noexcept {
@@ -849,7 +861,7 @@ class Client {
     const auto made = detail::ask(trophy_client_new, Text{"api_key", api_key, !api_key.empty()},
                                   Text{"options", options}, &client);
     if (!made) return made.error();
-    return Client(client, std::make_shared<detail::DeliverySlot>());
+    return Client(client, std::make_shared<detail::Slots>());
   }
 
 #if defined(__cpp_exceptions)
@@ -877,7 +889,7 @@ class Client {
    */
   Client &operator=(Client &&other) noexcept {
     Client moved(std::move(other));
-    slot_.swap(moved.slot_);
+    slots_.swap(moved.slots_);
     let_go_.swap(moved.let_go_);
     handle_.swap(moved.handle_);
     return *this;
@@ -889,7 +901,7 @@ class Client {
   /** Ends it as close() with no wait. What is queued stays on disk. After that no callback runs. */
   ~Client() {
     // Inside a callback the library frees nothing, so what it still calls must stay.
-    if (handle_ && detail::depth() > 0) static_cast<void>(new std::shared_ptr<detail::DeliverySlot>(slot_));
+    if (handle_ && detail::depth() > 0) static_cast<void>(new std::shared_ptr<detail::Slots>(slots_));
   }
 
   /**
@@ -903,7 +915,7 @@ class Client {
     trophy_client *client = nullptr;
     const auto made = ask(trophy_client_for_tenant, Text{"tenant_id", tenant_id}, &client);
     if (!made) return made.error();
-    Client tenant(client, slot_);
+    Client tenant(client, slots_);
     tenant.let_go_ = std::make_unique<std::atomic<bool>>(false);
     return tenant;
   }
@@ -1064,15 +1076,41 @@ class Client {
   template <typename F>
   void on_delivery(F &&callback) const {
     if (!handle_ || is_let_go()) return;
-    slot_->replace(detail::hold<const Delivery &>(std::forward<F>(callback)));
-    trophy_client_on_delivery(get(), detail::on_delivery, slot_.get());
+    slots_->delivery.replace(detail::hold<const Delivery &>(std::forward<F>(callback)));
+    trophy_client_on_delivery(get(), detail::on_delivery, &slots_->delivery);
   }
 
   /** Nobody hears how queued events ended. */
   void on_delivery(std::nullptr_t) const {
     if (!handle_ || is_let_go()) return;
     trophy_client_on_delivery(get(), nullptr, nullptr);
-    slot_->replace(nullptr);
+    slots_->delivery.replace(nullptr);
+  }
+
+  /**
+   * Sets what wakes your event loop when there is something to dispatch. For clients with `"callbacks": "dispatch"`, for
+   * all handles of one.
+   *
+   * It is called whenever callbacks become ready where none were, once for all that follow until the next dispatch(),
+   * and at once if some are ready already. It wakes the loop and does no more: a write to an eventfd, uv_async_send(),
+   * SDL_PushEvent(). When this returns, the one before is no longer running, and destroyed (unless it is what called);
+   * after close() none is called, and with the client the last one is destroyed.
+   *
+   * @param ready Called as `ready()`, from any thread, also inside a call of the client.
+   */
+  template <typename F>
+  void on_ready(F &&ready) const {
+    static_assert(std::is_invocable_v<std::decay_t<F> &>, "it is called as ready()");
+    if (!handle_ || is_let_go()) return;
+    slots_->ready.replace(detail::hold<>(std::forward<F>(ready)));
+    trophy_client_on_ready(get(), detail::on_ready, &slots_->ready);
+  }
+
+  /** Nobody is woken. */
+  void on_ready(std::nullptr_t) const {
+    if (!handle_ || is_let_go()) return;
+    trophy_client_on_ready(get(), nullptr, nullptr);
+    slots_->ready.replace(nullptr);
   }
 
   /** The C handle, borrowed, for functions of trophy.h. */
@@ -1387,8 +1425,8 @@ class Client {
  private:
   using Text = detail::Text;
 
-  Client(trophy_client *handle, std::shared_ptr<detail::DeliverySlot> slot)
-      : slot_(std::move(slot)), handle_(handle) {}
+  Client(trophy_client *handle, std::shared_ptr<detail::Slots> slots)
+      : slots_(std::move(slots)), handle_(handle) {}
 
   bool is_let_go() const noexcept { return let_go_ && *let_go_; }
 
@@ -1431,8 +1469,8 @@ class Client {
     return Call(pending);
   }
 
-  // In this order: the handle is freed first, as the library may call the slot until then.
-  std::shared_ptr<detail::DeliverySlot> slot_;
+  // In this order: the handle is freed first, as the library may call the slots until then.
+  std::shared_ptr<detail::Slots> slots_;
   // Of a tenant's handle: whether it was closed. It is freed with its Client, as other threads may be using it.
   std::unique_ptr<std::atomic<bool>> let_go_;
   std::unique_ptr<trophy_client, detail::Free> handle_;

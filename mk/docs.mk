@@ -2,7 +2,7 @@
 
 DOCS := target/docs
 DOXYGEN ?= doxygen
-EXAMPLES := $(sort $(wildcard examples/*/README.md))
+EXAMPLES := $(sort $(wildcard examples/*/README.md bindings/*/README.md))
 RUN_DOXYGEN = ROOT="$(CURDIR)" DOCS="$(DOCS)" EXAMPLES="$(EXAMPLES)" TROPHY_VERSION="$(TROPHY_VERSION)" $(DOXYGEN)
 
 .PHONY: docs

@@ -5,4 +5,4 @@
 # With TROPHY_LIB_DIR and TROPHY_SANDBOX set, what they name is tested. Skipped (77) is no failure.
 test-swift:
 	[ -n "$$TROPHY_LIB_DIR" ] || cargo build -p trophy -p trophy-sandbox
-	sh examples/swift/test.sh || [ $$? = 77 ]
+	sh bindings/swift/test.sh || [ $$? = 77 ]

@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.."
 
 packages=(g++ clang make pkg-config cmake valgrind strace binutils curl debootstrap
-    libcurl4-openssl-dev libsqlite3-dev doxygen graphviz python3-venv chromium fonts-dejavu-core
+    libcurl4-openssl-dev libsqlite3-dev libuv1-dev libglib2.0-dev libsdl2-dev doxygen graphviz python3-venv chromium fonts-dejavu-core
     debhelper dpkg-dev lintian ninja-build python3-pycparser)
 missing=()
 for package in "${packages[@]}"; do

@@ -22,6 +22,6 @@ found=$(git ls-files 'src/*.rs' | xargs grep -nE '\b(e?println!|e?print!|dbg!)' 
 # No path of this machine, no unfinished work.
 found=$(git ls-files | grep -v '^Cargo.lock$' | xargs grep -nF -e "$PWD/" -e "$HOME/" 2>/dev/null || true)
 [ -z "$found" ] || complain "a path of this machine: $found"
-found=$(git ls-files 'src/*' 'examples/*' 'include/*' 'benches/*' | xargs grep -nE 'TODO|FIXME|XXX|unimplemented!|todo!\(' 2>/dev/null || true)
+found=$(git ls-files 'src/*' 'examples/*' 'bindings/*' 'include/*' 'benches/*' | xargs grep -nE 'TODO|FIXME|XXX|unimplemented!|todo!\(' 2>/dev/null || true)
 [ -z "$found" ] || complain "unfinished: $found"
 exit $failed

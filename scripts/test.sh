@@ -112,11 +112,11 @@ group_c() {
 group_languages() {
     local test language
     step "what the languages load" cargo build --workspace
-    for test in examples/*/test.sh; do
+    for test in bindings/*/test.sh examples/cpp/test.sh; do
         language=$(basename "$(dirname "$test")")
-        step "examples/$language" bash scripts/test-languages.sh "$language"
+        step "language $language" bash scripts/test-languages.sh "$language"
         # Its row of the table: the version, or why it was skipped.
-        grep "^$language " "$logs/examples-$language.log" | sed 's/^/    /'
+        grep "^$language " "$logs/language-$language.log" | sed 's/^/    /'
     done
 }
 
@@ -135,6 +135,7 @@ group_page() {
 
 group_demo() {
     step "demo" bash tests/demo.sh
+    step "event loops" bash tests/loops.sh
 }
 
 group_docs() {

@@ -79,10 +79,7 @@ fn a_process_without_descriptors_or_threads() {
 
 #[test]
 fn the_end_of_calls_in_every_phase() {
-    // Its servers outlive it, which valgrind takes for leaks.
-    if mode() != "valgrind" {
-        run("phases");
-    }
+    run("phases");
 }
 
 #[test]

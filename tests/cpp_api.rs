@@ -168,7 +168,7 @@ fn run_against_the_sandbox(name: &str) {
         .add_fault(&json!({"fault": "hang", "operation": "users_wrapped"}))
         .unwrap();
     // And one that is answered with all that no service should.
-    let replies = fs::read_to_string(Path::new(ROOT).join("examples/replies.json")).unwrap();
+    let replies = fs::read_to_string(Path::new(ROOT).join("bindings/replies.json")).unwrap();
     for mut fault in serde_json::from_str::<Vec<serde_json::Value>>(&replies).unwrap() {
         fault["operation"] = json!("streaks_list");
         fault["count"] = json!(2);

@@ -35,8 +35,8 @@ def read(path):
 
 header, readme = read("include/trophy.h"), read("README.md")
 code = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
-languages = [path for path in glob.glob("examples/*/README.md") if "sandbox" not in path]
-pages = ["README.md", *glob.glob("docs/*.md"), *glob.glob("examples/*/README.md")]
+languages = [*glob.glob("bindings/*/README.md"), "examples/cpp/README.md"]
+pages = ["README.md", *glob.glob("docs/*.md"), *languages, "examples/sandbox/README.md"]
 passed += 1
 print("ok      make docs, without a warning")
 

@@ -252,9 +252,11 @@ impl Callbacks {
     }
 
     /// Who is woken when callbacks become due where none were; of those that are due already, at once. When this
-    /// returns, the one before is not running and never will, unless the caller is inside it.
+    /// returns, the one before is not running and never will, unless the caller is inside it. After the end it is
+    /// nobody.
     pub fn set_ready(&self, callback: Option<Arc<dyn ReadyCallback>>) {
         let mut state = lock(&self.state);
+        let callback = callback.filter(|_| !state.ended);
         let before = std::mem::replace(&mut state.ready.callback, callback);
         state.is_ready_called = false;
         if !state.due.is_empty() {
@@ -353,4 +355,50 @@ pub fn refuse_inside(what: &str) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl ReadyCallback for Wakes {
+        fn run(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn notice() -> Due {
+        Due::Delivery(Notice {
+            status: Status::Ok,
+            event: "{".to_owned(),
+            outcome: Arc::from(""),
+        })
+    }
+
+    #[test]
+    fn a_loop_is_woken_once_until_it_dispatches_and_never_after_the_end() {
+        let callbacks = Callbacks::new(Mode::Dispatch, Arc::default());
+        let (first, late) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+        callbacks.set_ready(Some(Arc::clone(&first) as _));
+        let woken = |wakes: &Wakes| wakes.0.load(Ordering::SeqCst);
+        for round in 1..=2 {
+            callbacks.deliver(notice());
+            callbacks.deliver(notice());
+            assert_eq!(woken(&first), round);
+            assert_eq!(callbacks.run_due(), 2);
+        }
+        // Given what nobody has dispatched when the client ends,
+        callbacks.deliver(notice());
+        callbacks.end();
+        // when a loop comes after that, or something becomes due,
+        callbacks.set_ready(Some(Arc::clone(&late) as _));
+        callbacks.deliver(notice());
+        // then it is not woken.
+        assert_eq!((woken(&first), woken(&late)), (3, 0));
+    }
 }

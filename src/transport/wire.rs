@@ -37,13 +37,14 @@ impl Wire {
         if self.gathered.is_empty() {
             return Ok(());
         }
-        if current.phase.get() >= Phase::Send && current.sent_at.get().is_none() {
-            current.sent_at.set(Some(std::time::Instant::now()));
-        }
         let written = match self.refused {
             Some(_) => Ok(()),
             None => self.socket.write_all(&self.gathered, current),
         };
+        // Afterwards: on a busy machine the thread may have waited before its write.
+        if current.phase.get() >= Phase::Send && current.sent_at.get().is_none() {
+            current.sent_at.set(Some(std::time::Instant::now()));
+        }
         self.gathered.clear();
         match written {
             Err(fault) if fault.kind == Kind::Network && current.sent.get() => {

@@ -365,6 +365,62 @@ static void nobody_is_woken_who_was_replaced_or_whose_client_is_gone(void) {
     }
 }
 
+enum { LOOPS = 300 };
+
+/* Loops that come and go, all with one pipe. */
+static struct loop *shared;
+static struct passing_loop {
+    int is_replaced;
+    int woken_after;
+} passing[LOOPS];
+
+static void wake_passing(void *user_data) {
+    struct passing_loop *loop = user_data;
+    if (__atomic_load_n(&loop->is_replaced, __ATOMIC_SEQ_CST)) {
+        __atomic_store_n(&loop->woken_after, 1, __ATOMIC_SEQ_CST);
+    }
+    wake(shared);
+}
+
+static void *replace_loops(void *client) {
+    for (int i = 0; i < LOOPS; i++) {
+        trophy_client_on_ready(client, wake_passing, &passing[i]);
+        if (i > 0) {
+            __atomic_store_n(&passing[i - 1].is_replaced, 1, __ATOMIC_SEQ_CST);
+        }
+    }
+    return NULL;
+}
+
+static void no_wake_up_is_lost_or_comes_late_while_loops_are_replaced(void) {
+    trophy_client *client = make_client("{\"callbacks\": \"dispatch\"}");
+    shared = new_loop();
+    struct heard heard = {0};
+    struct submitter submitter = {client, &heard};
+    pthread_t submitters[SUBMITTERS], replacer;
+    for (int i = 0; i < SUBMITTERS; i++) {
+        CHECK(pthread_create(&submitters[i], NULL, submit, &submitter) == 0);
+    }
+    CHECK(pthread_create(&replacer, NULL, replace_loops, client) == 0);
+    while (times_heard(&heard) < SUBMITTERS * CALLS) {
+        wait_until_woken(shared);
+        trophy_client_dispatch(client, 0);
+    }
+    for (int i = 0; i < SUBMITTERS; i++) {
+        pthread_join(submitters[i], NULL);
+    }
+    pthread_join(replacer, NULL);
+    trophy_client_free(client);
+    CHECK(heard.times == SUBMITTERS * CALLS);
+    /* Each wake-up is for a call that became ready, or for a loop that came. */
+    CHECK(shared->woken <= SUBMITTERS * CALLS + LOOPS);
+    for (int i = 0; i < LOOPS; i++) {
+        CHECK(!passing[i].woken_after);
+    }
+    free_loop(shared);
+    free(heard.json);
+}
+
 int main(void) {
     RUN(a_callback_comes_once_with_the_reply);
     RUN(a_refused_call_has_no_callback);
@@ -375,6 +431,7 @@ int main(void) {
     RUN(a_new_loop_is_woken_for_what_is_ready_and_the_old_one_no_more);
     RUN(callbacks_on_threads_of_the_library_wake_no_loop);
     RUN(no_wake_up_is_lost_while_calls_end_and_others_dispatch);
+    RUN(no_wake_up_is_lost_or_comes_late_while_loops_are_replaced);
     RUN(nobody_is_woken_who_was_replaced_or_whose_client_is_gone);
     return RESULT;
 }

@@ -1,10 +1,12 @@
 // Asynchronous calls: any callable, run once, and what it captured destroyed once, however the call ends. The
 // service never answers users_wrapped.
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <future>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -139,6 +141,72 @@ static void dispatch_runs_callbacks_on_its_own_thread() {
   CHECK(told == 3);
   CHECK(thread == std::this_thread::get_id());
   CHECK(client.dispatch(1ms) == 0);
+}
+
+/** An event loop that sleeps until it is woken. */
+class Loop {
+ public:
+  void wake() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    is_woken_ = true;
+    changed_.notify_one();
+  }
+  void sleep() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return is_woken_; });
+    is_woken_ = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_woken_ = false;
+};
+
+static void a_loop_is_woken_to_dispatch() {
+  const Client client = make_client(Object{{"callbacks", "dispatch"}});
+  Loop loop;
+  client.on_ready([&] { loop.wake(); });
+  int ran = 0;
+  for (int i = 0; i < 10; i++) {
+    CHECK(client.call_async(TROPHY_OP_USERS_GET, user, [&](const Result<Json> &) { ran++; }).ok());
+  }
+  while (ran < 10) {
+    loop.sleep();
+    client.dispatch();
+  }
+}
+
+static void what_wakes_a_loop_ends_when_it_is_replaced_or_its_client_ends() {
+  std::atomic<int> first{0}, second{0}, third{0};
+  Loop loop;
+  {
+    const auto options = Object{{"callbacks", "dispatch"}};
+    Client client = make_client(options);
+    const Client tenant = client.for_tenant("acme").value();
+    client.on_ready([&loop, witness = Witness(first)] { loop.wake(); });
+    int ran = 0;
+    CHECK(client.call_async(TROPHY_OP_USERS_GET, user, [&](const Result<Json> &) { ran++; }).ok());
+    loop.sleep();
+    CHECK(first == 0);
+    // One that comes when something is ready is woken at once; a tenant's handle is as good as another.
+    tenant.on_ready([&loop, witness = Witness(second)] { loop.wake(); });
+    CHECK(first == 1);
+    loop.sleep();
+    CHECK(client.dispatch() == 1 && ran == 1);
+    client.on_ready(nullptr);
+    CHECK(second == 1);
+    client.on_ready([&loop, witness = Witness(third)] { loop.wake(); });
+    CHECK(tenant.close(0ms)->done);
+    tenant.on_ready(nullptr);  // It was let go of.
+    CHECK(third == 0);
+    Client moved = std::move(client);
+    client.on_ready([] {});  // Nobody's.
+    CHECK(moved.call_async(TROPHY_OP_USERS_GET, user, [&](const Result<Json> &) { ran++; }).ok());
+    loop.sleep();
+    CHECK(moved.dispatch() == 1 && ran == 2);
+  }
+  CHECK(third == 1);
 }
 
 static void a_promise_makes_a_future() {
@@ -325,6 +393,8 @@ int main() {
   RUN(close_ends_callbacks_once);
   RUN(the_end_of_a_client_ends_callbacks_once);
   RUN(dispatch_runs_callbacks_on_its_own_thread);
+  RUN(a_loop_is_woken_to_dispatch);
+  RUN(what_wakes_a_loop_ends_when_it_is_replaced_or_its_client_ends);
   RUN(a_promise_makes_a_future);
   RUN(anything_that_can_be_called_will_do);
   RUN(a_callback_may_start_the_next_call);

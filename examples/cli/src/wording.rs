@@ -10,7 +10,7 @@ pub struct Door(&'static [(&'static str, &'static str)]);
 
 /// The client's own options, its tenant and its queue.
 pub const CLIENT: Door = Door(&[
-    ("options_json: \"queue\": \"path\"", "--queue"),
+    ("options_json: queue.path", "--queue"),
     ("options_json", "--option"),
     ("tenant_id", "--tenant"),
 ]);
@@ -131,11 +131,11 @@ mod tests {
     fn a_parameter_is_called_what_was_typed() {
         for (door, message, here) in [
             (&EVENT, "user_json: has no \"id\"", "--user: has no \"id\""),
-            (&EVENT, "options_json: \"x\"", "--request-option: \"x\""),
-            (&CLIENT, "options_json: \"x\"", "--option: \"x\""),
+            (&EVENT, "options_json: x: is", "--request-option: x: is"),
+            (&CLIENT, "options_json: x: is", "--option: x: is"),
             (
                 &CLIENT,
-                "options_json: \"queue\": \"path\": the folder",
+                "options_json: queue.path: the folder",
                 "--queue: the folder",
             ),
             (

@@ -53,9 +53,12 @@ fn every_mistake_is_named_as_it_was_typed() {
         ),
         (
             event(&["--request-option", r#"{"x":1}"#]),
-            "--request-option: \"x\"",
+            "--request-option: x: is not an option",
         ),
-        (event(&["--option", r#"{"x":1}"#]), "--option: \"x\""),
+        (
+            event(&["--option", r#"{"x":1}"#]),
+            "--option: x: is not an option",
+        ),
         (event(&["--tenant", ""]), "--tenant: is empty"),
         (
             vec!["call", "users_streek"],

@@ -128,7 +128,9 @@ pub fn count(
     let before = tally.total;
     tally.add(today, event.value, &attributes);
     let after = tally.total;
-    books.ledger.counted(event.lane(tenant), event.value);
+    books
+        .ledger
+        .counted(event.lane(tenant), event.key, event.value);
 
     let mut effects = Effects::default();
     let mut scene = Scene {

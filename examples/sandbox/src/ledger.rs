@@ -1,6 +1,7 @@
 //! The ledger: what truly happened, for tests to compare with what a client believes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,16 @@ pub struct Lane {
     pub tenant: String,
     pub user: String,
     pub metric: String,
+}
+
+/// Hears what the ledger sums up, one by one and in order. It is called with the state locked: it takes no time.
+pub trait Observer: std::fmt::Debug + Send + Sync {
+    /// A request has come, from a client of this `User-Agent`; its events are on these lanes.
+    fn arrived(&self, request: u64, user_agent: &str, lanes: &[Lane]);
+    /// It was answered, or its client has gone.
+    fn left(&self, request: u64);
+    /// An event has counted. One that is replayed does not.
+    fn counted(&self, lane: &Lane, key: Option<&str>, value: f64);
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,9 +42,18 @@ pub struct Ledger {
     lanes: HashMap<Lane, Count>,
     requests: BTreeMap<&'static str, u64>,
     statuses: BTreeMap<u16, u64>,
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Ledger {
+    /// An empty one that the same observer hears.
+    pub fn emptied(self) -> Self {
+        Self {
+            observer: self.observer,
+            ..Self::default()
+        }
+    }
+
     pub fn request(&mut self, operation: &'static str) {
         *self.requests.entry(operation).or_default() += 1;
     }
@@ -42,7 +62,10 @@ impl Ledger {
         *self.statuses.entry(status).or_default() += 1;
     }
 
-    pub fn counted(&mut self, lane: Lane, value: f64) {
+    pub fn counted(&mut self, lane: Lane, key: Option<&str>, value: f64) {
+        if let Some(observer) = &self.observer {
+            observer.counted(&lane, key, value);
+        }
         self.events += 1;
         let count = self.lanes.entry(lane).or_default();
         count.events += 1;
@@ -54,7 +77,10 @@ impl Ledger {
         self.lanes.entry(lane).or_default().replayed += 1;
     }
 
-    pub fn enter(&mut self, lanes: &[Lane]) {
+    pub fn enter(&mut self, request: u64, user_agent: &str, lanes: &[Lane]) {
+        if let Some(observer) = &self.observer {
+            observer.arrived(request, user_agent, lanes);
+        }
         for lane in lanes {
             let count = self.lanes.entry(lane.clone()).or_default();
             count.in_flight += 1;
@@ -62,7 +88,10 @@ impl Ledger {
         }
     }
 
-    pub fn leave(&mut self, lanes: &[Lane]) {
+    pub fn leave(&mut self, request: u64, lanes: &[Lane]) {
+        if let Some(observer) = &self.observer {
+            observer.left(request);
+        }
         for lane in lanes {
             // A reset in between has forgotten the lane.
             if let Some(count) = self.lanes.get_mut(lane) {

@@ -10,6 +10,7 @@
 
 mod sandbox;
 
+pub use ledger::{Lane, Observer};
 pub use limits::Rates;
 pub use sandbox::{Options, Sandbox};
 

@@ -1,11 +1,13 @@
 //! A sandbox that runs inside this process, on a thread of its own.
 
 use std::net::{TcpListener, ToSocketAddrs};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use crate::ledger::Observer;
 use crate::limits::Rates;
 use crate::page::Site;
 use crate::service::{Service, State};
@@ -24,6 +26,8 @@ pub struct Options {
     pub tls: bool,
     /// Read `..` and `%2E%2E` in a path as URL parsers do: as one step up.
     pub resolve_dots: bool,
+    /// Hears of each request and each event that counts.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for Options {
@@ -36,6 +40,7 @@ impl Default for Options {
             rates: Rates::default(),
             tls: false,
             resolve_dots: false,
+            observer: None,
         }
     }
 }
@@ -73,7 +78,9 @@ impl Sandbox {
                 None => world["adminKeys"] = vec![Value::from(key)].into(),
             }
         }
-        let state = State::new(world, options.rates).map_err(|why| format!("the world: {why}"))?;
+        let mut state =
+            State::new(world, options.rates).map_err(|why| format!("the world: {why}"))?;
+        state.books.ledger.observer = options.observer;
         let service = Service::new(state);
         let (acceptor, ca_pem) = match options.tls {
             true => tls::acceptor(&options.host).map(|(tls, pem)| (Some(tls), Some(pem)))?,

@@ -62,8 +62,10 @@ impl State {
     pub fn reset(&mut self) -> Result<(), String> {
         self.world = world_file::load(&self.start)?;
         let requests = std::mem::take(&mut self.books.requests).emptied();
+        let ledger = std::mem::take(&mut self.books.ledger).emptied();
         self.books = Books {
             requests,
+            ledger,
             ..books(self.rates)
         };
         Ok(())
@@ -154,7 +156,7 @@ struct InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let books = &mut self.service.lock().books;
-        books.ledger.leave(&self.lanes);
+        books.ledger.leave(self.request, &self.lanes);
         books.requests.left(self.request);
     }
 }
@@ -222,7 +224,11 @@ pub async fn answer(
     let fault = {
         let mut state = service.lock();
         let books = &mut state.books;
-        books.ledger.enter(&lanes);
+        let user_agent = call.headers.get(header::USER_AGENT);
+        let user_agent = user_agent.and_then(|name| name.to_str().ok());
+        books
+            .ledger
+            .enter(request, user_agent.unwrap_or_default(), &lanes);
         books.pulse.arrived(operation.tier, Instant::now());
         let fault = books.faults.strike(operation.id);
         if let Some(fault) = &fault {

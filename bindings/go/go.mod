@@ -1,0 +1,3 @@
+module trophy.so/libtrophy
+
+go 1.19

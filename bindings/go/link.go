@@ -1,0 +1,6 @@
+//go:build !trophy_static && !trophy_folder
+
+package trophy
+
+// #cgo pkg-config: trophy
+import "C"

@@ -1,6 +1,0 @@
-//go:build !trophy_static
-
-package trophy
-
-// #cgo LDFLAGS: -ltrophy
-import "C"
