@@ -16,27 +16,7 @@ skip() {
     exit 77
 }
 
-# Where apt gets Debian from on this machine; before its first update, where by its name it would.
-mirror() {
-    uri=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-        sed -n 's/^Debian|Debian|//p' | head -n 1)
-    [ -n "$uri" ] || uri=$(apt-get indextargets --no-release-info --format '$(REPO_URI)' 2>/dev/null |
-        grep -m 1 '/debian\(\.list\)\?/*$') || true
-    uri=${uri%/}
-    case $uri in
-        # A list of mirrors, as Debian's cloud images have it.
-        mirror+file:*) grep -m 1 -o '^http[^[:space:]]*' "${uri#mirror+file:}" || true ;;
-        *) echo "$uri" ;;
-    esac
-}
-
-# apt's proxy, for debootstrap, which fetches without apt. An environment that has one already keeps it.
-use_proxy_of_apt() {
-    proxy=
-    eval "$(apt-config shell proxy "Acquire::${1%%:*}::Proxy" 2>/dev/null)"
-    case $proxy in '' | DIRECT) return ;; esac
-    export "http_proxy=${http_proxy:-$proxy}" "https_proxy=${https_proxy:-$proxy}"
-}
+. "$project/scripts/debian.sh"
 
 is_made() {
     chroot "$root" test -x /usr/bin/swift 2>/dev/null
