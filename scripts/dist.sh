@@ -14,52 +14,23 @@ export CARGO_TARGET_DIR; CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-tar
 # Where scripts/dist/install-tools.sh puts what it installs.
 PATH=$PATH:$CARGO_TARGET_DIR/dist/tools/bin
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-work=$CARGO_TARGET_DIR/dist
+# with.sh has a build folder and a compiler of its own.
+work=${DIST_WORK:-$CARGO_TARGET_DIR/dist}
 mkdir -p "$work" "${DIST:=dist}"
-work=$(cd "$work" && pwd) out=$(cd "$DIST" && pwd)
+out=$(cd "$DIST" && pwd)
+export DIST_WORK=$work DIST=$out DIST_SYSROOT=${DIST_SYSROOT:-$(rustc --print sysroot)}
 targets=${DIST_TARGETS:-$(grep -v '^#' packaging/targets | cut -d' ' -f1) deb packages sbom}
 make=${MAKE:-make}
 
 skipped() { echo "skipped: $1"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Sets `options`, for make, of this platform; or says why there are none, and fails.
-options_of() { # options_of TARGET
-    local target=$1 row libc prefix tool own
-    row=$(grep "^$target " packaging/targets) || { echo "DIST_TARGETS: $target is not in packaging/targets" >&2; exit 2; }
-    read -r _ libc prefix <<<"$row"
-    [ "$prefix" != - ] || prefix=
-    for tool in ld nm objcopy strip ar; do
-        have "$prefix$tool" || { skipped "$target: no $prefix$tool"; return 1; }
-    done
-    options=(SHIP="$work/ship/$target" CARGO="$PWD/scripts/dist/cargo.sh" FOLD= TOOL_HERE="$tool_here"
-        LD="${prefix}ld" NM="${prefix}nm" OBJCOPY="${prefix}objcopy" STRIP="${prefix}strip" AR="${prefix}ar")
-    export CARGO_BUILD_TARGET=$target DIST_LINKER=zig DIST_LIBC= DIST_BUILD_STD=0
-    case $libc in
-        glibc.*) DIST_LIBC=${libc#glibc.} ;;
-        mingw) DIST_LINKER=cc ;;
-        # A shared library is there only for what loads musl, as Alpine's programs do; C code comes from zig.
-        musl) export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=-crt-static -C link-self-contained=no" ;;
-    esac
-    if [ "$DIST_LINKER" = zig ]; then
-        have cargo-zigbuild || { skipped "$target: no cargo-zigbuild (pip install cargo-zigbuild ziglang)"; return 1; }
-    else
-        have "${prefix}gcc" || { skipped "$target: no ${prefix}gcc"; return 1; }
-    fi
-    if [ ! -d "$(rustc --print target-libdir --target "$target")" ]; then
-        own=$(bash scripts/platforms/toolchain.sh | tail -n 1) || true
-        [ -x "$own/bin/rustc" ] || { skipped "$target: ${own#skipped: }"; return 1; }
-        DIST_BUILD_STD=1
-        export PATH=$own/bin:$PATH
-    fi
-}
-
 # The man pages and completions are written by a tool that runs here.
-tool_here="env -u CARGO_BUILD_TARGET cargo run -q -p trophy-cli --"
+export DIST_TOOL_HERE=${DIST_TOOL_HERE:-env -i PATH=$PATH HOME=$HOME CARGO_TARGET_DIR=$CARGO_TARGET_DIR cargo run -q -p trophy-cli --}
 
 # An archive of what `make install` installs, with the licences. It unpacks anywhere, into a folder with its name.
 archive() { # archive TARGET OPTION…: make's options
-    local name=trophy-$version-$1 target=$1 sysroot
+    local name=trophy-$version-$1 target=$1
     shift
     rm -rf "$work/stage/$name"
     $make --no-print-directory install PREFIX="/$name" DESTDIR="$work/stage" BINDIR="/$name/bin" LIBDIR="/$name/lib" \
@@ -68,9 +39,8 @@ archive() { # archive TARGET OPTION…: make's options
         PWSHCOMPDIR="/$name/share/trophy" "$@"
     install -m 644 README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-NOTICES.txt "$work/stage/$name/"
     # Of the crates in Rust's standard library, as the toolchain has it.
-    sysroot=$(rustc --print sysroot)
-    if [ -f "$sysroot/share/doc/rust/COPYRIGHT-library.html" ]; then
-        install -m 644 "$sysroot/share/doc/rust/COPYRIGHT-library.html" "$work/stage/$name/RUST-STANDARD-LIBRARY.html"
+    if [ -f "$DIST_SYSROOT/share/doc/rust/COPYRIGHT-library.html" ]; then
+        install -m 644 "$DIST_SYSROOT/share/doc/rust/COPYRIGHT-library.html" "$work/stage/$name/RUST-STANDARD-LIBRARY.html"
     fi
     case $target in
         *-windows-*) python3 packaging/zip.py "$work/stage" "$name" "$out/$name.zip" ;;
@@ -81,11 +51,21 @@ archive() { # archive TARGET OPTION…: make's options
     esac
 }
 
-# In a shell of its own, since it sets the environment.
-archive_of() ( # archive_of TARGET
-    options_of "$1" || exit 0
-    archive "$1" "${options[@]}"
-)
+# With the compiler and the standard library of that platform.
+archive_of() { # archive_of TARGET
+    local target=$1 row libc prefix code=0
+    row=$(grep "^$target " packaging/targets) || { echo "DIST_TARGETS: $target is not in packaging/targets" >&2; exit 2; }
+    read -r _ libc prefix <<<"$row"
+    [ "$prefix" != - ] || prefix=
+    case $libc in glibc.*) libc=.${libc#glibc.} ;; *) libc= ;; esac
+    bash scripts/platforms/with.sh "$target$libc" bash "$PWD/scripts/dist.sh" --in-environment "$target" "$prefix" \
+        >"$work/$target.log" 2>&1 || code=$?
+    case $code in
+        0) ;;
+        77) grep '^skipped:' "$work/$target.log" || skipped "$target" ;;
+        *) tail -n 60 "$work/$target.log"; return 1 ;;
+    esac
+}
 
 # The packages for Debian, of the library that the archive has if there is one.
 debian_packages() {
@@ -109,6 +89,16 @@ sbom() {
     done
     rm -f trophy-sbom.json examples/*/trophy-sbom.json
 }
+
+# archive_of, in with.sh's environment: its arguments are the platform and the prefix of its binutils.
+if [ "${1:-}" = --in-environment ]; then
+    for tool in ld nm objcopy strip; do
+        have "$3$tool" || { skipped "$2: no $3$tool"; exit 77; }
+    done
+    archive "$2" SHIP="$work/ship/$2" SHIP_LIBS="$work/ship/$2/libs" FOLD= TOOL_HERE="$DIST_TOOL_HERE" \
+        LD="$3ld" NM="$3nm" OBJCOPY="$3objcopy" STRIP="$3strip" AR="$3ar"
+    exit
+fi
 
 for target in $targets; do
     case $target in

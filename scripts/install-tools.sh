@@ -5,7 +5,8 @@ set -u
 cd "$(dirname "$0")/.."
 
 packages=(g++ clang make pkg-config cmake valgrind strace binutils curl debootstrap
-    libcurl4-openssl-dev libsqlite3-dev libuv1-dev libglib2.0-dev libsdl2-dev doxygen graphviz python3-venv chromium fonts-dejavu-core)
+    libcurl4-openssl-dev libsqlite3-dev libuv1-dev libglib2.0-dev libsdl2-dev doxygen graphviz python3-venv chromium fonts-dejavu-core
+    debhelper dpkg-dev lintian ninja-build python3-pycparser)
 missing=()
 for package in "${packages[@]}"; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
@@ -25,7 +26,7 @@ fi
 
 rustup component add rustfmt clippy >/dev/null 2>&1 || true
 
-for script in scripts/languages.d/*.sh; do
+for script in scripts/languages.d/*.sh scripts/dist/install-tools.sh; do
     [ -e "$script" ] || continue
     bash "$script" || echo "not installed: what $script installs"
 done

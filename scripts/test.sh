@@ -155,8 +155,19 @@ group_packages() {
     step "packages of the languages" bash tests/packages.sh
 }
 
+# What a release has, and how it installs. `make test-dist` tries it for every platform.
+group_dist() {
+    step "versions" bash tests/dist/versions.sh
+    step "licences" bash tests/dist/notices.sh
+    step "ABI" bash tests/dist/abi.sh
+    step "archives" bash tests/dist/archives.sh
+    step "Debian packages" bash tests/dist/deb.sh
+    step "CMake, from source" bash tests/dist/cmake.sh
+    step "Conan" bash tests/dist/conan.sh
+}
+
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact packages)
+[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact packages dist)
 for group in "${groups[@]}"; do
     "group_$group"
 done

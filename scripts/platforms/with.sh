@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Runs a command with what cargo, make and a C compiler need in the environment to build for another machine:
+#
+#   scripts/platforms/with.sh aarch64-unknown-linux-gnu sh -c 'cargo build -p trophy && $CC event.c …'
+#
+# A target is Rust's name for it. With a version of glibc behind it, x86_64-unknown-linux-gnu.2.17, what is built runs on
+# that glibc and later. All builds share target/cross. Exits 77 with `skipped: why` where a tool cannot be had.
+set -eu
+project=$(cd "$(dirname "$0")/../.." && pwd)
+asked=$1 target=${1%%.*}
+shift
+keep=$project/target/platforms
+mkdir -p "$keep"
+
+skip() {
+    echo "skipped: $asked: $1"
+    exit 77
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Installs packages of apt's, if they are not there yet.
+need() { # need PROGRAM PACKAGE…
+    have "$1" && return
+    shift
+    (
+        flock 9
+        [ "$(id -u)" = 0 ] && have apt-get && env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "$@" >&2
+    ) 9>"$keep/apt.lock" || skip "not installed: $*"
+}
+
+# zig as C compiler and linker, for a glibc of any age and for musl. cargo-zigbuild's wrapper of it knows what rustc and
+# the cc crate pass that zig would refuse.
+use_zig() { # use_zig ZIG_TARGET
+    local python=$keep/python tools=$keep/zig-$1
+    (
+        flock 9
+        [ -x "$python/bin/cargo-zigbuild" ] && exit
+        python3 -m venv "$python" >&2 && "$python/bin/pip" install -q ziglang==0.17.1 cargo-zigbuild==0.24.1 >&2
+    ) 9>"$keep/python.lock" || skip "pip cannot install zig"
+    mkdir -p "$tools"
+    local tool
+    for tool in cc c++; do
+        printf '#!/bin/sh\nexec "%s/bin/cargo-zigbuild" zig %s -- -target %s "$@"\n' "$python" "$tool" "$1" >"$tools/$tool"
+    done
+    printf '#!/bin/sh\nexec "%s/bin/cargo-zigbuild" zig ar -- "$@"\n' "$python" >"$tools/ar"
+    chmod +x "$tools"/*
+    export PATH=$python/bin:$PATH CARGO_ZIGBUILD_ZIG_PATH=$python/bin/python-zig
+    printf '#!/bin/sh\nexec "%s/bin/python" -m ziglang "$@"\n' "$python" >"$python/bin/python-zig"
+    chmod +x "$python/bin/python-zig"
+    CC=$tools/cc CXX=$tools/c++ AR=$tools/ar
+}
+
+use_gcc() { # use_gcc PREFIX PACKAGE…
+    need "$1-gcc" "${@:2}"
+    CC=$1-gcc CXX=$1-g++ AR=$1-ar
+    export LD=$1-ld STRIP=$1-strip OBJCOPY=$1-objcopy NM=$1-nm
+}
+
+case $asked in
+    x86_64-pc-windows-gnu)
+        use_gcc x86_64-w64-mingw32 g++-mingw-w64-x86-64
+        # The flavours whose threads are POSIX's.
+        CC=$CC-posix CXX=$CXX-posix
+        ;;
+    aarch64-unknown-linux-gnu) use_gcc aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+    armv7-unknown-linux-gnueabihf) use_gcc arm-linux-gnueabihf g++-arm-linux-gnueabihf libc6-dev-armhf-cross ;;
+    i686-unknown-linux-gnu) use_gcc i686-linux-gnu g++-i686-linux-gnu libc6-dev-i386-cross ;;
+    s390x-unknown-linux-gnu) use_gcc s390x-linux-gnu g++-s390x-linux-gnu libc6-dev-s390x-cross ;;
+    *-linux-musl)
+        use_zig "${target%%-*}-linux-musl"
+        # Of musl rustc knows copies of its own, which this toolchain does not have; and a shared library is wanted.
+        export RUSTFLAGS="${RUSTFLAGS:-} -C link-self-contained=no -C target-feature=-crt-static"
+        ;;
+    *-linux-gnu*.*) use_zig "${target%%-*}-linux-gnu${target##*-gnu}.${asked#*.}" ;;
+    *) skip "no compiler for it is known to scripts/platforms/with.sh" ;;
+esac
+
+# The standard library of this machine is rustup's; that of another is built.
+if [ "$target" != "$(rustc -vV | sed -n 's/^host: //p')" ]; then
+    rust=$(bash "$project/scripts/platforms/toolchain.sh") || { echo "$rust"; exit 77; }
+    export PATH=$rust/bin:$PATH CARGO=$rust/bin/cargo RUSTC=$rust/bin/rustc RUSTDOC=$rust/bin/rustdoc
+    # A rustup in front of it would choose another.
+    unset RUSTUP_TOOLCHAIN
+    export RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=${TROPHY_BUILD_STD:-std,panic_unwind,test}
+fi
+name=${target//-/_} upper=${target^^}
+upper=${upper//-/_}
+export CC CXX AR CARGO_BUILD_TARGET=$target CARGO_TARGET_DIR=$project/target/cross
+export "CC_$name=$CC" "CXX_$name=$CXX" "AR_$name=$AR" "CARGO_TARGET_${upper}_LINKER=$CC"
+# Proofs, not for a debugger.
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+# make ship: a folder for each target, one of cargo's for all.
+export SHIP=$project/target/cross/$asked/ship SHIP_LIBS=$project/target/cross
+cd "$project"
+exec "$@"

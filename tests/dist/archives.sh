@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# make dist: each archive is unpacked into a path with a space; there a C program is built against it by pkg-config and by
+# CMake, shared and static, and runs, natively, under qemu or under wine, as does the tool; twice the same bytes.
+# Of this machine's platform as `make ship` built it; with TROPHY_DIST_ALL=1 of every platform that can be built here.
+. "$(dirname "$0")/checks.sh"
+[ "$(uname)" = Linux ] || { echo "skipped: it names the libraries as Linux does"; exit 77; }
+host=$(rustc -vV | sed -n 's/^host: //p')
+if [ -n "${TROPHY_DIST_ALL:-}" ]; then
+    targets=${TROPHY_DIST_TARGETS:-$(grep -v '^#' packaging/targets | cut -d' ' -f1)}
+else
+    targets=native
+fi
+dist() { DIST_TARGETS="$targets sbom" make --no-print-directory dist DIST="$1"; }
+check "make dist" dist "$work/dist" || { total; exit; }
+while read -r line; do skip "${line#skipped: }"; done < <(grep '^skipped:' "$work/now")
+check "SHA256SUMS is right" eval "cd '$work/dist' && sha256sum --quiet -c SHA256SUMS"
+check "and names all" [ "$(wc -l <"$work/dist/SHA256SUMS")" = $(($(ls "$work/dist" | wc -l) - 1)) ]
+check "make dist again" dist "$work/again"
+check "it makes the same bytes" diff -r "$work/dist" "$work/again"
+start_sandbox
+unset CPATH LIBRARY_PATH LD_LIBRARY_PATH PKG_CONFIG_PATH
+
+for sbom in "$work"/dist/*.cdx.json; do
+    [ -e "$sbom" ] || continue
+    check "$(basename "$sbom") is CycloneDX, and names what is linked in" python3 - "$sbom" <<'END'
+import json, re, sys
+bom = json.load(open(sys.argv[1], encoding="utf-8"))
+assert bom["bomFormat"] == "CycloneDX", bom["bomFormat"]
+named = {(part["name"], part["version"]) for part in bom["components"]}
+notices = open("THIRD-PARTY-NOTICES.txt", encoding="utf-8").read()
+library = notices.split("In the library and in the command-line tool:\n")[1].split("\n\n")[0]
+missing = set(re.findall(r"^  (\S+) (\S+):", library, re.M)) - named
+assert not missing, f"not in it: {missing}"
+END
+    check "$(basename "$sbom") has no path of this machine" refused grep -F -e "$PWD" -e "$HOME/" "$sbom"
+done
+
+app=$work/app
+mkdir "$app"
+write_event_c "$app/event.c"
+cat >"$app/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.16)
+project(stranger C)
+find_package(trophy $version EXACT REQUIRED)
+foreach(kind \${KINDS})
+  add_executable(\${kind} event.c)
+  target_link_libraries(\${kind} PRIVATE trophy::\${kind})
+endforeach()
+END
+
+# How a platform's programs are built and run here: the compiler, what CMake calls the platform, what runs them.
+platform() { # platform TARGET
+    compiler= system= runner=() exe= kinds="trophy static"
+    case $1 in
+        "$host") compiler=${CC:-cc} ;;
+        x86_64-unknown-linux-gnu) compiler=x86_64-linux-gnu-gcc system="Linux x86_64" runner=(qemu-x86_64 -L /usr/x86_64-linux-gnu) ;;
+        aarch64-unknown-linux-gnu) compiler=aarch64-linux-gnu-gcc system="Linux aarch64" runner=(qemu-aarch64 -L /usr/aarch64-linux-gnu) ;;
+        armv7-unknown-linux-gnueabihf) compiler=arm-linux-gnueabihf-gcc system="Linux armv7l" runner=(qemu-arm -L /usr/arm-linux-gnueabihf) ;;
+        x86_64-unknown-linux-musl) compiler=musl-gcc system="Linux x86_64" kinds=trophy ;;
+        x86_64-pc-windows-gnu) compiler=x86_64-w64-mingw32-gcc system="Windows x86_64" runner=(wine64) exe=.exe ;;
+    esac
+}
+
+run() ( # run PROGRAM ARGUMENT…: with the archive's library
+    export LD_LIBRARY_PATH=$tree/lib WINEDEBUG=-all WINEPREFIX=$CARGO_TARGET_DIR/dist/wine
+    # Windows looks in PATH.
+    export WINEPATH="Z:${tree//\//\\}\\bin;Z:${app//\//\\}"
+    if [ ${#runner[@]} -gt 0 ] && [[ ${runner[0]} == qemu-* ]]; then
+        exec "${runner[@]}" -E "LD_LIBRARY_PATH=$tree/lib" "$@"
+    fi
+    exec "${runner[@]}" "$@"
+)
+
+for archive in "$work"/dist/trophy-"$version"-*.tar.gz "$work"/dist/trophy-"$version"-*.zip; do
+    [ -e "$archive" ] || continue
+    name=$(basename "$archive") name=${name%.tar.gz} name=${name%.zip}
+    target=${name#trophy-"$version"-}
+    place="$work/a folder/$target"
+    mkdir -p "$place"
+    case $archive in
+        *.zip) check "$target: it unpacks" python3 -m zipfile -e "$archive" "$place" ;;
+        *) check "$target: it unpacks" tar -C "$place" -xzf "$archive" ;;
+    esac
+    tree="$place/$name"
+    check "$target: into one folder that says what it is" [ "$(ls "$place")" = "$name" ]
+    for file in README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-NOTICES.txt include/trophy.h include/trophy.hpp share/man/man1/trophy.1; do
+        check "$target: $file is there" [ -s "$tree/$file" ]
+    done
+    check "$target: no path of this machine is in it" refused grep -rlF -e "$PWD/" -e "$HOME/" "$tree"
+    platform "$target"
+    if [[ $target == *-gnu* && $target != *windows* && -n ${TROPHY_DIST_ALL:-} ]]; then
+        newest=$(readelf -VW "$tree/lib/libtrophy.so" "$tree/bin/trophy" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
+        check "$target: it needs glibc 2.17 at most: $newest" [ "$(printf '%s\n' GLIBC_2.17 "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ]
+    fi
+    if [ -z "$compiler" ] || ! have "$compiler"; then
+        skip "$target: no ${compiler:-compiler} to build a program with"
+        continue
+    fi
+    if [ ${#runner[@]} -gt 0 ] && ! have "${runner[0]}"; then
+        skip "$target: no ${runner[0]} to run a program with"
+        continue
+    fi
+    if [ "$kinds" = trophy ]; then skip "$target: no gcc here that has a libgcc for it, which the static library wants"; fi
+    if [[ $target == *-windows-* ]] && [ -f scripts/platforms/bcryptprimitives.c ]; then
+        # What an older wine lacks.
+        check "$target: bcryptprimitives.dll for wine" "$compiler" -shared scripts/platforms/bcryptprimitives.c -o "$app/bcryptprimitives.dll"
+    fi
+    if have pkg-config; then
+        export PKG_CONFIG_PATH=$tree/lib/pkgconfig
+        for kind in $kinds; do
+            package=trophy-$kind package=${package%-trophy}
+            check "$target: pkg-config $package: a program builds" eval \
+                "$compiler -Wall -Wextra -Werror '$app/event.c' -o '$app/event$exe' $(pkg-config --cflags --libs $package)"
+            check "$target: pkg-config $package: it runs" run "$app/event$exe"
+            check "$target: pkg-config $package: it is this version" grep -q "^$version ok" "$work/out"
+        done
+        unset PKG_CONFIG_PATH
+    else
+        skip "no pkg-config"
+    fi
+    if have cmake; then
+        toolchain=(-DCMAKE_C_COMPILER="$compiler")
+        if [ -n "$system" ]; then toolchain+=(-DCMAKE_SYSTEM_NAME="${system% *}" -DCMAKE_SYSTEM_PROCESSOR="${system#* }"); fi
+        rm -rf "$work/build"
+        check "$target: CMake finds it" cmake -S "$app" -B "$work/build" -Dtrophy_DIR="$tree/lib/cmake/trophy" -DKINDS="${kinds// /;}" "${toolchain[@]}"
+        check "$target: CMake builds with it" cmake --build "$work/build"
+        for kind in $kinds; do
+            check "$target: CMake: trophy::$kind runs" run "$work/build/$kind$exe"
+        done
+    else
+        skip "no CMake"
+    fi
+    check "$target: the tool sends an event" run "$tree/bin/trophy$exe" event words-written --user '{"id":"tool"}' --value 1
+done
+total
