@@ -137,7 +137,8 @@ impl Sender {
         state.cancels.remove(&sending.id);
         state.in_flight -= sending.items.iter().map(Item::events).sum::<u64>();
         if let Some(at) = sent.at {
-            state.pacer.went_out(self.clock.since_start(at));
+            let now = self.clock.since_start(Instant::now());
+            state.pacer.went_out(self.clock.since_start(at), now);
         }
         self.settle(&mut state, sending, sent.result);
         state.backlog.finished(&lanes);
