@@ -167,7 +167,7 @@ fn a_folder_of_a_newer_format_is_refused_in_words_and_left_alone() {
 
 /// Options of a queue with small segments.
 fn small(queue: &Path, durability: &str, more: Value) -> Value {
-    let mut options = json!({"path": queue, "durability": durability, "max_bytes": 8192,
+    let mut options = json!({"path": queue, "durability": durability, "max_bytes": 16384,
         "delivery": "single", "requests_per_second": 1000});
     for (name, value) in more.as_object().unwrap() {
         options[name] = value.clone();
@@ -223,8 +223,10 @@ fn write_the_folders_of_this_version() {
         service.fault(json!({"fault": "poison", "attribute": "device", "value": "poison"}));
         service.fault(json!({"fault": "hang", "skip": 9}));
         let client = service.client(small(&queue, durability, json!({})));
-        wait_until("some are delivered, and those that come then hang", || {
-            service.requests("metrics_event") >= 10
+        wait_until("some have ended, and those that come then hang", || {
+            let stats = stats(&client);
+            let ended = stats["delivered"].as_u64().unwrap() + stats["dead"].as_u64().unwrap();
+            ended == 9 && service.requests("metrics_event") >= 10
         });
         drop(client);
         for key in keys(&service).into_iter().take(9) {
@@ -234,7 +236,12 @@ fn write_the_folders_of_this_version() {
         let dead: Vec<String> = dead
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap())
-            .map(|letter| letter["idempotencyKey"].as_str().unwrap().to_owned())
+            .map(|letter| {
+                letter["event"]["idempotencyKey"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect();
         assert!(!dead.is_empty());
 

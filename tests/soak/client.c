@@ -179,7 +179,7 @@ static struct source source(const char *kind, uint64_t seed) {
 static const char *const METRICS[] = {"words-written", "chapters-read"};
 static int is_merged;
 /* Of each source. */
-enum { USERS = 16 };
+enum { USERS = 100 };
 
 /* Tries until the event is acknowledged, as a host would; false if there is no use. */
 static int enqueue(const trophy_client *client, struct source *from) {
