@@ -142,6 +142,12 @@ group_docs() {
     step "docs" bash tests/docs.sh
 }
 
+# Broken on purpose, and shown to hold: a short time of each. `make soak` takes an hour.
+group_reliability() {
+    step "the long run, short" bash tests/soak.sh 20000 1 60 soak-short
+    step "RELIABILITY.md is as its results say" python3 -B scripts/reliability.py check
+}
+
 group_artifact() {
     step "size and symbols" bash tests/artifact.sh
     step "install" bash tests/install.sh
@@ -167,7 +173,7 @@ group_dist() {
 }
 
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact packages dist)
+[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs reliability artifact packages dist)
 for group in "${groups[@]}"; do
     "group_$group"
 done

@@ -351,6 +351,17 @@ static int exit_of(pid_t child) {
     return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* Valgrind would take for lost what lay on the stacks of the parent's threads, which the child does not have: so the
+ * child becomes another program, of which it tells nothing. */
+static void end_child(int is_well) {
+    const char *mode = getenv("TROPHY_C_MODE");
+    if (mode != NULL && strcmp(mode, "valgrind") == 0) {
+        const char *program = is_well ? "true" : "false";
+        execlp(program, program, (char *)NULL);
+    }
+    _exit(is_well ? 0 : 1);
+}
+
 static void a_child_that_is_forked_in_any_phase_can_close_and_free(void) {
     for (int i = 0; i < MANY_PHASES; i++) {
         const struct phase *phase = &PHASES[i];
@@ -372,7 +383,7 @@ static void a_child_that_is_forked_in_any_phase_can_close_and_free(void) {
                     trophy_client_free(client);
                 }
                 /* What the parent heard is not the child's to hear. */
-                _exit(status == TROPHY_STATUS_OK && heard.all == 0 ? 0 : 1);
+                end_child(status == TROPHY_STATUS_OK && heard.all == 0);
             }
             CHECK(exit_of(child) == 0);
         }
