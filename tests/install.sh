@@ -260,6 +260,61 @@ check "into one folder that says what it is" [ -f "$work/unpacked/$(basename "$a
 if have pkg-config; then by_pkg_config "dist" "$tree" needs --cflags --libs trophy; fi
 the_tool "dist" "$tree"
 
+# The build for devices: the same functions, of which some say that they are not in it.
+cat >"$app/small.c" <<'END'
+#include <stdio.h>
+#include <string.h>
+#include <trophy.h>
+
+static int refused(trophy_status status, char *json, const char *words) {
+    int right = status == TROPHY_STATUS_INVALID_ARGUMENT && json != NULL && strstr(json, words) != NULL;
+    printf("%s %s\n", right ? "right" : "WRONG", json);
+    trophy_string_free(json);
+    return right;
+}
+
+int main(void) {
+    trophy_client *client = NULL;
+    char *json = NULL;
+    int right = refused(trophy_client_new("key.0123456789abcdef", "{\"proxy\":\"http://proxy:1\"}", &client, &json), json,
+                        "`proxy`: this build of the library has no proxies");
+    right &= refused(trophy_client_new("key.0123456789abcdef", "{\"tls_roots\":\"system\"}", &client, &json), json,
+                     "`tls_roots`: \\\"system\\\": this build of the library does not read");
+    if (trophy_client_new(NULL, NULL, &client, &json) != TROPHY_STATUS_OK)
+        return 1;
+    trophy_string_free(json);
+    right &= refused(trophy_call(client, TROPHY_OP_ADMIN_METRICS_LIST, NULL, &json), json, "is not in this build");
+    right &= refused(trophy_call(client, "no_such", NULL, &json), json, "is none");
+    right &= trophy_call(client, TROPHY_OP_USERS_STREAK, "{\"id\":\"c\"}", &json) == TROPHY_STATUS_OK;
+    trophy_string_free(json);
+    right &= trophy_call(client, TROPHY_OP_ADMIN_METRICS_BATCH_EVENTS,
+                         "{\"body\":[{\"user\":{\"id\":\"c\"},\"key\":\"words-written\",\"value\":1}]}", &json) == TROPHY_STATUS_OK;
+    puts(json);
+    trophy_string_free(json);
+    trophy_client_free(client);
+    return right ? 0 : 1;
+}
+END
+small=$work/small
+check "make install SMALL=1" install_in SMALL=1 PREFIX="$small"
+check "it installs the same, but for the tool" \
+    [ "$(find "$small" ! -type d | sed "s|^$small/||" | sort)" = "$(grep -v -e '^bin/' -e '^share/' "$work/expected")" ]
+full=$(stat -c %s "$tree/lib/libtrophy.so.$version") bytes=$(stat -c %s "$small/lib/libtrophy.so.$version")
+echo "stripped: $bytes bytes, the full one $full"
+check "it is smaller" [ "$bytes" -lt "$full" ]
+functions() { nm -D --defined-only "$1/lib/libtrophy.so.$version" | awk '{print $3}' | sort; }
+check "it has the same functions" [ "$(functions "$small")" = "$(functions "$tree")" ]
+check "its header is the same" cmp "$small/include/trophy.h" "$tree/include/trophy.h"
+check "its header is the one of the source" git diff --exit-code -- include/trophy.h
+if have pkg-config; then
+    by_pkg_config "small" "$small" needs --cflags --libs trophy
+    export PKG_CONFIG_PATH=$small/lib/pkgconfig
+    check "a program that asks for more builds" \
+        eval "${CC:-cc} -Wall -Wextra -Werror '$app/small.c' -o '$app/small' $(pkg-config --cflags --libs trophy-static)"
+    unset PKG_CONFIG_PATH
+    check "it is told what is left out" "$app/small"
+fi
+
 exec 9>&-
 wait "$pid" || true
 echo
