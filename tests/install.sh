@@ -266,33 +266,47 @@ cat >"$app/small.c" <<'END'
 #include <string.h>
 #include <trophy.h>
 
-static int refused(trophy_status status, char *json, const char *words) {
-    int right = status == TROPHY_STATUS_INVALID_ARGUMENT && json != NULL && strstr(json, words) != NULL;
+static trophy_client *client = NULL;
+static char *json = NULL;
+static int wrong = 0;
+
+static void refused(trophy_status status, trophy_status expected, const char *words) {
+    int right = status == expected && json != NULL && strstr(json, words) != NULL;
     printf("%s %s\n", right ? "right" : "WRONG", json);
+    wrong += !right;
     trophy_string_free(json);
-    return right;
+}
+
+static void done(trophy_status status) {
+    printf("%s %s\n", status == TROPHY_STATUS_OK ? "right" : "WRONG", json);
+    wrong += status != TROPHY_STATUS_OK;
+    trophy_string_free(json);
 }
 
 int main(void) {
-    trophy_client *client = NULL;
-    char *json = NULL;
-    int right = refused(trophy_client_new("key.0123456789abcdef", "{\"proxy\":\"http://proxy:1\"}", &client, &json), json,
-                        "`proxy`: this build of the library has no proxies");
-    right &= refused(trophy_client_new("key.0123456789abcdef", "{\"tls_roots\":\"system\"}", &client, &json), json,
-                     "`tls_roots`: \\\"system\\\": this build of the library does not read");
-    if (trophy_client_new(NULL, NULL, &client, &json) != TROPHY_STATUS_OK)
-        return 1;
-    trophy_string_free(json);
-    right &= refused(trophy_call(client, TROPHY_OP_ADMIN_METRICS_LIST, NULL, &json), json, "is not in this build");
-    right &= refused(trophy_call(client, "no_such", NULL, &json), json, "is none");
-    right &= trophy_call(client, TROPHY_OP_USERS_STREAK, "{\"id\":\"c\"}", &json) == TROPHY_STATUS_OK;
-    trophy_string_free(json);
-    right &= trophy_call(client, TROPHY_OP_ADMIN_METRICS_BATCH_EVENTS,
-                         "{\"body\":[{\"user\":{\"id\":\"c\"},\"key\":\"words-written\",\"value\":1}]}", &json) == TROPHY_STATUS_OK;
-    puts(json);
-    trophy_string_free(json);
+    trophy_status status = trophy_client_new("key.0123456789abcdef", "{\"proxy\":\"http://proxy:1\"}", &client, &json);
+    refused(status, TROPHY_STATUS_INVALID_ARGUMENT, "`proxy`: this build of the library has no proxies");
+    status = trophy_client_new("key.0123456789abcdef", "{\"tls_roots\":\"system\"}", &client, &json);
+    refused(status, TROPHY_STATUS_INVALID_ARGUMENT, "`tls_roots`: \\\"system\\\": this build of the library does not read");
+    status = trophy_client_new(NULL, NULL, &client, &json);
+    done(status);
+    status = trophy_call(client, TROPHY_OP_ADMIN_METRICS_LIST, NULL, &json);
+    refused(status, TROPHY_STATUS_INVALID_ARGUMENT, "is not in this build");
+    status = trophy_call(client, "no_such", NULL, &json);
+    refused(status, TROPHY_STATUS_INVALID_ARGUMENT, "is none");
+    status = trophy_call(client, TROPHY_OP_USERS_STREAK, "{\"id\":\"c\"}", &json);
+    done(status);
+    status = trophy_call(client, TROPHY_OP_ADMIN_METRICS_BATCH_EVENTS,
+                         "{\"body\":[{\"user\":{\"id\":\"c\"},\"key\":\"words-written\",\"value\":1}]}", &json);
+    done(status);
     trophy_client_free(client);
-    return right ? 0 : 1;
+    /* HTTPS_PROXY is set, and not for loopback. */
+    status = trophy_client_new("key.0123456789abcdef", "{\"base_url\":\"https://trophy.invalid/v1\",\"max_retries\":0}", &client, &json);
+    done(status);
+    status = trophy_call(client, TROPHY_OP_USERS_STREAK, "{\"id\":\"c\"}", &json);
+    refused(status, TROPHY_STATUS_NETWORK, "HTTPS_PROXY: this build of the library has no proxies");
+    trophy_client_free(client);
+    return wrong;
 }
 END
 small=$work/small
@@ -312,7 +326,7 @@ if have pkg-config; then
     check "a program that asks for more builds" \
         eval "${CC:-cc} -Wall -Wextra -Werror '$app/small.c' -o '$app/small' $(pkg-config --cflags --libs trophy-static)"
     unset PKG_CONFIG_PATH
-    check "it is told what is left out" "$app/small"
+    check "it is told what is left out" env HTTPS_PROXY=http://proxy:1 "$app/small"
 fi
 
 exec 9>&-
