@@ -73,7 +73,7 @@ fn header(root: &Path) -> Result<String> {
     let mut out = fill_in_version(&fs::read_to_string(root.join("src/ffi/prologue.h"))?)?;
 
     banner(&mut out, "Names of operations, for trophy_call()");
-    for operation in operations::OPERATIONS {
+    for operation in operations::all() {
         let (name, method, path) = (operation.name, operation.method.as_str(), operation.path);
         let api = match operation.api {
             operations::Api::Application => "",

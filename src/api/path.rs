@@ -83,7 +83,7 @@ pub fn query_string(parameters: &[(String, String)]) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::operations::OPERATIONS;
+    use crate::api::operations;
 
     #[test]
     fn a_parameter_is_one_segment_whatever_it_holds() {
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn dots_alone_are_no_parameter_of_any_path() {
         for dots in [".", ".."] {
-            for operation in OPERATIONS {
+            for operation in operations::all() {
                 let count = operation.path_parameters().count();
                 for (at, name) in operation.path_parameters().enumerate() {
                     let mut values = vec!["x"; count];

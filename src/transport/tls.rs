@@ -12,7 +12,6 @@ use rustls::{Error, RootCertStore};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::exchange::TlsRoots;
-use crate::host::log;
 
 /// More than any list of authorities; a device would never end.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -83,6 +82,14 @@ fn read_ca_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+#[cfg(not(feature = "system-roots"))]
+fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
+    Err("this build of the library does not read the system's certificates (SMALL=1, or cargo's feature \
+         \"system-roots\" turned off); leave the option at \"builtin\", or give `ca_file`"
+        .to_owned())
+}
+
+#[cfg(feature = "system-roots")]
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
     if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
         let shown = file.display().to_string();
@@ -100,7 +107,9 @@ fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
         return Err("the system has no certificate that can be used".to_owned());
     }
     if ignored > 0 {
-        log::warn(|| format!("tls_roots: {ignored} certificates of the system cannot be used"));
+        crate::host::log::warn(|| {
+            format!("tls_roots: {ignored} certificates of the system cannot be used")
+        });
     }
     Ok(found.certs)
 }
