@@ -296,16 +296,16 @@ int main(void) {
     return wrong;
 }
 END
-small=$work/small
+small=$work/small whole="$work/a folder/then here"
 check "make install SMALL=1" install_in SMALL=1 PREFIX="$small"
 check "it installs the same, but for the tool" \
     [ "$(find "$small" ! -type d | sed "s|^$small/||" | sort)" = "$(grep -v -e '^bin/' -e '^share/' "$work/expected")" ]
-full=$(stat -c %s "$spaced/lib/libtrophy.so.$version") bytes=$(stat -c %s "$small/lib/libtrophy.so.$version")
+full=$(stat -c %s "$whole/lib/libtrophy.so.$version") bytes=$(stat -c %s "$small/lib/libtrophy.so.$version")
 echo "stripped: $bytes bytes, the full one $full"
 check "it is smaller" [ "$bytes" -lt "$full" ]
 functions() { nm -D --defined-only "$1/lib/libtrophy.so.$version" | awk '{print $3}' | sort; }
-check "it has the same functions" [ "$(functions "$small")" = "$(functions "$spaced")" ]
-check "its header is the same" cmp "$small/include/trophy.h" "$spaced/include/trophy.h"
+check "it has the same functions" [ "$(functions "$small")" = "$(functions "$whole")" ]
+check "its header is the same" cmp "$small/include/trophy.h" "$whole/include/trophy.h"
 check "its header is the one of the source" git diff --exit-code -- include/trophy.h
 if have pkg-config; then
     by_pkg_config "small" "$small" needs --cflags --libs trophy

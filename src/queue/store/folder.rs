@@ -116,7 +116,7 @@ pub struct OsFolder {
 impl OsFolder {
     /// Makes the folder if it is absent.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<OsFolder> {
-        crate::host::sys::watch_forks();
+        crate::host::sys::adapt_to_process();
         let folder = OsFolder {
             path: path.into(),
             parents: Mutex::default(),
@@ -203,11 +203,7 @@ impl Folder for OsFolder {
             .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
             .filter_map(|folder| folder.parent().map(Path::to_owned))
             .collect();
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.path)?;
+        files::make_private_folders(&self.path)?;
         lock(&self.parents).append(&mut missing);
         Ok(())
     }
