@@ -43,6 +43,8 @@ refused() { ! "$@"; }
 
 unset CARGO_MAKEFLAGS MAKEFLAGS MFLAGS TROPHY_LIBRARY LD_LIBRARY_PATH NATIVE_DIR
 export PYTHONDONTWRITEBYTECODE=1
+# A commit that is made meanwhile changes nothing.
+export SOURCE_DATE_EPOCH; SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 make_packages() { # make_packages FOLDER: what is skipped is counted below, where the package is missing
     make --no-print-directory packages PACKAGES="$1" NATIVE_DIR="$work/natives" >"$work/make.log" ||
         { cat "$work/make.log"; return 1; }
