@@ -87,7 +87,7 @@ sbom() {
         # Paths of this machine are no part of what ships.
         sed "s|file://$PWD|file:///trophy|g; s|$PWD|/trophy|g" "$file" >"$out/${package%%=*}-$version.cdx.json"
     done
-    rm -f trophy-sbom.json examples/*/trophy-sbom.json
+    rm -f trophy-sbom.json */*/trophy-sbom.json
 }
 
 # archive_of, in with.sh's environment: its arguments are the platform and the prefix of its binutils.
