@@ -25,9 +25,6 @@ make=${MAKE:-make}
 skipped() { echo "skipped: $1"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# The man pages and completions are written by a tool that runs here.
-export DIST_TOOL_HERE=${DIST_TOOL_HERE:-env -i PATH=$PATH HOME=$HOME CARGO_TARGET_DIR=$CARGO_TARGET_DIR cargo run -q -p trophy-cli --}
-
 # An archive of what `make install` installs, with the licences. It unpacks anywhere, into a folder with its name.
 archive() { # archive TARGET OPTION…: make's options
     local name=trophy-$version-$1 target=$1
@@ -58,6 +55,9 @@ archive_of() { # archive_of TARGET
     read -r _ libc prefix <<<"$row"
     [ "$prefix" != - ] || prefix=
     case $libc in glibc.*) libc=.${libc#glibc.} ;; *) libc= ;; esac
+    # The man pages and completions are written by a tool that runs here.
+    cargo build -q -p trophy-cli
+    export DIST_TOOL_HERE=$CARGO_TARGET_DIR/debug/trophy
     bash scripts/platforms/with.sh "$target$libc" bash "$PWD/scripts/dist.sh" --in-environment "$target" "$prefix" \
         >"$work/$target.log" 2>&1 || code=$?
     case $code in
@@ -87,7 +87,7 @@ sbom() {
         # Paths of this machine are no part of what ships.
         sed "s|file://$PWD|file:///trophy|g; s|$PWD|/trophy|g" "$file" >"$out/${package%%=*}-$version.cdx.json"
     done
-    rm -f trophy-sbom.json examples/*/trophy-sbom.json
+    rm -f trophy-sbom.json */*/trophy-sbom.json
 }
 
 # archive_of, in with.sh's environment: its arguments are the platform and the prefix of its binutils.

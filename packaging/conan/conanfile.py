@@ -26,8 +26,10 @@ class Trophy(ConanFile):
 
     def export_sources(self):
         root = os.path.join(self.recipe_folder, ROOT)
+        # cargo looks at every member of the workspace, whichever it builds.
+        members = re.search(r"^members = \[(.*?)\]", load(self, os.path.join(root, "Cargo.toml")), re.M | re.S)[1]
         for pattern in ("Cargo.*", "CMakeLists.txt", "build.rs", "cbindgen.toml", "LICENSE-*", "THIRD-PARTY-NOTICES.txt",
-                        "include/*", "src/*", "packaging/*", "examples/cli/*", "examples/sandbox/*"):
+                        "include/*", "src/*", "packaging/*", *(f"{member}/*" for member in re.findall('"(.*?)"', members))):
             copy(self, pattern, root, self.export_sources_folder, excludes=("*/target/*", "packaging/abi/*"))
 
     def configure(self):

@@ -5,6 +5,7 @@ export CARGO_TARGET_DIR; CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-tar
 PATH=$PATH:$CARGO_TARGET_DIR/dist/tools/bin
 work=$(mktemp -d)
 trap 'exec 9>&-; rm -rf "$work"' EXIT
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1700000000}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 passed=0 failed=0 skipped=0
 
