@@ -88,7 +88,7 @@ impl OutClient {
     }
 
     /// Makes a client for the caller, unless there is nowhere to put it.
-    pub fn set(self, make: impl FnOnce() -> Result<Client, Error>) -> Result<(), Error> {
+    pub fn set(&self, make: impl FnOnce() -> Result<Client, Error>) -> Result<(), Error> {
         if self.0.is_null() {
             return Err(Error::invalid(
                 "out_client: is NULL; pass the address of a trophy_client pointer",

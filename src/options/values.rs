@@ -6,7 +6,7 @@ use std::ops::{Deref, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use super::reader::{self, Raw, must_be};
@@ -21,17 +21,10 @@ where
     D: Deserializer<'de>,
 {
     let Raw(value) = Raw::deserialize(deserializer)?;
-    serde_json::from_str(value.get())
-        .ok()
-        .filter(|number| (MIN..=MAX).contains(number))
-        .and_then(|number| N::try_from(number).ok())
-        .map(T::from)
-        .ok_or_else(|| {
-            D::Error::custom(must_be(
-                &format!("a whole number from {MIN} to {MAX}"),
-                value,
-            ))
-        })
+    let number = within(value, "a whole number", &(MIN..=MAX));
+    let number = number
+        .and_then(|number| N::try_from(number).map_err(|_| must_be("a smaller number", value)));
+    number.map(T::from).map_err(D::Error::custom)
 }
 
 fn number<'de, D: Deserializer<'de>>(
@@ -39,12 +32,20 @@ fn number<'de, D: Deserializer<'de>>(
     range: RangeInclusive<f64>,
 ) -> Result<f64, D::Error> {
     let Raw(value) = Raw::deserialize(deserializer)?;
-    serde_json::from_str(value.get())
-        .ok()
+    within(value, "a number", &range).map_err(D::Error::custom)
+}
+
+/// A number of the range, which is `what`.
+fn within<N>(value: &RawValue, what: &str, range: &RangeInclusive<N>) -> Result<N, String>
+where
+    N: DeserializeOwned + PartialOrd + fmt::Display,
+{
+    let number = serde_json::from_str(value.get()).ok();
+    number
         .filter(|number| range.contains(number))
         .ok_or_else(|| {
-            let what = format!("a number from {} to {}", range.start(), range.end());
-            D::Error::custom(must_be(&what, value))
+            let what = format!("{what} from {} to {}", range.start(), range.end());
+            must_be(&what, value)
         })
 }
 

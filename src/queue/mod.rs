@@ -92,7 +92,12 @@ impl Queue {
         let insecure = self.delivery.options.allow_insecure_http;
         let (record, key) = record::write(args, tenant, insecure, &self.delivery.random)?;
         self.sender()?.keep(&record)?;
-        Ok(format!("{{\"idempotencyKey\":{key}}}"))
+        // With room for the NUL that C needs.
+        let mut answer = String::with_capacity(key.len() + 20);
+        answer.push_str("{\"idempotencyKey\":");
+        answer.push_str(&key);
+        answer.push('}');
+        Ok(answer)
     }
 
     /// Waits until nothing is left to deliver; returns how much is.

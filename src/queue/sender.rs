@@ -71,6 +71,8 @@ pub(super) struct State {
     pub is_read: bool,
     pub backlog: Backlog,
     pub pacer: Pacer,
+    /// How long it took to make the last request: the next is begun so much before it may go out.
+    pub making: Duration,
     pub health: Health,
     pub throughput: Throughput,
     /// Events of the requests under way.
@@ -128,6 +130,7 @@ impl Sender {
                 is_read: false,
                 backlog: Backlog::default(),
                 pacer: Pacer::new(options.requests_per_second),
+                making: Duration::ZERO,
                 health: Health::default(),
                 throughput: Throughput::default(),
                 in_flight: 0,

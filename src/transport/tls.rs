@@ -29,15 +29,20 @@ pub fn config(ca_file: Option<&Path>, roots: TlsRoots) -> Result<TlsConfig, Stri
         }
         (None, TlsRoots::Builtin) => RootCerts::WebPki,
     };
-    // A provider of our own: the process-wide default is the host program's.
-    let provider = CryptoProvider {
-        key_provider: &NoKeys,
-        ..ring::default_provider()
-    };
     Ok(TlsConfig::builder()
         .root_certs(roots)
-        .unversioned_rustls_crypto_provider(Arc::new(provider))
+        .unversioned_rustls_crypto_provider(Arc::new(provider()))
         .build())
+}
+
+/// One of our own: the process-wide default is the host program's. A function by itself, or the compiler sees no
+/// more that ring's keys are not used.
+#[inline(never)]
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        key_provider: &NoKeys,
+        ..ring::default_provider()
+    }
 }
 
 /// The client shows no certificate, so what would sign for one need not be linked: 70 KB.

@@ -120,8 +120,40 @@ mod unix {
         builder.recursive(true).create(path)
     }
 
-    /// A plain fstat: it is done for every event, and std's `metadata` asks for more (0.15 µs and 0.3).
     pub(super) fn is_linked(file: &fs::File) -> io::Result<bool> {
+        match links(file) {
+            Some(links) => Ok(links > 0),
+            None => is_linked_by_fstat(file),
+        }
+    }
+
+    /// Asks for nothing else, since it is done for every event: Linux takes it that who asks for a file's times wants
+    /// to see each change, and writes them anew with the next write (1.9 µs together, and so 0.6). By the number of
+    /// the call, since glibc has it only since 2.28. `None` where there is none to be had.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn links(file: &fs::File) -> Option<u32> {
+        // SAFETY: a valid descriptor, an empty path, and room for what is said of it.
+        unsafe {
+            let mut said = std::mem::zeroed::<libc::statx>();
+            let done = libc::syscall(
+                libc::SYS_statx,
+                file.as_raw_fd(),
+                c"".as_ptr(),
+                libc::AT_EMPTY_PATH,
+                libc::STATX_NLINK,
+                &raw mut said,
+            );
+            let is_said = done == 0 && said.stx_mask & libc::STATX_NLINK != 0;
+            is_said.then_some(said.stx_nlink)
+        }
+    }
+
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    fn links(_: &fs::File) -> Option<u32> {
+        None
+    }
+
+    fn is_linked_by_fstat(file: &fs::File) -> io::Result<bool> {
         // SAFETY: a valid descriptor, and room for what is said of it, which is read only if it was said.
         unsafe {
             let mut said = std::mem::zeroed::<libc::stat>();

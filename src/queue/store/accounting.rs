@@ -96,7 +96,8 @@ impl Accounting {
         let _looking = lock(&self.looking);
         // Before the listing: what is made after it is not in it, and not gone.
         let known = lock(&self.tallies).segments.clone();
-        let files: BTreeMap<String, u64> = folder.list()?.into_iter().collect();
+        let mut files = BTreeMap::new();
+        files.extend(folder.list()?);
         let mut found = BTreeMap::new();
         for (name, bytes) in &files {
             if let Some(stem) = segment_stem(name) {
