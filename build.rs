@@ -148,10 +148,12 @@ fn c_of(root: &Path, files: &[&str], kinds: &[ItemType]) -> Result<String> {
 }
 
 /// The name that programs look for at run time, whatever the file is called; and the library stays
-/// loaded after dlclose(), since its fork handler and thread-locals would outlive its code.
+/// loaded after dlclose(), since its fork handler and thread-locals would outlive its code. All it needs is found when
+/// it is linked, but for a sanitizer's functions, which the program has.
 fn name_library() -> Result<()> {
     let major = env::var("CARGO_PKG_VERSION_MAJOR")?;
-    let arguments = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
+    let has_sanitizer = env::var_os("CARGO_CFG_SANITIZE").is_some();
+    let mut arguments = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
         "linux" | "android" | "freebsd" => vec![
             format!("-Wl,-soname,libtrophy.so.{major}"),
             "-Wl,-z,nodelete".to_owned(),
@@ -160,6 +162,7 @@ fn name_library() -> Result<()> {
         "macos" | "ios" => vec![format!("-Wl,-install_name,@rpath/libtrophy.{major}.dylib")],
         _ => Vec::new(),
     };
+    arguments.retain(|argument| !(has_sanitizer && argument.ends_with("defs")));
     for argument in arguments {
         println!("cargo:rustc-cdylib-link-arg={argument}");
     }
