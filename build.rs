@@ -148,9 +148,11 @@ fn c_of(root: &Path, files: &[&str], kinds: &[ItemType]) -> Result<String> {
 }
 
 /// The name that programs look for at run time, whatever the file is called; and the library stays
-/// loaded after dlclose(), since its fork handler and thread-locals would outlive its code.
+/// loaded after dlclose(), since its fork handler and thread-locals would outlive its code. All it needs is found when
+/// it is linked, but for a sanitizer's functions, which the program has.
 fn name_library() -> Result<()> {
     let major = env::var("CARGO_PKG_VERSION_MAJOR")?;
+    let has_sanitizer = env::var_os("CARGO_CFG_SANITIZE").is_some();
     let of_elf = |name: &str| {
         vec![
             format!("-Wl,-soname,{name}"),
@@ -158,7 +160,7 @@ fn name_library() -> Result<()> {
             "-Wl,-z,defs".to_owned(),
         ]
     };
-    let arguments = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
+    let mut arguments = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
         "linux" | "freebsd" => of_elf(&format!("libtrophy.so.{major}")),
         // An app's package takes only files whose name ends in .so.
         "android" => of_elf("libtrophy.so"),
@@ -169,6 +171,7 @@ fn name_library() -> Result<()> {
         // So does it on Windows, where a DLL has no name but its file's.
         _ => Vec::new(),
     };
+    arguments.retain(|argument| !(has_sanitizer && argument.ends_with("defs")));
     for argument in arguments {
         println!("cargo:rustc-cdylib-link-arg={argument}");
     }

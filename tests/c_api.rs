@@ -78,6 +78,18 @@ fn a_process_without_descriptors_or_threads() {
 }
 
 #[test]
+fn a_process_without_memory() {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        println!("skipped: it takes the place of glibc's malloc()");
+        return;
+    }
+    // The sanitizers and Valgrind have allocators of their own.
+    if mode() == "plain" {
+        run("memory");
+    }
+}
+
+#[test]
 fn the_end_of_calls_in_every_phase() {
     run("phases");
 }

@@ -7,8 +7,7 @@
 //! library for a lane, which a call without a thread may have.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Awaits, Backlog, Task};
@@ -18,7 +17,7 @@ use crate::delivery::callbacks::{Callback, Due};
 use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
-use crate::host::locks::{lock, wait_until};
+use crate::host::locks::{Condvar, JoinHandle, Mutex, MutexGuard, is_finished, lock, wait_until};
 use crate::host::{panics, sys};
 use crate::options::Callbacks as Mode;
 
@@ -337,7 +336,7 @@ impl Pool {
     }
 
     fn start_thread(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
-        state.threads.handles.retain(|handle| !handle.is_finished());
+        state.threads.handles.retain(|handle| !is_finished(handle));
         let pool = Arc::clone(self);
         let handle = sys::spawn("trophy-worker", move || pool.work())?;
         state.threads.handles.push(handle);

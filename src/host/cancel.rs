@@ -1,10 +1,10 @@
 //! The cancel token of one call: whoever holds a clone can end the call from another thread, whatever it waits for.
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::host::locks::{lock, wait_until};
+use crate::host::locks::{Condvar, Mutex, lock, wait_until};
 
 /// Shared by the thread that makes a call and those that may cancel it: clones are the same token.
 #[derive(Debug, Clone, Default)]

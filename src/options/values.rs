@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::{Deref, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -311,9 +312,14 @@ impl BaseUrl {
         if authority.as_str().contains('@') {
             return Err(wrong("holds a user name, which belongs in no base URL"));
         }
+        // `http` takes anything between brackets for an address, and anything behind them.
+        if host.starts_with('[') && bare(host).parse::<Ipv6Addr>().is_err() {
+            return Err(wrong("has brackets, but no IPv6 address in them"));
+        }
         // A port that is none, such as 99999, counts for `http` as the lack of one.
         let port = authority.as_str().strip_prefix(host).unwrap_or_default();
-        if !matches!(port, "" | ":") && authority.port_u16().is_none_or(|port| port == 0) {
+        let is_port = port.starts_with(':') && authority.port_u16().is_some_and(|port| port > 0);
+        if !matches!(port, "" | ":") && !is_port {
             return Err(wrong("the URL's port must be a number from 1 to 65535"));
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -344,9 +350,15 @@ impl BaseUrl {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let bare = bare(host);
     bare.eq_ignore_ascii_case("localhost")
         || bare
-            .parse::<std::net::IpAddr>()
+            .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
+}
+
+/// Without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    let inside = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    inside.unwrap_or(host)
 }

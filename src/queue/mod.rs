@@ -22,7 +22,7 @@ pub mod store;
 mod throughput;
 mod work;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use sender::Sender;
@@ -32,7 +32,8 @@ use crate::api::event::EventArgs;
 use crate::delivery::Delivery;
 use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
+use crate::host::log;
 use crate::options::{Durability, QueueOptions};
 
 /// One process's end of a queue. It comes to life with the first event.
@@ -181,5 +182,14 @@ fn open(options: &QueueOptions) -> Result<Store, Error> {
         )
     };
     let folder = OsFolder::new(path).map_err(|error| failed(&error))?;
+    if folder.is_open_to_all() {
+        log::warn(|| {
+            format!(
+                "queue: every user of this machine may write to {}, and so take events away or add some; \
+                 make it private to this user",
+                path.display()
+            )
+        });
+    }
     Store::open(Box::new(folder), store_options).map_err(|error| failed(&error))
 }

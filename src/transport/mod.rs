@@ -9,6 +9,8 @@ mod current;
 mod exchange;
 mod explain;
 mod fault;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod proxy;
 mod race;
 mod reply;

@@ -167,12 +167,11 @@ mod unix {
 
 #[cfg(unix)]
 pub(super) mod list {
-    use crate::host::locks::lock;
+    use crate::host::locks::{Mutex, MutexGuard, lock};
     use std::cell::UnsafeCell;
     use std::fs::File;
     use std::io;
     use std::os::fd::{AsRawFd, RawFd};
-    use std::sync::{Mutex, MutexGuard};
 
     /// A bit for each descriptor that a child closes.
     static OPEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());

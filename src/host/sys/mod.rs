@@ -7,13 +7,12 @@ mod generation;
 
 pub use generation::generation;
 
+use super::locks::{Builder, JoinHandle};
+
 /// Starts a thread of the library. It takes no signals that are sent to the process, which are the host's:
 /// its handlers run on its own threads.
-pub fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> std::io::Result<std::thread::JoinHandle<()>> {
-    let builder = std::thread::Builder::new().name(name.to_owned());
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let builder = Builder::new().name(name.to_owned());
     with_signals_blocked(|| builder.spawn(body))
 }
 

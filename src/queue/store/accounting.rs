@@ -4,10 +4,10 @@ use super::folder::{Folder, read_full};
 use super::format::{self, Kind};
 use super::scan::{Found, Scanner};
 use super::{Usage, acks};
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Counts are kept up by who makes them: the writer here, the drain here; the rest is looked up.
 #[derive(Default)]

@@ -2,13 +2,13 @@
 //! power, and be as strict as Windows.
 
 use super::folder::{File, Folder};
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
 use crate::host::sys::files::FileId;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 /// Clones are the same folder.
 #[derive(Clone, Default)]

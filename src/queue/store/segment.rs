@@ -4,11 +4,11 @@ use super::accounting::Accounting;
 use super::folder::{File, Folder, is_gone, is_there, write_all};
 use super::format;
 use super::{Durability, Options, StoreError};
-use crate::host::locks::{lock, wait_until};
+use crate::host::locks::{Condvar, Mutex, lock, wait_until};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 /// More means that no drain is at work, but something that takes all files away.
 const MOST_TRIES: u32 = 8;
