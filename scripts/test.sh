@@ -4,6 +4,8 @@
 # A group is a function group_NAME of steps. A step is a command with a log of its own; how much it
 # counts is read from what it printed: cargo's results, a line "N passed, N failed, N skipped", or
 # else its exit code (77: skipped). A line "skipped: why" is a test that could not run.
+#
+# All groups run in two lanes side by side, since most wait for time, for disks, or for a linker that has one thread.
 set -u
 cd "$(dirname "$0")/.."
 logs=target/test-logs
@@ -18,13 +20,23 @@ step() { # step NAME COMMAND…
     code=$?
     read -r p f s < <(count "$log" "$code")
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-    printf '%-34s %4d passed, %d failed, %d skipped  (%d s)\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
-    grep '^skipped:' "$log" | sort -u | sed 's/^/    /' | head -20
-    if [ "$f" -gt 0 ]; then
-        # What failed, then the end of the log.
-        grep -nE 'FAILED|panicked|^error|: not true|  left:| right:' "$log" | head -40 | sed 's/^/    /'
-        tail -60 "$log" | sed 's/^/    | /'
-    fi
+    {
+        printf '%-34s %4d passed, %d failed, %d skipped  (%d s)\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
+        grep '^skipped:' "$log" | sort -u | sed 's/^/    /' | head -20
+        if [ "$f" -gt 0 ]; then
+            # What failed, then the end of the log.
+            grep -nE 'FAILED|panicked|^error|: not true|  left:| right:' "$log" | head -40 | sed 's/^/    /'
+            tail -60 "$log" | sed 's/^/    | /'
+        fi
+    } | say
+}
+
+# Prints what it is given as one piece, so that the lanes do not mix.
+say() {
+    local text
+    text=$(cat)
+    if [ -z "$text" ]; then return; fi
+    if have flock; then flock "$logs/lock" printf '%s\n' "$text"; else printf '%s\n' "$text"; fi
 }
 
 count() { # count LOG CODE
@@ -56,7 +68,7 @@ count() { # count LOG CODE
 have() { command -v "$1" >/dev/null 2>&1; }
 
 skip() { # skip NAME WHY
-    printf '%-34s %4d passed, %d failed, %d skipped\n    skipped: %s\n' "$1" 0 0 1 "$2"
+    printf '%-34s %4d passed, %d failed, %d skipped\n    skipped: %s\n' "$1" 0 0 1 "$2" | say
     skipped=$((skipped + 1))
 }
 
@@ -116,7 +128,7 @@ group_languages() {
         language=$(basename "$(dirname "$test")")
         step "language $language" bash scripts/test-languages.sh "$language"
         # Its row of the table: the version, or why it was skipped.
-        grep "^$language " "$logs/language-$language.log" | sed 's/^/    /'
+        grep "^$language " "$logs/language-$language.log" | sed 's/^/    /' | say
     done
 }
 
@@ -176,14 +188,33 @@ group_dist() {
 group_platforms() {
     step "platforms" env TROPHY_PLATFORMS_QUICK=1 bash scripts/platforms/test.sh
     # Its table.
-    grep -E ' passed +[0-9]+ failed' "$logs/platforms.log" | sed 's/^/    /'
+    grep -E ' passed +[0-9]+ failed' "$logs/platforms.log" | sed 's/^/    /' | say
 }
 
-groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs reliability artifact packages dist platforms)
-for group in "${groups[@]}"; do
-    "group_$group"
-done
-echo
-echo "$passed passed, $failed failed, $skipped skipped"
+# What installs packages is in the second.
+lanes=("lint rust c sandbox page demo docs reliability" "artifact packages dist languages platforms")
+
+if [ $# -gt 0 ]; then
+    for group in "$@"; do
+        "group_$group"
+    done
+else
+    for lane in 0 1; do
+        rm -f "$logs/total-$lane"
+        # shellcheck disable=SC2086
+        TEST_TOTAL="$logs/total-$lane" bash scripts/test.sh ${lanes[lane]} &
+    done
+    wait
+    for lane in 0 1; do
+        read -r p f s <"$logs/total-$lane" || read -r p f s <<<"0 1 0"
+        passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    done
+fi
+
+if [ -n "${TEST_TOTAL:-}" ]; then
+    echo "$passed $failed $skipped" >"$TEST_TOTAL"
+else
+    echo
+    echo "$passed passed, $failed failed, $skipped skipped"
+fi
 [ "$failed" = 0 ]
