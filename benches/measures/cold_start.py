@@ -33,4 +33,4 @@ def run(bench, report):
             sides = [[each[key] / 1e6 for each in took[it]] for it in ("trophy", peer)]
             report.add(Row(SECTION, what, name, *(f"{median(side):.2f} ms" for side in sides), [a / b for a, b in zip(*sides)],
                            target=("at most", 1) if peer == "curl" and key == "since_start_ns" else None))
-    report.series["cold start"] = {PEERS[name]: [each["since_start_ns"] / 1e6 for each in took[name]] for name in took}
+    report.series["cold start"] = {PEERS[name]: [each["since_start_ns"] / 1e6 for each in took[name]] for name in PEERS if name in took}
