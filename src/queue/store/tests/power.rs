@@ -110,7 +110,7 @@ fn live(folder: &MemoryFolder, known: &Arc<Mutex<Known>>, cuts: &Arc<Mutex<Vec<C
         }
         if let Some((place, number)) = open.pop() {
             let line = format!("{{\"dead\":{number}}}");
-            drain.add_dead_letters(&[line.clone()]).unwrap();
+            drain.add_dead_letters(std::slice::from_ref(&line)).unwrap();
             lock(known).dead.push(line);
             lock(known).settling.insert(number);
             drain.settle(&[place]).unwrap();
