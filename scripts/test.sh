@@ -156,6 +156,7 @@ group_docs() {
 
 # Broken on purpose, and shown to hold: a short time of each. `make soak` takes an hour.
 group_reliability() {
+    step "the long run sees what is broken" cargo test -p trophy-soak
     step "the long run, short" bash tests/soak.sh 20000 1 60 soak-short
     step "RELIABILITY.md is as its results say" python3 -B scripts/reliability.py check
 }

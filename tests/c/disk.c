@@ -92,11 +92,12 @@ static void a_disk_that_is_full_when_deliveries_are_recorded_makes_nothing_count
     char offline[1100];
     snprintf(offline, sizeof offline, "{\"base_url\": \"http://127.0.0.1:9/v1\", %s", options + 1);
     trophy_client *client = make_client(offline);
-    enqueue(client, 50);
+    /* More than the rest of a page, which the file of records may have, has room for. */
+    enqueue(client, 400);
     trophy_client_free(client);
     fill(0);
     client = make_client(options);
-    wait_for_delivery(client, 40);
+    wait_for_delivery(client, 350);
     trophy_client_free(client);
     make_room();
     deliver_all();

@@ -185,7 +185,7 @@ enum { USERS = 100 };
 static int enqueue(const trophy_client *client, struct source *from) {
     char user[128], key[96], user_json[160];
     uint64_t number = from->number;
-    int is_poison = !is_merged && chance(&from->random, 400) == 0;
+    int is_poison = !is_merged && chance(&from->random, 4000) == 0;
     if (is_merged) {
         snprintf(user, sizeof user, "%s-u%" PRIu64 "-%" PRIu64, from->name, life, number % USERS);
     } else {
@@ -430,7 +430,7 @@ static void run(uint64_t seed) {
 static void deliver_the_rest(void) {
     char *json = NULL;
     trophy_client *client = make_client(0);
-    trophy_status status = trophy_client_flush(client, 300000, &json);
+    trophy_status status = trophy_client_flush(client, 1800000, &json);
     if (status != TROPHY_STATUS_OK) {
         char *stats = NULL;
         trophy_client_stats(client, &stats);

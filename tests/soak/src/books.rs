@@ -68,7 +68,7 @@ impl Books {
     }
 
     /// By the service, so far.
-    pub fn counted(&self) -> u64 {
+    pub fn events_counted(&self) -> u64 {
         self.service().events
     }
 

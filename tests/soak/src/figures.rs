@@ -224,3 +224,116 @@ pub fn print(verdict: &Verdict, seed: u64, lived: Duration, whole: Duration) -> 
         .iter()
         .all(|(_, examples)| examples.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use trophy_sandbox::{Lane, Observer, Options};
+
+    use super::*;
+    use crate::page::Page;
+
+    /// What of the run is broken, by what was heard of it.
+    fn broken(books: &Arc<Books>) -> Vec<&'static str> {
+        let sandbox = Sandbox::start(Options::default()).unwrap();
+        let folder = std::env::temp_dir().join(format!("trophy-soak-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let page = Page::new(&folder.join("page")).unwrap();
+        let trouble = Trouble::new(1, &sandbox, &page, books);
+        let verdict = judge(books, &sandbox, &trouble, &folder);
+        let broken = verdict.broken.into_iter();
+        let broken = broken.filter(|(_, examples)| !examples.is_empty());
+        broken.map(|(what, _)| what).collect()
+    }
+
+    fn lane(user: &str) -> Lane {
+        Lane {
+            user: user.to_owned(),
+            ..Lane::default()
+        }
+    }
+
+    #[test]
+    fn a_run_in_which_all_is_well_is_well() {
+        let books = Arc::new(Books::default());
+        for number in 1..4 {
+            let key = format!("q-shared-0-{number}");
+            books.hear("shared-0", &format!("a {key}"));
+            books.arrived(number, "soak/shared-0/1/0", &[lane("u")]);
+            books.counted(&lane("u"), Some(&key), 1.0);
+            books.left(number);
+            books.hear(
+                "shared-0",
+                &format!("r 7 soak/shared-0/1/0 {}", number * 51_000),
+            );
+        }
+        // Of two, one counts for both; of the other user's, one was kept and not said.
+        books.hear("merged-0", "u one");
+        books.hear("merged-0", "u one");
+        books.hear("merged-0", "u other");
+        books.counted(&lane("one"), Some("2f9c"), 2.0);
+        books.counted(&lane("other"), Some("3a01"), 2.0);
+        assert_eq!(broken(&books), [""; 0]);
+        assert_eq!((books.acknowledged(), books.events_counted()), (6, 5));
+    }
+
+    #[test]
+    fn each_broken_promise_is_seen() {
+        let seen = |hear: &dyn Fn(&Books)| {
+            let books = Arc::new(Books::default());
+            hear(&books);
+            broken(&books)
+        };
+        assert_eq!(
+            seen(&|books| books.hear("shared-0", "a q-shared-0-1")),
+            ["lost"]
+        );
+        assert_eq!(seen(&|books| books.hear("merged-0", "u one")), ["lost"]);
+        // One that the service refuses, and that is no dead letter.
+        assert_eq!(
+            seen(&|books| books.hear("shared-0", "p q-shared-0-1")),
+            ["lost"]
+        );
+        let twice = |books: &Books| {
+            books.counted(&lane("u"), Some("2f9c"), 1.0);
+            books.counted(&lane("u"), Some("2f9c"), 1.0);
+        };
+        assert_eq!(seen(&twice), ["counted twice"]);
+        let too_much = |books: &Books| {
+            books.hear("merged-0", "u one");
+            books.counted(&lane("one"), Some("2f9c"), 3.0);
+        };
+        assert_eq!(seen(&too_much), ["counted twice"]);
+        let disorder = |books: &Books| {
+            books.counted(&lane("u"), Some("q-shared-0-2"), 1.0);
+            books.counted(&lane("u"), Some("q-shared-0-1"), 1.0);
+        };
+        assert_eq!(seen(&disorder), ["out of order"]);
+        let parallel = |books: &Books| {
+            books.arrived(1, "soak/shared-0/1/0", &[lane("u"), lane("v")]);
+            books.arrived(2, "soak/shared-1/1/0", &[lane("v")]);
+        };
+        assert_eq!(seen(&parallel), ["parallel in a lane"]);
+        let left_by_one_that_was_killed = |books: &Books| {
+            books.arrived(1, "soak/shared-0/1/0", &[lane("u")]);
+            books.note_end("shared");
+            books.arrived(2, "soak/shared-1/1/0", &[lane("u")]);
+        };
+        assert_eq!(seen(&left_by_one_that_was_killed), [""; 0]);
+        // 21 of 20.
+        let too_fast = |books: &Books| {
+            for number in 0..21 {
+                books.hear(
+                    "shared-0",
+                    &format!("r 7 soak/shared-0/1/0 {}", number * 44_000),
+                );
+            }
+        };
+        assert_eq!(seen(&too_fast), ["above the limit"]);
+        assert_eq!(
+            seen(&|books| books.hear("shared-0", "! a callback")),
+            ["failures"]
+        );
+    }
+}

@@ -99,7 +99,7 @@ fn run(asked: &Asked) -> Result<bool, String> {
                     "{:6} s: {} acknowledged, {} counted",
                     start.elapsed().as_secs(),
                     books.acknowledged(),
-                    books.counted()
+                    books.events_counted()
                 );
             }
         }

@@ -139,13 +139,13 @@ impl<'a> Trouble<'a> {
         Due {
             kind,
             at: Instant::now() + Duration::from_millis(about(ms)),
-            events: self.books.counted() + about(events),
+            events: self.books.events_counted() + about(events),
         }
     }
 
     /// Does what is due, or waits for a moment.
     pub fn go_on(&mut self, hosts: &Hosts, disk: Option<&Path>) {
-        let (now, counted) = (Instant::now(), self.books.counted());
+        let (now, counted) = (Instant::now(), self.books.events_counted());
         let is_due =
             |due: &Due| due.at <= now && (due.events <= counted || due.at + LONGEST <= now);
         let Some(number) = self.due.iter().position(is_due) else {
