@@ -148,8 +148,17 @@ group_artifact() {
     step "benches" bash tests/bench.sh
 }
 
+# Faults that programs search for: each fuzz target for eight seconds, since most of the
+# time goes to building them, and what threads share in many orders. `make fuzz`,
+# `make test-tsan` and `make test-models` do more.
+group_reliability() {
+    step "fuzz targets" bash tests/fuzz.sh 8
+    step "threads in many orders" bash tests/models.sh
+    step "licences and sources" bash tests/deny.sh
+}
+
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact)
+[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact reliability)
 for group in "${groups[@]}"; do
     "group_$group"
 done
