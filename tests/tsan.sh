@@ -5,6 +5,7 @@ set -u
 cd "$(dirname "$0")/.."
 skip() { echo "skipped: $1"; exit 77; }
 [ "$(uname -sm)" = "Linux x86_64" ] || skip "ThreadSanitizer is built on Linux"
+[ -f scripts/platforms/toolchain.sh ] || skip "there is no scripts/platforms/toolchain.sh"
 toolchain=$(bash scripts/platforms/toolchain.sh) || { echo "$toolchain"; exit 77; }
 keep=${CARGO_TARGET_DIR:-target}/tsan
 target=$(rustc -vV | sed -n 's/^host: //p')
