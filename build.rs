@@ -73,7 +73,7 @@ fn header(root: &Path) -> Result<String> {
     let mut out = fill_in_version(&fs::read_to_string(root.join("src/ffi/prologue.h"))?)?;
 
     banner(&mut out, "Names of operations, for trophy_call()");
-    for operation in operations::OPERATIONS {
+    for operation in operations::all() {
         let (name, method, path) = (operation.name, operation.method.as_str(), operation.path);
         let api = match operation.api {
             operations::Api::Application => "",
@@ -148,18 +148,30 @@ fn c_of(root: &Path, files: &[&str], kinds: &[ItemType]) -> Result<String> {
 }
 
 /// The name that programs look for at run time, whatever the file is called; and the library stays
-/// loaded after dlclose(), since its fork handler and thread-locals would outlive its code.
+/// loaded after dlclose(), since its fork handler and thread-locals would outlive its code. All it needs is found when
+/// it is linked, but for a sanitizer's functions, which the program has.
 fn name_library() -> Result<()> {
     let major = env::var("CARGO_PKG_VERSION_MAJOR")?;
-    let arguments = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
-        "linux" | "android" | "freebsd" => vec![
-            format!("-Wl,-soname,libtrophy.so.{major}"),
+    let has_sanitizer = env::var_os("CARGO_CFG_SANITIZE").is_some();
+    let of_elf = |name: &str| {
+        vec![
+            format!("-Wl,-soname,{name}"),
             "-Wl,-z,nodelete".to_owned(),
             "-Wl,-z,defs".to_owned(),
-        ],
-        "macos" | "ios" => vec![format!("-Wl,-install_name,@rpath/libtrophy.{major}.dylib")],
+        ]
+    };
+    let mut arguments = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
+        "linux" | "freebsd" => of_elf(&format!("libtrophy.so.{major}")),
+        // An app's package takes only files whose name ends in .so.
+        "android" => of_elf("libtrophy.so"),
+        // src/host/sys sees to it that the library stays.
+        "macos" | "ios" | "tvos" | "watchos" | "visionos" => {
+            vec![format!("-Wl,-install_name,@rpath/libtrophy.{major}.dylib")]
+        }
+        // So does it on Windows, where a DLL has no name but its file's.
         _ => Vec::new(),
     };
+    arguments.retain(|argument| !(has_sanitizer && argument.ends_with("defs")));
     for argument in arguments {
         println!("cargo:rustc-cdylib-link-arg={argument}");
     }

@@ -1,5 +1,5 @@
-# make install, uninstall: the libraries as they ship, the headers, the pkg-config and CMake files, the tool
-# with its man pages and completions.
+# make install, uninstall: the libraries as they ship, the headers, the pkg-config and CMake files, the tool with its
+# man pages and completions. With SMALL=1, for devices: libraries without what docs/embedding.md names, and no tool.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -24,12 +24,14 @@ TROPHY_TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed 
 
 # What ships has target folders of its own: an rlib among the crate types turns LTO off in silence, and the
 # tool's build, whose dependency the library is, would write its libtrophy.so over the one that ships.
-SHIP := $(CARGO_TARGET_DIR)/ship
+SHIP := $(CARGO_TARGET_DIR)/ship$(if $(SMALL),-small)
 SHIP_LIBS := $(SHIP)/libs
 SHIP_TOOL := $(SHIP)/tool
-RELEASE := $(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
-# No path of the machine that builds stays in what ships, so that two machines make the same.
-SHIP_FLAGS = $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=trophy \
+PROFILE := $(if $(SMALL),small,release)
+RELEASE := $(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)$(PROFILE)
+# No path of the machine that builds stays in what ships, so that two machines make the same. Frame pointers make it 2 %
+# smaller: what unwinding needs to know of a function is less than what the function grows by.
+SHIP_FLAGS = $(RUSTFLAGS) -C force-frame-pointers=yes --remap-path-prefix=$(CURDIR)=trophy \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 # Functions that are the same are one (1 % of the size), where rustc links with LLD, as it does on this platform since
 # 1.90: GNU ld does not know how.
@@ -60,10 +62,10 @@ SHARED_SONAME := libtrophy.so.$(TROPHY_MAJOR)
 SHARED_LINK := libtrophy.so
 endif
 
-.PHONY: ship ship-shared ship-static ship-tool ship-pages install uninstall
+.PHONY: ship ship-shared ship-static ship-tool ship-pages install install-library install-tool uninstall
 
-# Builds what ships, in target/ship: the libraries, stripped, and the tool with its pages.
-ship: ship-shared ship-static ship-tool ship-pages
+# Builds what ships, in target/ship: the libraries, stripped, and the tool with its pages. SMALL=1: in target/ship-small.
+ship: ship-shared ship-static $(if $(SMALL),,ship-tool ship-pages)
 ship-shared: $(SHIP)/$(SHARED)
 ship-static: $(SHIP)/libtrophy.a
 ship-tool: $(SHIP)/trophy$(EXE)
@@ -74,7 +76,8 @@ ship-pages: $(SHIP)/pages/done
 $(SHIP)/libs.built: $(LIBRARY_SOURCES)
 	@mkdir -p $(SHIP)
 	@echo 'building the shared and the static library, optimised as a whole (one to two minutes on two cores) …'
-	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) rustc --release --lib --crate-type cdylib,staticlib --target-dir $(SHIP_LIBS) \
+	RUSTFLAGS="$(SHIP_FLAGS)" $(CARGO) rustc --profile $(PROFILE) $(if $(SMALL),--no-default-features) --lib \
+		--crate-type cdylib,staticlib --target-dir $(SHIP_LIBS) \
 		-- --print native-static-libs=$(abspath $(SHIP))/native-libs $(FOLD)
 	@test -s $(SHIP)/native-libs || { echo 'rustc named no native libraries' >&2; exit 1; }
 	@touch $@
@@ -163,10 +166,13 @@ FILL_IN = sed -e 's|@VERSION@|$(TROPHY_VERSION)|g' -e 's|@MAJOR@|$(TROPHY_MAJOR)
 	-e 's|@SHARED@|$(SHARED)|g' -e 's|@SONAME@|$(SHARED_SONAME)|g' -e 's|@IMPLIB@|$(if $(WINDOWS),$(SHARED_LINK))|g' \
 	-e 's|@STATIC@|libtrophy.a|g'
 
-install: ship
-	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" \
-		"$(DESTDIR)$(LIBDIR)/cmake/trophy"
+install: install-library $(if $(SMALL),,install-tool)
+	@echo "installed libtrophy $(TROPHY_VERSION)$(if $(SMALL),$(space)(small)) in $(DESTDIR)$(PREFIX)"
+
+install-library: ship
+	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/trophy"
 ifdef WINDOWS
+	install -d "$(DESTDIR)$(BINDIR)"
 	install -m 755 $(SHIP)/$(SHARED) "$(DESTDIR)$(BINDIR)/$(SHARED)"
 	install -m 644 $(SHIP)/$(SHARED_LINK) "$(DESTDIR)$(LIBDIR)/$(SHARED_LINK)"
 else
@@ -176,14 +182,6 @@ else
 endif
 	install -m 644 $(SHIP)/libtrophy.a "$(DESTDIR)$(LIBDIR)/libtrophy.a"
 	install -m 644 include/trophy.h include/trophy.hpp "$(DESTDIR)$(INCLUDEDIR)/"
-	install -m 755 $(SHIP)/trophy$(EXE) "$(DESTDIR)$(BINDIR)/trophy$(EXE)"
-	install -d "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)" \
-		"$(DESTDIR)$(FISHCOMPDIR)" "$(DESTDIR)$(PWSHCOMPDIR)"
-	install -m 644 $(SHIP)/pages/man/*.1 "$(DESTDIR)$(MANDIR)/man1/"
-	install -m 644 $(SHIP)/pages/bash "$(DESTDIR)$(BASHCOMPDIR)/trophy"
-	install -m 644 $(SHIP)/pages/zsh "$(DESTDIR)$(ZSHCOMPDIR)/_trophy"
-	install -m 644 $(SHIP)/pages/fish "$(DESTDIR)$(FISHCOMPDIR)/trophy.fish"
-	install -m 644 $(SHIP)/pages/powershell "$(DESTDIR)$(PWSHCOMPDIR)/trophy.ps1"
 	@for name in trophy.pc trophy-static.pc; do \
 		$(FILL_IN) -e 's|@PREFIX@|$(PC_PREFIX)|g' -e 's|@LIBDIR@|$(PC_LIB_PATH)|g' \
 			-e 's|@INCLUDEDIR@|$(PC_INCLUDE_PATH)|g' -e 's|@ROOT@|$${prefix}|g' packaging/$$name.in \
@@ -196,7 +194,16 @@ endif
 			> $(SHIP)/$$name && \
 		install -m 644 $(SHIP)/$$name "$(DESTDIR)$(LIBDIR)/cmake/trophy/$$name" || exit 1; \
 	done
-	@echo "installed libtrophy $(TROPHY_VERSION) in $(DESTDIR)$(PREFIX)"
+
+install-tool: ship
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)" \
+		"$(DESTDIR)$(FISHCOMPDIR)" "$(DESTDIR)$(PWSHCOMPDIR)"
+	install -m 755 $(SHIP)/trophy$(EXE) "$(DESTDIR)$(BINDIR)/trophy$(EXE)"
+	install -m 644 $(SHIP)/pages/man/*.1 "$(DESTDIR)$(MANDIR)/man1/"
+	install -m 644 $(SHIP)/pages/bash "$(DESTDIR)$(BASHCOMPDIR)/trophy"
+	install -m 644 $(SHIP)/pages/zsh "$(DESTDIR)$(ZSHCOMPDIR)/_trophy"
+	install -m 644 $(SHIP)/pages/fish "$(DESTDIR)$(FISHCOMPDIR)/trophy.fish"
+	install -m 644 $(SHIP)/pages/powershell "$(DESTDIR)$(PWSHCOMPDIR)/trophy.ps1"
 
 uninstall:
 	rm -f "$(DESTDIR)$(if $(WINDOWS),$(BINDIR),$(LIBDIR))/$(SHARED)" $(if $(SHARED_SONAME),"$(DESTDIR)$(LIBDIR)/$(SHARED_SONAME)") \

@@ -5,6 +5,7 @@
 
 PACKAGES ?= dist
 NATIVE_DIR ?=
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 LANGUAGES_PACKED := csharp go java node python ruby swift
 
 # "platform=library" of each. One of NATIVE_DIR that is this machine's wins over the one in target/ship.
@@ -12,8 +13,8 @@ natives_of = $(foreach folder,$(patsubst %/,%,$(wildcard $1/*-*/)),$(addprefix $
 	$(wildcard $(foreach at,. lib bin,$(folder)/$(at)/libtrophy.so.$(TROPHY_VERSION) $(folder)/$(at)/trophy.dll)))))
 NATIVES = $(if $(NATIVE_DIR),$(call natives_of,$(NATIVE_DIR)))
 HERE = $(if $(filter $(TROPHY_TARGET)=%,$(NATIVES)),,$(TROPHY_TARGET)=$(SHIP)/$(SHARED))
-MAKE_PACKAGES = SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) python3 packaging/packages.py --out $(PACKAGES) \
-	--work $(CARGO_TARGET_DIR)/packages $(addprefix --native ,$(HERE) $(NATIVES))
+MAKE_PACKAGES = SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) python3 packaging/packages.py --out "$(PACKAGES)" \
+	--work "$(CARGO_TARGET_DIR)/packages" $(addprefix --native ,$(HERE) $(NATIVES))
 
 .PHONY: packages $(addprefix package-,$(LANGUAGES_PACKED))
 

@@ -62,16 +62,17 @@ class Build(NamedTuple):
     out: str
     work: str
     natives: dict[str, str]
+    licences: dict[str, str]
 
     def stage(self, language: str) -> str:
         """A copy of a wrapper with the licences in it, below a copy of Cargo.toml, where it reads its version."""
         stage = os.path.join(self.work, language, "bindings", language)
         shutil.rmtree(os.path.join(self.work, language), ignore_errors=True)
-        ignored = shutil.ignore_patterns("node_modules", "__pycache__", ".build", "test.sh", ".gitignore")
+        ignored = shutil.ignore_patterns("node_modules", "__pycache__", ".build", "test.sh", "*_test.go", ".gitignore")
         shutil.copytree(os.path.join(ROOT, "bindings", language), stage, ignore=ignored)
         copy(os.path.join(ROOT, "Cargo.toml"), os.path.join(self.work, language, "Cargo.toml"))
-        for name in ("LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-NOTICES.txt"):
-            copy(os.path.join(ROOT, name), os.path.join(stage, name))
+        for name, path in self.licences.items():
+            copy(path, os.path.join(stage, name))
         for folder, _, names in os.walk(stage):
             for name in names:
                 os.chmod(os.path.join(folder, name), 0o644)
@@ -103,6 +104,16 @@ class Build(NamedTuple):
         """Every file below a folder, in order."""
         paths = sorted(path for path in glob.glob(stage + "/**", recursive=True) if os.path.isfile(path))
         return {prefix + os.path.relpath(path, stage): path for path in paths}
+
+
+def licences() -> dict[str, str]:
+    """Those of the project, of what is linked in, and of Rust's standard library, as far as the toolchain has them."""
+    paths = {name: os.path.join(ROOT, name) for name in ("LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-NOTICES.txt")}
+    sysroot = subprocess.run(["rustc", "--print", "sysroot"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    standard_library = os.path.join(sysroot, "share/doc/rust/COPYRIGHT-library.html")
+    if os.path.exists(standard_library):
+        paths["RUST-STANDARD-LIBRARY.html"] = standard_library
+    return paths
 
 
 def copy(source: str, to: str) -> None:
@@ -137,7 +148,7 @@ def python(build: Build) -> None:
     """A wheel for each platform, by hatchling."""
     venv = os.path.join(build.work, "hatchling")
     interpreter = os.path.join(venv, "bin", "python")
-    if subprocess.run([interpreter, "-c", "import hatchling"], capture_output=True).returncode if os.path.exists(interpreter) else True:
+    if not os.path.exists(os.path.join(venv, "bin", "hatchling")):
         install = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", HATCHLING]
         for command in ([sys.executable, "-m", "venv", "--clear", venv], install):
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -187,7 +198,7 @@ def csharp(build: Build) -> None:
         b'<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml" />'
         + b"".join(
             b'<Default Extension="%s" ContentType="application/octet" />' % extension
-            for extension in (b"nuspec", b"dll", b"xml", b"so", b"md", b"txt")
+            for extension in (b"nuspec", b"dll", b"xml", b"so", b"md", b"txt", b"html")
         )
         + b'<Override PartName="/LICENSE-MIT" ContentType="application/octet" />'
         b'<Override PartName="/LICENSE-APACHE" ContentType="application/octet" /></Types>\n',
@@ -199,7 +210,7 @@ def csharp(build: Build) -> None:
     }
     for name in ("Trophy.dll", "Trophy.xml"):
         files[f"lib/netstandard2.0/{name}"] = f"{stage}/{name}"
-    for name in ("README.md", "LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-NOTICES.txt"):
+    for name in ("README.md", *build.licences):
         files[name] = f"{stage}/{name}"
     for target, library in sorted(build.natives.items()):
         files[f"runtimes/{PLATFORMS[target].nuget}/native/{PLATFORMS[target].linked_as}"] = library
@@ -222,7 +233,7 @@ def java(build: Build) -> None:
         "META-INF/maven/so.trophy/libtrophy/pom.xml": pom,
         **build.tree(f"{stage}/classes"),
     }
-    for name in ("LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-NOTICES.txt"):
+    for name in build.licences:
         files[f"META-INF/{name}"] = f"{stage}/{name}"
     for target, library in sorted(build.natives.items()):
         if PLATFORMS[target].jna:
@@ -243,8 +254,12 @@ def swift(build: Build) -> None:
 
 
 def sources(build: Build, language: str) -> None:
-    name = f"libtrophy-{language}-{build.version}"
-    build.zip(f"{name}.zip", build.tree(build.stage(language), f"{name}/"))
+    name, stage = f"libtrophy-{language}-{build.version}", build.stage(language)
+    # Nothing is linked in.
+    for notices in ("THIRD-PARTY-NOTICES.txt", "RUST-STANDARD-LIBRARY.html"):
+        if notices in build.licences:
+            os.remove(f"{stage}/{notices}")
+    build.zip(f"{name}.zip", build.tree(stage, f"{name}/"))
 
 
 LANGUAGES = {make.__name__: make for make in (csharp, go, java, node, python, ruby, swift)}
@@ -264,11 +279,11 @@ def main() -> int:
         if not os.path.isfile(library):
             parser.error(f"there is no {library}")
     with open(os.path.join(ROOT, "Cargo.toml"), encoding="utf-8") as file:
-        version = re.search(r'^version = "(.+)"', file.read(), re.M)[1]
+        version = re.findall(r'^version = "(.+)"', file.read(), re.M)[0]
     out, work = os.path.abspath(given.out), os.path.abspath(given.work)
     os.makedirs(out, exist_ok=True)
     natives = {target: os.path.abspath(library) for target, library in natives.items()}
-    build = Build(version, int(os.environ.get("SOURCE_DATE_EPOCH", "0")), out, work, natives)
+    build = Build(version, int(os.environ.get("SOURCE_DATE_EPOCH", "0")), out, work, natives, licences())
     code = 0
     for language in given.language or LANGUAGES:
         try:

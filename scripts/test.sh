@@ -142,11 +142,23 @@ group_docs() {
     step "docs" bash tests/docs.sh
 }
 
+# Broken on purpose, and shown to hold: a short time of each. `make soak` takes an hour.
+group_reliability() {
+    step "the long run, short" bash tests/soak.sh 20000 1 60 soak-short
+    step "RELIABILITY.md is as its results say" python3 -B scripts/reliability.py check
+}
+
 group_artifact() {
     step "size and symbols" bash tests/artifact.sh
     step "install" bash tests/install.sh
     # Each runs once; nothing is judged.
     step "benches" bash tests/bench.sh
+}
+
+# The packages of the languages; they have the library that group_artifact built.
+group_packages() {
+    step "what the packages are tried on" cargo build --workspace
+    step "packages of the languages" bash tests/packages.sh
 }
 
 # What a release has, and how it installs. `make test-dist` tries it for every platform.
@@ -160,8 +172,15 @@ group_dist() {
     step "Conan" bash tests/dist/conan.sh
 }
 
+# Other machines: what of `make test-platforms` takes minutes.
+group_platforms() {
+    step "platforms" env TROPHY_PLATFORMS_QUICK=1 bash scripts/platforms/test.sh
+    # Its table.
+    grep -E ' passed +[0-9]+ failed' "$logs/platforms.log" | sed 's/^/    /'
+}
+
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact dist)
+[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs reliability artifact packages dist platforms)
 for group in "${groups[@]}"; do
     "group_$group"
 done

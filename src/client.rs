@@ -81,7 +81,7 @@ impl Client {
     /// `api_key`: from `TROPHY_API_KEY` if there is none. No network, no thread, unless the queue's
     /// folder holds events.
     pub fn new(api_key: Option<&str>, options_json: Option<&str>) -> Result<Self, Error> {
-        sys::watch_forks();
+        sys::adapt_to_process();
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let options = Arc::new(ClientOptions::parse(options_json, environment)?);
         let api_key = match api_key {

@@ -222,6 +222,36 @@ fn replies_nested_a_million_deep_are_judged_like_others() {
 }
 
 /// Hears the status only: the test's own JSON has a limit of depth.
+/// A callback that makes a call, and does not return before it is let go.
+struct CallsAndStays(std::sync::Weak<Client>, Mouth, Box<Stuck>);
+
+impl Callback for CallsAndStays {
+    fn tag(&self) -> usize {
+        0
+    }
+
+    fn run(self: Box<Self>, status: Status, json: &str) {
+        let Self(client, mouth, stays) = *self;
+        send(&client.upgrade().unwrap(), "its own", Box::new(mouth));
+        stays.run(status, json);
+    }
+}
+
+#[test]
+fn a_call_that_a_callback_makes_does_not_wait_for_it_to_return() {
+    let server = Server::start();
+    let client = Arc::new(server.client_with_connections(2, json!({"workers": 2})));
+    let ear = Ear::new();
+    let (stays, begun, lets_go) = stuck();
+    let callback = CallsAndStays(Arc::downgrade(&client), ear.mouth(0), stays);
+    send(&client, "first", Box::new(callback));
+    server.next_of("first").answer();
+    server.next_of("its own").answer();
+    assert_eq!(ear.next().0, Status::Ok);
+    lets_go.send(()).unwrap();
+    assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+}
+
 struct HearsStatus(Sender<Status>);
 
 impl Callback for HearsStatus {

@@ -247,6 +247,75 @@ fi
 check "make uninstall with DESTDIR" make --no-print-directory uninstall DESTDIR="$root" PREFIX=/usr LIBDIR=$libdir
 check "it leaves nothing" [ -z "$(find "$root" ! -type d)" ]
 
+# The build for devices: the same functions, of which some say that they are not in it.
+cat >"$app/small.c" <<'END'
+#include <stdio.h>
+#include <string.h>
+#include <trophy.h>
+
+static trophy_client *client = NULL;
+static char *json = NULL;
+static int wrong = 0;
+
+static void refused(trophy_status status, trophy_status expected, const char *words) {
+    int right = status == expected && json != NULL && strstr(json, words) != NULL;
+    printf("%s %s\n", right ? "right" : "WRONG", json);
+    wrong += !right;
+    trophy_string_free(json);
+}
+
+static void done(trophy_status status) {
+    printf("%s %s\n", status == TROPHY_STATUS_OK ? "right" : "WRONG", json);
+    wrong += status != TROPHY_STATUS_OK;
+    trophy_string_free(json);
+}
+
+int main(void) {
+    trophy_status status = trophy_client_new("key.0123456789abcdef", "{\"proxy\":\"http://proxy:1\"}", &client, &json);
+    refused(status, TROPHY_STATUS_INVALID_ARGUMENT, "`proxy`: this build of the library has no proxies");
+    status = trophy_client_new("key.0123456789abcdef", "{\"tls_roots\":\"system\"}", &client, &json);
+    refused(status, TROPHY_STATUS_INVALID_ARGUMENT, "`tls_roots`: \\\"system\\\": this build of the library does not read");
+    status = trophy_client_new(NULL, NULL, &client, &json);
+    done(status);
+    status = trophy_call(client, TROPHY_OP_ADMIN_METRICS_LIST, NULL, &json);
+    refused(status, TROPHY_STATUS_INVALID_ARGUMENT, "is not in this build");
+    status = trophy_call(client, "no_such", NULL, &json);
+    refused(status, TROPHY_STATUS_INVALID_ARGUMENT, "is none");
+    status = trophy_call(client, TROPHY_OP_USERS_STREAK, "{\"id\":\"c\"}", &json);
+    done(status);
+    status = trophy_call(client, TROPHY_OP_ADMIN_METRICS_BATCH_EVENTS,
+                         "{\"body\":[{\"user\":{\"id\":\"c\"},\"key\":\"words-written\",\"value\":1}]}", &json);
+    done(status);
+    trophy_client_free(client);
+    /* HTTPS_PROXY is set, and not for loopback. */
+    status = trophy_client_new("key.0123456789abcdef", "{\"base_url\":\"https://trophy.invalid/v1\",\"max_retries\":0}", &client, &json);
+    done(status);
+    status = trophy_call(client, TROPHY_OP_USERS_STREAK, "{\"id\":\"c\"}", &json);
+    refused(status, TROPHY_STATUS_NETWORK, "HTTPS_PROXY: this build of the library has no proxies");
+    trophy_client_free(client);
+    return wrong;
+}
+END
+small=$work/small whole="$work/a folder/then here"
+check "make install SMALL=1" install_in SMALL=1 PREFIX="$small"
+check "it installs the same, but for the tool" \
+    [ "$(find "$small" ! -type d | sed "s|^$small/||" | sort)" = "$(grep -v -e '^bin/' -e '^share/' "$work/expected")" ]
+full=$(stat -c %s "$whole/lib/libtrophy.so.$version") bytes=$(stat -c %s "$small/lib/libtrophy.so.$version")
+echo "stripped: $bytes bytes, the full one $full"
+check "it is smaller" [ "$bytes" -lt "$full" ]
+functions() { nm -D --defined-only "$1/lib/libtrophy.so.$version" | awk '{print $3}' | sort; }
+check "it has the same functions" [ "$(functions "$small")" = "$(functions "$whole")" ]
+check "its header is the same" cmp "$small/include/trophy.h" "$whole/include/trophy.h"
+check "its header is the one of the source" git diff --exit-code -- include/trophy.h
+if have pkg-config; then
+    by_pkg_config "small" "$small" needs --cflags --libs trophy
+    export PKG_CONFIG_PATH=$small/lib/pkgconfig
+    check "a program that asks for more builds" \
+        eval "${CC:-cc} -Wall -Wextra -Werror '$app/small.c' -o '$app/small' $(pkg-config --cflags --libs trophy-static)"
+    unset PKG_CONFIG_PATH
+    check "it is told what is left out" env HTTPS_PROXY=http://proxy:1 "$app/small"
+fi
+
 exec 9>&-
 wait "$pid" || true
 echo

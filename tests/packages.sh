@@ -43,6 +43,8 @@ refused() { ! "$@"; }
 
 unset CARGO_MAKEFLAGS MAKEFLAGS MFLAGS TROPHY_LIBRARY LD_LIBRARY_PATH NATIVE_DIR
 export PYTHONDONTWRITEBYTECODE=1
+# A commit that is made meanwhile changes nothing.
+export SOURCE_DATE_EPOCH; SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 make_packages() { # make_packages FOLDER: what is skipped is counted below, where the package is missing
     make --no-print-directory packages PACKAGES="$1" NATIVE_DIR="$work/natives" >"$work/make.log" ||
         { cat "$work/make.log"; return 1; }
@@ -60,11 +62,13 @@ cp "$work/make.log" "$work/skipped"
 check "make packages, again" make_packages "$work/again"
 check "the bytes are the same" diff -rq "$work/dist" "$work/again"
 
+licences="LICENSE-MIT LICENSE-APACHE THIRD-PARTY-NOTICES.txt"
+[ ! -e "$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" ] || licences+=" RUST-STANDARD-LIBRARY.html"
 layout() { # layout LANGUAGE: what is in the packages of all platforms, and which version they say
-    python3 -B - "$1" "$work/dist" "$version" <<'END'
+    python3 -B - "$1" "$work/dist" "$version" "$licences" <<'END'
 import email, glob, io, json, re, sys, tarfile, zipfile
 
-language, folder, version = sys.argv[1:]
+language, folder, version = sys.argv[1:4]
 
 
 def equal(what, found, expected):
@@ -88,7 +92,7 @@ def natives(files):
 
 def licences(files):
     names = {name.rsplit("/", 1)[-1] for name in files}
-    equal("licences", {"LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-NOTICES.txt"} - names, set())
+    equal("licences", set(sys.argv[4].split()) - names, set())
 
 
 if language == "python":
@@ -137,7 +141,8 @@ elif language == "java":
 else:
     files = zipped(f"{folder}/libtrophy-{language}-{version}.zip")
     equal("libraries", natives(files), [])
-    licences(files)
+    equal("licences", [name for name in files if "LICENSE" in name],
+          [f"libtrophy-{language}-{version}/LICENSE-{name}" for name in ("APACHE", "MIT")])
 END
 }
 
@@ -240,9 +245,9 @@ as_user_of_go() {
     check "go: the library is installed" make --no-print-directory install PREFIX="$home/prefix" || return
     check "go: the module unpacks" python3 -m zipfile -e "$package" "$home" || return
     cp "$home/libtrophy-go-$version/example/main.go" "$home"
+    export GOPROXY=off GOTOOLCHAIN=local
     check "go: a module requires it" env -C "$home" sh -c "go mod init app &&
-        go mod edit -require=trophy.so/libtrophy@v$version -replace=trophy.so/libtrophy=./libtrophy-go-$version"
-    export GOPROXY=off GOTOOLCHAIN=local GOFLAGS=-mod=mod
+        go mod edit -replace=trophy.so/libtrophy=./libtrophy-go-$version && go mod tidy" || return
     check "go: it builds, by pkg-config" env -C "$home" PKG_CONFIG_PATH="$home/prefix/lib/pkgconfig" go build -o app . &&
         check "go: the example" example env LD_LIBRARY_PATH="$home/prefix/lib" ./app
     check "go: it builds, static" env -C "$home" PKG_CONFIG_PATH="$home/prefix/lib/pkgconfig" \

@@ -6,15 +6,21 @@ mod service;
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use c_programs::{build, launch, succeed, surround, text};
+use c_programs::{
+    build, executable, is_native, launch, on_windows, start, succeed, surround, text,
+};
 use serde_json::json;
 use service::*;
 
-const KILLS: u64 = 100;
+/// Fewer where a program starts slowly.
+fn kills() -> u64 {
+    if is_native() { 100 } else { 10 }
+}
 
 #[test]
 fn what_was_acknowledged_before_kill_9_counts_once() {
@@ -34,13 +40,13 @@ fn what_was_acknowledged_before_kill_9_counts_once() {
     }
     let folder = tempfile::tempdir().unwrap();
     let queue = folder.path().join("queue");
-    let executable = folder.path().join("killed");
+    let executable = executable(folder.path(), "killed");
     build("killed", &executable);
 
     let mut acknowledged = HashSet::new();
     let mut next = 0;
-    for round in 0..KILLS {
-        let mut program = Command::new(&executable);
+    for round in 0..kills() {
+        let mut program = start(&executable);
         surround(&mut program, &service.0.url(), &service.0.admin_url(), KEY);
         program.arg(&queue).arg(next.to_string());
         let mut program = program.stdout(Stdio::piped()).spawn().unwrap();
@@ -71,11 +77,19 @@ fn what_was_acknowledged_before_kill_9_counts_once() {
 
     assert!(ending.is_done(), "{ending:?} {}", client.stats().unwrap());
     let counted = service.counted();
-    assert!(acknowledged.len() > 5_000, "{}", acknowledged.len());
+    assert!(
+        acknowledged.len() as u64 > 50 * kills(),
+        "{}",
+        acknowledged.len()
+    );
     for number in &acknowledged {
         assert_eq!(counted.get(&number.to_string()), Some(&1), "{number}");
     }
     assert!(counted.values().all(|count| *count <= 1));
+    // Nobody else reads it. wine shows the administrators of a Windows machine as the group.
+    let others = if on_windows() { 0o007 } else { 0o077 };
+    let mode = std::fs::metadata(&queue).unwrap().permissions().mode();
+    assert_eq!(mode & others, 0, "{mode:o}");
 }
 
 /// How long processes are killed: ten minutes before a release.
@@ -86,7 +100,7 @@ fn seconds_of_kills() -> u64 {
 
 /// A process that enqueues events of its own users into a queue that it shares.
 fn share(executable: &Path, service: &Service, queue: &Path, arguments: &[&str]) -> Child {
-    let mut program = Command::new(executable);
+    let mut program = start(executable);
     surround(&mut program, &service.0.url(), &service.0.admin_url(), KEY);
     program.arg(queue).args(arguments).stdout(Stdio::piped());
     program.spawn().unwrap()
@@ -111,7 +125,7 @@ fn three_processes_on_one_folder_may_be_killed_at_any_time() {
     }
     let folder = tempfile::tempdir().unwrap();
     let queue = folder.path().join("queue");
-    let executable = folder.path().join("shared_queue");
+    let executable = executable(folder.path(), "shared_queue");
     build("shared_queue", &executable);
 
     // Given three processes, each of which is killed at a moment of no meaning and followed by another,
@@ -175,10 +189,16 @@ fn three_processes_on_one_folder_may_be_killed_at_any_time() {
 
 #[test]
 fn a_stopped_process_hands_the_queue_over_once_it_is_killed() {
+    if on_windows() {
+        println!(
+            "skipped: wine's locks and those of the test, which is another process, know nothing of each other"
+        );
+        return;
+    }
     let service = Service::start();
     let folder = tempfile::tempdir().unwrap();
     let queue = folder.path().join("queue");
-    let executable = folder.path().join("shared_queue");
+    let executable = executable(folder.path(), "shared_queue");
     build("shared_queue", &executable);
     // Given a process that delivers the queue, and is stopped,
     let mut holder = share(&executable, &service, &queue, &["holder", "once"]);
@@ -212,9 +232,13 @@ fn a_stopped_process_hands_the_queue_over_once_it_is_killed() {
 
 #[test]
 fn forked_children_and_their_parent_share_a_client() {
+    if on_windows() {
+        println!("skipped: Windows has no fork");
+        return;
+    }
     let service = Service::start();
     let folder = tempfile::tempdir().unwrap();
-    let executable = folder.path().join("forked");
+    let executable = executable(folder.path(), "forked");
     build("forked", &executable);
     let Some(mut program) = launch(&executable) else {
         return;

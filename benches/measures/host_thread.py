@@ -16,7 +16,7 @@ CALLS = {
     "dispatch-10": 3_000,
     "dispatch-100": 1_000,
     "stats": 1_000_000,
-    "cancel": 300_000,
+    "cancel": 200_000,
 }
 NAMES = {
     "event_async": "trophy_metrics_event_async()", "enqueue": "trophy_metrics_event_enqueue()", "write": "write() of as many bytes",

@@ -8,7 +8,7 @@ Gem::Specification.new do |spec|
   spec.summary = "Trophy, the hosted gamification service: events that count once, a queue that loses none"
   spec.authors = ["The authors of libtrophy"]
   spec.licenses = %w[MIT Apache-2.0]
-  spec.files = Dir.chdir(__dir__) { Dir["lib/**/*.rb", "native/*", "*.md", "*.txt", "example.rb", "LICENSE-*"].sort }
+  spec.files = Dir.chdir(__dir__) { Dir["lib/**/*.rb", "native/*", "*.md", "*.txt", "*.html", "example.rb", "LICENSE-*"].sort }
   spec.required_ruby_version = ">= 2.7"
   spec.metadata["rubygems_mfa_required"] = "true"
   spec.add_dependency "ffi", "~> 1.15"

@@ -10,6 +10,7 @@ project=$(cd "$(dirname "$0")/../.." && pwd)
 asked=$1 target=${1%%.*}
 shift
 keep=$project/target/platforms
+. "$project/scripts/debian.sh"
 mkdir -p "$keep"
 
 skip() {
@@ -24,8 +25,7 @@ need() { # need PROGRAM PACKAGE…
     shift
     (
         flock 9
-        [ "$(id -u)" = 0 ] && have apt-get && env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "$@" >&2
+        install_packages "$@"
     ) 9>"$keep/apt.lock" || skip "not installed: $*"
 }
 
@@ -52,7 +52,7 @@ use_zig() { # use_zig ZIG_TARGET
 }
 
 use_gcc() { # use_gcc PREFIX PACKAGE…
-    need "$1-gcc" "${@:2}"
+    need "$1-g++" "${@:2}"
     CC=$1-gcc CXX=$1-g++ AR=$1-ar
     export LD=$1-ld STRIP=$1-strip OBJCOPY=$1-objcopy NM=$1-nm
 }
@@ -86,6 +86,7 @@ if [ "$target" != "$(rustc -vV | sed -n 's/^host: //p')" ]; then
 fi
 name=${target//-/_} upper=${target^^}
 upper=${upper//-/_}
+export CARGO=${CARGO:-cargo}
 export CC CXX AR CARGO_BUILD_TARGET=$target CARGO_TARGET_DIR=$project/target/cross
 export "CC_$name=$CC" "CXX_$name=$CXX" "AR_$name=$AR" "CARGO_TARGET_${upper}_LINKER=$CC"
 # Proofs, not for a debugger.

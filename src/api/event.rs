@@ -56,7 +56,7 @@ pub const PARAMETERS: Names = Names {
 impl<'a> Event<'a> {
     /// Checks the fields. `args.options_json` is the caller's to read.
     pub fn check(args: &EventArgs<'a>, names: &Names) -> Result<Self, Error> {
-        path::segment(names.key, args.key)?;
+        path::check_segment(&names.key, args.key)?;
         if !args.value.is_finite() {
             return Err(Error::invalid(format!(
                 "{}: must be a finite number, not {}",

@@ -68,9 +68,20 @@ pub const EVENT_BATCH: &str = "admin_metrics_batch_events";
 /// The operation whose body is a user in an object of its own.
 pub const COMPLETION: &str = "achievements_complete";
 
-/// Finds an operation by its id.
+/// Finds an operation by its id, among those that this build has.
 pub fn find(name: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.name == name)
+    let admin = if cfg!(feature = "admin") {
+        ADMIN
+    } else {
+        WITHOUT_ADMIN
+    };
+    let mut all = APPLICATION.iter().chain(admin);
+    all.find(|operation| operation.name == name)
+}
+
+/// All that the service has, in the order of the table.
+pub fn all() -> impl Iterator<Item = &'static Operation> {
+    APPLICATION.iter().chain(ADMIN)
 }
 
 impl Operation {
@@ -170,7 +181,10 @@ const IDS: &[Query] = &[required("ids", Kind::List)];
 const USER_ATTRIBUTES: &[Query] = &[optional("userAttributes", Kind::String)];
 const INCLUDE_FINISHED: &[Query] = &[optional("includeFinished", Kind::Boolean)];
 
-pub const OPERATIONS: &[Operation] = &[
+/// What the queue delivers batches with.
+const BATCH: Operation = admin(Post, EVENT_BATCH, "/metrics/events").body(Array);
+
+pub const APPLICATION: &[Operation] = &[
     app(Get, "achievements_all", "/achievements").query(USER_ATTRIBUTES),
     app(
         Post,
@@ -229,6 +243,12 @@ pub const OPERATIONS: &[Operation] = &[
         optional("userId", Kind::String),
         optional("userAttributes", Kind::String),
     ]),
+];
+
+/// What is left of [`ADMIN`] in a build without the feature `admin`.
+const WITHOUT_ADMIN: &[Operation] = &[BATCH];
+
+pub const ADMIN: &[Operation] = &[
     admin(Get, "admin_attributes_list", "/attributes").query(PAGE),
     admin(Post, "admin_attributes_create", "/attributes").body(Array),
     admin(Patch, "admin_attributes_update", "/attributes").body(Array),
@@ -239,7 +259,7 @@ pub const OPERATIONS: &[Operation] = &[
     admin(Patch, "admin_metrics_update", "/metrics").body(Array),
     admin(Delete, "admin_metrics_delete", "/metrics").query(IDS),
     admin(Get, "admin_metrics_get", "/metrics/{id}"),
-    admin(Post, "admin_metrics_batch_events", "/metrics/events").body(Array),
+    BATCH,
     admin(Get, "admin_points_systems_list", "/points").query(PAGE),
     admin(Post, "admin_points_systems_create", "/points").body(Array),
     admin(Patch, "admin_points_systems_update", "/points").body(Array),

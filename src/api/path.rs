@@ -1,5 +1,7 @@
 //! The path of a request: its parameters checked and percent-encoded, and the query behind it.
 
+use std::fmt;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::operations::Operation;
@@ -32,18 +34,18 @@ pub fn path_of(operation: &Operation, values: &[&str], label: &str) -> Result<St
                 operation.name
             )));
         };
-        let named = match label {
-            "" => name.to_owned(),
-            label => format!("{label}\"{name}\""),
-        };
-        path.push_str(&segment(&named, value)?);
+        match label {
+            "" => check_segment(&name, value)?,
+            label => check_segment(&format_args!("{label}\"{name}\""), value)?,
+        }
+        path.extend(utf8_percent_encode(value, SEGMENT));
     }
     path.push_str(rest);
     Ok(path)
 }
 
-/// A path parameter as a segment of the path. `label` names it in messages.
-pub fn segment(label: &str, value: &str) -> Result<String, Error> {
+/// Checks that a path parameter can be a segment of the path. `label` names it in messages.
+pub fn check_segment(label: &dyn fmt::Display, value: &str) -> Result<(), Error> {
     if value.is_empty() {
         return Err(Error::invalid(format!("{label}: is empty")));
     }
@@ -53,13 +55,13 @@ pub fn segment(label: &str, value: &str) -> Result<String, Error> {
             "{label}: is \"{value}\", which is a step in a URL's path and cannot be sent as a name"
         )));
     }
-    let encoded: String = utf8_percent_encode(value, SEGMENT).collect();
-    if encoded.len() > MAX_URL_PART {
+    let encoded = utf8_percent_encode(value, SEGMENT).map(str::len);
+    if encoded.sum::<usize>() > MAX_URL_PART {
         return Err(Error::invalid(format!(
             "{label}: is too long for a URL: more than {MAX_URL_PART} bytes when encoded"
         )));
     }
-    Ok(encoded)
+    Ok(())
 }
 
 /// `?a=b&c=d`, or nothing.
@@ -83,7 +85,7 @@ pub fn query_string(parameters: &[(String, String)]) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::operations::OPERATIONS;
+    use crate::api::operations::{self, find};
 
     #[test]
     fn a_parameter_is_one_segment_whatever_it_holds() {
@@ -95,14 +97,15 @@ mod tests {
             ("%2e%2e", "%252e%252e"),
             ("é?#", "%C3%A9%3F%23"),
         ] {
-            assert_eq!(segment("id", value).unwrap(), encoded);
+            let path = path_of(find("users_get").unwrap(), &[value], "");
+            assert_eq!(path.unwrap(), format!("/users/{encoded}"));
         }
     }
 
     #[test]
     fn dots_alone_are_no_parameter_of_any_path() {
         for dots in [".", ".."] {
-            for operation in OPERATIONS {
+            for operation in operations::all() {
                 let count = operation.path_parameters().count();
                 for (at, name) in operation.path_parameters().enumerate() {
                     let mut values = vec!["x"; count];

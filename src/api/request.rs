@@ -99,11 +99,7 @@ pub fn from_args(
     args_json: Option<&str>,
     context: Context<'_>,
 ) -> Result<Request, Error> {
-    let operation = operations::find(name).ok_or_else(|| {
-        Error::invalid(format!(
-            "operation: \"{name}\" is none; the TROPHY_OP_* macros in trophy.h name them all"
-        ))
-    })?;
+    let operation = operations::find(name).ok_or_else(|| no_operation(name))?;
     let mut args = Members::parse("args_json", args_json.unwrap_or("{}"))?;
     let mut path = Vec::new();
     for parameter in operation.path_parameters() {
@@ -118,6 +114,17 @@ pub fn from_args(
         .take("body")
         .map(|value| ("args_json: \"body\"", value.get()));
     build(operation, &path, "args_json: ", body, args, context)
+}
+
+fn no_operation(name: &str) -> Error {
+    Error::invalid(if !cfg!(feature = "admin") && name.starts_with("admin_") {
+        format!(
+            "operation: \"{name}\" is not in this build of the library, which leaves the Admin API out \
+             (SMALL=1, or cargo's feature \"admin\" turned off)"
+        )
+    } else {
+        format!("operation: \"{name}\" is none; the TROPHY_OP_* macros in trophy.h name them all")
+    })
 }
 
 /// A function of one operation: its path parameters and its body stand apart from `args_json`.

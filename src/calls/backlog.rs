@@ -1,7 +1,7 @@
 //! The asynchronous calls that have no thread: each waits for its lane, for a worker, or for its next attempt.
 //! Pure data: the time is an argument.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use super::call::Call;
@@ -35,10 +35,10 @@ struct Waiting {
 #[derive(Default)]
 pub struct Backlog {
     waiting: HashMap<u64, Waiting>,
-    /// Those that wait for a worker, in order; some may have left.
-    ready: VecDeque<u64>,
+    /// Those that wait for a worker: the older goes first.
+    ready: BTreeSet<u64>,
     by_ticket: HashMap<Ticket, u64>,
-    by_tag: HashMap<usize, HashSet<u64>>,
+    by_tag: BTreeSet<(usize, u64)>,
     timers: BTreeSet<(Instant, u64)>,
 }
 
@@ -60,11 +60,10 @@ impl Backlog {
         };
         match awaits {
             Awaits::Lane(_, ticket) => drop(self.by_ticket.insert(ticket, id)),
-            Awaits::Worker => self.ready.push_back(id),
+            Awaits::Worker => drop(self.ready.insert(id)),
             Awaits::Retry(_) => {}
         }
-        let tag = task.callback.tag();
-        self.by_tag.entry(tag).or_default().insert(id);
+        self.by_tag.insert((task.callback.tag(), id));
         self.timers.insert((timer, id));
         self.waiting.insert(
             id,
@@ -81,25 +80,11 @@ impl Backlog {
         self.timers.remove(&(waiting.timer, id));
         match waiting.awaits {
             Awaits::Lane(_, ticket) => drop(self.by_ticket.remove(&ticket)),
-            Awaits::Worker => self.forget_those_that_left(),
+            Awaits::Worker => drop(self.ready.remove(&id)),
             Awaits::Retry(_) => {}
         }
-        let tag = waiting.task.callback.tag();
-        if let Some(ids) = self.by_tag.get_mut(&tag) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_tag.remove(&tag);
-            }
-        }
+        self.by_tag.remove(&(waiting.task.callback.tag(), id));
         Some((waiting.task, waiting.awaits))
-    }
-
-    /// While no worker is free, calls may come and be cancelled without end.
-    fn forget_those_that_left(&mut self) {
-        if self.ready.len() > 2 * self.waiting.len() + 64 {
-            let waiting = &self.waiting;
-            self.ready.retain(|id| waiting.contains_key(id));
-        }
     }
 
     /// The lane that a call waits for is its own: it is ready. False: it waits no more.
@@ -114,38 +99,26 @@ impl Backlog {
 
     /// The next call that a worker can take.
     pub fn take_ready(&mut self) -> Option<Task> {
-        while let Some(id) = self.ready.pop_front() {
-            if let Some((task, _)) = self.remove(id) {
-                return Some(task);
-            }
-        }
-        None
+        let id = *self.ready.first()?;
+        self.remove(id).map(|(task, _)| task)
     }
 
-    pub fn has_ready(&mut self) -> bool {
-        while let Some(id) = self.ready.front() {
-            if self.waiting.contains_key(id) {
-                return true;
-            }
-            self.ready.pop_front();
-        }
-        false
+    /// How many calls wait for a worker.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
     }
 
     /// Takes out the calls with this tag, in their order, with what each waited for.
     pub fn take_tagged(&mut self, tag: usize) -> Vec<(Task, Awaits)> {
-        let mut ids: Vec<u64> = match self.by_tag.get(&tag) {
-            Some(ids) => ids.iter().copied().collect(),
-            None => return Vec::new(),
-        };
-        ids.sort_unstable();
+        let tagged = self.by_tag.range((tag, 0)..=(tag, u64::MAX));
+        let ids: Vec<u64> = tagged.map(|(_, id)| *id).collect();
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
     /// Takes all out, in their order.
     pub fn take_all(&mut self) -> Vec<(Task, Awaits)> {
-        let mut ids: Vec<u64> = self.waiting.keys().copied().collect();
-        ids.sort_unstable();
+        let mut ids = BTreeSet::new();
+        ids.extend(self.waiting.keys());
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
@@ -221,7 +194,7 @@ mod tests {
             add(&mut backlog, id, 2);
             assert_eq!(backlog.take_tagged(2).len(), 1);
         }
-        assert!(backlog.ready.len() < 100, "{}", backlog.ready.len());
+        assert_eq!(backlog.ready(), 1);
         add(&mut backlog, 1000, 3);
         let mut next = || backlog.take_ready().map(|task| task.id);
         assert_eq!((next(), next(), next()), (Some(0), Some(1000), None));

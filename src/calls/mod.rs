@@ -7,7 +7,7 @@ mod call;
 mod pool;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::api::request::Request;
 use crate::delivery::Delivery;
@@ -15,7 +15,7 @@ use crate::delivery::callbacks::{self, Callback};
 use crate::delivery::lanes::Turn;
 use crate::error::{Error, Status};
 use crate::host::cancel::{CancelToken, Cancelled};
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
 use call::Call;
 use pool::Pool;
 

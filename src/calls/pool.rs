@@ -6,9 +6,8 @@
 //! their time, others take the calls: as many threads again, at most, and one for each callback that waits in the
 //! library for a lane, which a call without a thread may have.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::JoinHandle;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Awaits, Backlog, Task};
@@ -18,9 +17,13 @@ use crate::delivery::callbacks::{Callback, Due};
 use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
-use crate::host::locks::{lock, wait_until};
+use crate::host::locks::{Condvar, JoinHandle, Mutex, MutexGuard, is_finished, lock, wait_until};
 use crate::host::{panics, sys};
 use crate::options::Callbacks as Mode;
+
+/// How long a job may wait for a worker that runs a callback, before another takes it. To wake one for each would
+/// cost more than all else that is done for a call.
+const CALLBACK: Duration = Duration::from_millis(5);
 
 /// How long a worker without work stays.
 const IDLE: Duration = match cfg!(test) {
@@ -60,9 +63,16 @@ struct Threads {
     alive: usize,
     /// Started and not yet at work.
     starting: usize,
-    /// Those that wait for work, with the time when each looks by itself.
-    sleeping: HashMap<u64, Instant>,
+    /// Those that wait for work, each by the time when it looks by itself.
+    sleeping: BTreeSet<(Instant, u64)>,
     last_sleep: u64,
+    /// Those in callbacks that began in this round: they are taken to look for work soon.
+    returning: usize,
+    round: u64,
+    /// When a round with jobs that are left to them ends. Another thread looks then.
+    round_ends: Option<Instant>,
+    /// Jobs were left to them in this round.
+    leaves_jobs: bool,
     /// Those in callbacks that wait for calls which may have no thread: others take their place.
     waiting_for_calls: usize,
 }
@@ -72,11 +82,62 @@ impl Threads {
     fn idle(&self) -> usize {
         self.starting + self.sleeping.len()
     }
+
+    /// A callback begins, on a worker.
+    fn callback_begins(&mut self) -> Round {
+        self.returning += 1;
+        Round(self.round)
+    }
+
+    fn callback_ends(&mut self, Round(round): Round) {
+        if round == self.round {
+            self.returning -= 1;
+        }
+    }
+
+    /// Jobs are left to those in callbacks, for a while.
+    fn leave_jobs(&mut self) {
+        self.leaves_jobs = true;
+        if self.round_ends.is_none() {
+            self.round_ends = Some(Instant::now() + CALLBACK);
+        }
+    }
+
+    /// Who is still in a callback then takes his time.
+    fn end_round(&mut self, now: Instant) {
+        if self.round_ends.is_some_and(|end| end <= now) {
+            self.begin_round();
+            // As long as jobs keep coming, there is no need to wake somebody for the look.
+            let goes_on = std::mem::take(&mut self.leaves_jobs);
+            self.round_ends = goes_on.then(|| now + CALLBACK);
+        }
+    }
+
+    fn begin_round(&mut self) {
+        self.round += 1;
+        self.returning = 0;
+    }
+
+    /// When the first of those that sleep looks by itself.
+    fn next_look(&self) -> Option<Instant> {
+        self.sleeping.first().map(|(look, _)| *look)
+    }
 }
 
+/// A callback is counted among those of its round.
+struct Round(u64);
+
 enum Job {
-    Notify(Due),
+    Notify(Due, Round),
     Attempt(Task),
+}
+
+impl State {
+    /// When the time alone changes something.
+    fn next_change(&self) -> Option<Instant> {
+        let timer = self.backlog.next_timer();
+        timer.into_iter().chain(self.threads.round_ends).min()
+    }
 }
 
 impl Pool {
@@ -90,6 +151,7 @@ impl Pool {
 
     /// Takes an asynchronous call in. `Ok`: its callback will run, exactly once.
     pub fn submit(self: &Arc<Self>, call: Call, callback: Box<dyn Callback>) -> Result<(), Error> {
+        let call = Box::new(call);
         let mut state = lock(&self.state);
         if state.closed {
             return Err(Error::closed());
@@ -117,7 +179,7 @@ impl Pool {
         state.last_id += 1;
         let task = Task {
             id: state.last_id,
-            call: Box::new(call),
+            call,
             callback,
         };
         let ticket = task
@@ -180,6 +242,7 @@ impl Pool {
     pub fn wait_in_callback<T>(self: &Arc<Self>, wait: impl FnOnce() -> T) -> T {
         let mut state = lock(&self.state);
         state.threads.waiting_for_calls += 1;
+        state.threads.begin_round();
         self.wake(state);
         let result = wait();
         lock(&self.state).threads.waiting_for_calls -= 1;
@@ -225,7 +288,7 @@ impl Pool {
         state.notifying += ended.len();
         self.wake(state);
         for due in ended {
-            self.notify(due);
+            self.notify(due, None);
         }
         for lane in lanes {
             self.delivery.lanes.leave(lane);
@@ -235,9 +298,8 @@ impl Pool {
     /// Sees to it that there are threads for what there is to do, and lets go of the lock: a thread that is woken
     /// would only wait for it.
     fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let has_job = !state.ended.is_empty() || self.may_attempt(&mut state);
-        let next_timer = state.backlog.next_timer();
-        let needs_thread = has_job || next_timer.is_some();
+        let jobs = self.jobs(&state);
+        let needs_thread = jobs > 0 || state.backlog.next_timer().is_some();
         if needs_thread
             && state.threads.idle() == 0
             && state.threads.alive < self.most_threads(&state)
@@ -245,11 +307,13 @@ impl Pool {
             // Fewer threads than wished are no error: those there are do the work.
             let _ = self.start_thread(&mut state);
         }
-        let next_look = state.threads.sleeping.values().min().copied();
-        let is_sooner = next_timer
-            .zip(next_look)
-            .is_some_and(|(timer, look)| timer < look);
-        let wakes = is_sooner || has_job && next_look.is_some();
+        let is_left = jobs > 0 && jobs <= state.threads.returning;
+        if is_left {
+            state.threads.leave_jobs();
+        }
+        let wakes = state.threads.next_look().is_some_and(|look| {
+            jobs > 0 && !is_left || state.next_change().is_some_and(|change| change < look)
+        });
         drop(state);
         if wakes {
             self.work.notify_one();
@@ -265,12 +329,14 @@ impl Pool {
         2 * self.workers() + 1 + state.threads.waiting_for_calls
     }
 
-    fn may_attempt(&self, state: &mut State) -> bool {
-        state.running.len() < self.workers() && state.backlog.has_ready()
+    /// How much workers could do now.
+    fn jobs(&self, state: &State) -> usize {
+        let free = self.workers().saturating_sub(state.running.len());
+        state.ended.len() + state.backlog.ready().min(free)
     }
 
     fn start_thread(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
-        state.threads.handles.retain(|handle| !handle.is_finished());
+        state.threads.handles.retain(|handle| !is_finished(handle));
         let pool = Arc::clone(self);
         let handle = sys::spawn("trophy-worker", move || pool.work())?;
         state.threads.handles.push(handle);
@@ -285,6 +351,7 @@ impl Pool {
         let mut idle_since = Instant::now();
         loop {
             let now = Instant::now();
+            state.threads.end_round(now);
             let overdue = state.backlog.pass_time(now);
             if !overdue.is_empty() {
                 self.end_waiting(state, overdue, Call::overdue);
@@ -295,7 +362,7 @@ impl Pool {
                 // There may be more than this thread can do.
                 self.wake(state);
                 match job {
-                    Job::Notify(due) => self.notify(due),
+                    Job::Notify(due, round) => self.notify(due, Some(round)),
                     Job::Attempt(task) => self.attempt(task),
                 }
                 state = lock(&self.state);
@@ -312,13 +379,15 @@ impl Pool {
                 idle_since = now;
             }
             let retires = idle_since + IDLE;
-            let until = state
-                .backlog
-                .next_timer()
-                .map_or(retires, |timer| timer.min(retires));
+            // One of them looks when something changes.
+            let next_look = state.threads.next_look();
+            let change = state
+                .next_change()
+                .filter(|change| next_look.is_none_or(|look| *change < look));
+            let until = change.map_or(retires, |change| change.min(retires));
             state.threads.last_sleep += 1;
-            let sleep = state.threads.last_sleep;
-            state.threads.sleeping.insert(sleep, until);
+            let sleep = (until, state.threads.last_sleep);
+            state.threads.sleeping.insert(sleep);
             state = wait_until(&self.work, state, Some(until));
             state.threads.sleeping.remove(&sleep);
         }
@@ -330,7 +399,7 @@ impl Pool {
     fn next_job(&self, state: &mut State) -> Option<Job> {
         if let Some(due) = state.ended.pop_front() {
             state.notifying += 1;
-            return Some(Job::Notify(due));
+            return Some(Job::Notify(due, state.threads.callback_begins()));
         }
         if state.running.len() >= self.workers() {
             return None;
@@ -344,10 +413,15 @@ impl Pool {
         Some(Job::Attempt(task))
     }
 
-    /// Notifies the host of an end that is counted in `notifying`.
-    fn notify(&self, due: Due) {
+    /// Notifies the host of an end that is counted in `notifying`, and on a worker in `round`.
+    fn notify(&self, due: Due, round: Option<Round>) {
         self.delivery.callbacks.deliver(due);
-        lock(&self.state).notifying -= 1;
+        let mut state = lock(&self.state);
+        state.notifying -= 1;
+        if let Some(round) = round {
+            state.threads.callback_ends(round);
+        }
+        drop(state);
         self.delivery.progress.notify();
     }
 
@@ -367,6 +441,7 @@ impl Pool {
             Step::Done(result) => result,
         };
         state.notifying += 1;
+        let round = state.threads.callback_begins();
         // A callback that takes its time holds up no other call.
         self.wake(state);
         if let Some(lane) = task.call.lane {
@@ -376,7 +451,7 @@ impl Pool {
             Ok(_) => Status::Ok,
             Err(error) => error.status,
         });
-        self.notify(Due::call(task.callback, result));
+        self.notify(Due::call(task.callback, result), Some(round));
     }
 }
 

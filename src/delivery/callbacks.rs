@@ -3,11 +3,11 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Status};
-use crate::host::locks::{Notify, lock};
+use crate::host::locks::{Mutex, MutexGuard, Notify, lock, thread_local};
 use crate::host::{log, panics};
 use crate::options::Callbacks as Mode;
 
@@ -331,20 +331,20 @@ struct Inside;
 
 impl Inside {
     fn enter() -> Self {
-        DEPTH.set(DEPTH.get() + 1);
+        DEPTH.with(|depth| depth.set(depth.get() + 1));
         Self
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
+        DEPTH.with(|depth| depth.set(depth.get() - 1));
     }
 }
 
 /// Whether this thread is inside a callback of the host.
 pub fn is_inside() -> bool {
-    DEPTH.get() > 0 || log::is_logging()
+    DEPTH.with(Cell::get) > 0 || log::is_logging()
 }
 
 /// What a callback may not do: it would wait for itself.

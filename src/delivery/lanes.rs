@@ -3,12 +3,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::host::cancel::{CancelToken, Cancelled};
-use crate::host::locks::lock;
+use crate::host::locks::{AtomicBool, Mutex, Ordering, lock};
 
 /// A lane by its hash. Two lanes with the same hash only wait for each other needlessly.
 pub type LaneId = u64;

@@ -48,13 +48,22 @@ impl From<Ending> for Answer {
 /// `out_json` is NULL or may be written to.
 pub unsafe fn boundary<A: Into<Answer>>(
     out_json: *mut *mut c_char,
-    work: impl FnOnce() -> Result<A, Error>,
+    work: impl Fn() -> Result<A, Error>,
 ) -> Status {
+    // SAFETY: the caller's promise.
+    unsafe { answer(out_json, &|| work().map(Into::into)) }
+}
+
+/// One function for all the work there is: one for each would be 1 KB each.
+///
+/// # Safety
+/// As [`boundary`].
+unsafe fn answer(out_json: *mut *mut c_char, work: &dyn Fn() -> Result<Answer, Error>) -> Status {
     if !out_json.is_null() {
         // SAFETY: not NULL, so the caller may be written to.
         unsafe { out_json.write(std::ptr::null_mut()) };
     }
-    let result = panics::catch(|| work().map(Into::into)).unwrap_or_else(Err);
+    let result = panics::catch(work).unwrap_or_else(Err);
     let status = match &result {
         Ok(answer) => answer.status,
         Err(error) => error.status,
@@ -78,7 +87,7 @@ mod tests {
     use std::ffi::CString;
     use std::ptr;
 
-    fn run<A: Into<Answer>>(work: impl FnOnce() -> Result<A, Error>) -> (Status, String) {
+    fn run<A: Into<Answer>>(work: impl Fn() -> Result<A, Error>) -> (Status, String) {
         let mut out = ptr::dangling_mut();
         let status = unsafe { boundary(&mut out, work) };
         let json = unsafe { CString::from_raw(out) };

@@ -30,6 +30,7 @@ pub unsafe fn optional<'a>(name: &str, text: *const c_char) -> Result<Option<&'a
     }
     // SAFETY: not NULL, and the caller's promise.
     let text = unsafe { CStr::from_ptr(text) };
+    check_memory(name, text.count_bytes())?;
     match text.to_str() {
         Ok(text) => Ok(Some(text)),
         Err(error) => Err(Error::invalid(format!(
@@ -37,6 +38,23 @@ pub unsafe fn optional<'a>(name: &str, text: *const c_char) -> Result<Option<&'a
             error.valid_up_to()
         ))),
     }
+}
+
+/// Without memory for what is made of a text the process would be aborted. Of a large one, whose size is the host's
+/// choice, it is asked beforehand, and given back at once.
+pub fn check_memory(name: &str, length: usize) -> Result<(), Error> {
+    const LARGE: usize = 1 << 20;
+    // As it is checked, as JSON, and as it is sent.
+    const COPIES: usize = 4;
+    if length < LARGE {
+        return Ok(());
+    }
+    let needed = length.saturating_mul(COPIES);
+    Vec::<u8>::new().try_reserve_exact(needed).map_err(|_| {
+        Error::invalid(format!(
+            "{name}: there is no memory for a text of {length} bytes; make it smaller"
+        ))
+    })
 }
 
 /// Text that must be given.
@@ -88,7 +106,7 @@ impl OutClient {
     }
 
     /// Makes a client for the caller, unless there is nowhere to put it.
-    pub fn set(self, make: impl FnOnce() -> Result<Client, Error>) -> Result<(), Error> {
+    pub fn set(&self, make: impl FnOnce() -> Result<Client, Error>) -> Result<(), Error> {
         if self.0.is_null() {
             return Err(Error::invalid(
                 "out_client: is NULL; pass the address of a trophy_client pointer",
@@ -116,6 +134,14 @@ mod tests {
             let bad = message(required("key", c"ab\xff".as_ptr()));
             assert_eq!(bad, "key: is not UTF-8, from byte 2 on");
         }
+    }
+
+    #[test]
+    fn text_that_no_memory_can_hold_is_refused_and_small_text_is_not_asked_for() {
+        assert!(check_memory("key", 5).is_ok());
+        assert!(check_memory("key", 2 << 20).is_ok());
+        let refused = check_memory("key", isize::MAX as usize).unwrap_err();
+        assert!(refused.message.starts_with("key: there is no memory"));
     }
 
     #[test]

@@ -48,7 +48,7 @@
 /** What the library exports. Define TROPHY_STATIC on Windows when you link the static library. */
 #if defined(_WIN32) && !defined(TROPHY_STATIC)
 #define TROPHY_API __declspec(dllimport)
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define TROPHY_API __attribute__((visibility("default")))
 #else
 #define TROPHY_API

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use super::boundary::boundary;
-use super::pointers::required;
+use super::pointers::{check_memory, required};
 use crate::api::{json, webhook};
 use crate::error::{Error, Status};
 
@@ -33,6 +33,7 @@ pub unsafe extern "C" fn trophy_webhook_verify(
     unsafe {
         boundary(out_json, || {
             let body = bytes("body", body, body_length)?;
+            check_memory("body", body_length)?;
             webhook::verify(
                 body,
                 required("signature", signature)?,

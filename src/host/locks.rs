@@ -1,7 +1,36 @@
 //! Locks that outlive a panic: every critical section here leaves its data sound, so poisoning says nothing.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
+
+pub use primitives::*;
+
+/// What threads are made of and wait with. Code that tests/models runs in every order takes them from here.
+#[cfg(not(shuttle))]
+mod primitives {
+    pub use std::sync::atomic::{AtomicBool, Ordering};
+    pub use std::sync::{Condvar, Mutex, MutexGuard};
+    pub use std::thread::{Builder, JoinHandle};
+    pub use std::thread_local;
+
+    pub fn is_finished(handle: &JoinHandle<()>) -> bool {
+        handle.is_finished()
+    }
+}
+
+/// The same of shuttle, which chooses who runs next. Its waits end by a notification only.
+#[cfg(shuttle)]
+mod primitives {
+    pub use shuttle::sync::atomic::{AtomicBool, Ordering};
+    pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
+    pub use shuttle::thread::{Builder, JoinHandle};
+    pub use shuttle::thread_local;
+
+    /// It cannot tell. Then a handle is kept until it is joined.
+    pub fn is_finished(_: &JoinHandle<()>) -> bool {
+        false
+    }
+}
 
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

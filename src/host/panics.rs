@@ -24,16 +24,18 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     DEPTH.set(DEPTH.get() + 1);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     DEPTH.set(DEPTH.get() - 1);
-    result.map_err(|payload| {
-        let place = PLACE.try_with(RefCell::take).unwrap_or_default();
-        let message = format!(
-            "a bug in libtrophy, please report it: {} ({place}, version {})",
-            text_of(&*payload),
-            env!("CARGO_PKG_VERSION")
-        );
-        log::error(|| message.clone());
-        Error::new(Status::Panic, message)
-    })
+    result.map_err(|payload| error_of(&*payload))
+}
+
+fn error_of(payload: &(dyn Any + Send)) -> Error {
+    let place = PLACE.try_with(RefCell::take).unwrap_or_default();
+    let message = format!(
+        "a bug in libtrophy, please report it: {} ({place}, version {})",
+        text_of(payload),
+        env!("CARGO_PKG_VERSION")
+    );
+    log::error(|| message.clone());
+    Error::new(Status::Panic, message)
 }
 
 fn text_of(payload: &(dyn Any + Send)) -> &str {

@@ -1,10 +1,8 @@
 //! The system's randomness, drawn 1 KiB at a time: a call to the system for every idempotency key
 //! would be a third system call for every event.
 
-use std::sync::Mutex;
-
 use crate::error::{Error, Status};
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
 
 /// Belongs to one process: a forked child must make its own, or both would make the same keys.
 #[derive(Debug)]

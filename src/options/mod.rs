@@ -459,6 +459,19 @@ mod tests {
                 r#"{"base_url":"https://x:99999"}"#,
                 "options_json: base_url: the URL's port must be",
             ),
+            // Found by the fuzz target `url`.
+            (
+                r#"{"base_url":"http://[:]0:6160/a"}"#,
+                "options_json: base_url: has brackets, but no IPv6 address",
+            ),
+            (
+                r#"{"base_url":"http://[::1]0:6160/a"}"#,
+                "options_json: base_url: the URL's port must be",
+            ),
+            (
+                r#"{"base_url":"http://[127.0.0.1]/a"}"#,
+                "options_json: base_url: has brackets, but no IPv6 address",
+            ),
             (r#"[]"#, "options_json: must be a JSON object, not an array"),
             (r#"{"#, "options_json: is not JSON"),
         ] {

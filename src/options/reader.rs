@@ -17,9 +17,12 @@ use crate::api::json::{self, Members};
 use crate::error::Error;
 
 /// Reads options; all are left out if there is no text. `prefix` stands before an option's name in messages.
-pub fn read<T: DeserializeOwned>(prefix: &str, text: Option<&str>) -> Result<T, Error> {
+pub fn read<T: DeserializeOwned + Default>(prefix: &str, text: Option<&str>) -> Result<T, Error> {
+    let Some(text) = text else {
+        return Ok(T::default());
+    };
     let parameter = prefix.trim_end_matches([':', ' ', '.']);
-    let value = json::parse(parameter, text.unwrap_or("{}"))?;
+    let value = json::parse(parameter, text)?;
     T::deserialize(Given(value)).map_err(|wrong| {
         Error::invalid(match wrong.path.as_str() {
             "" => format!("{parameter}: {}", wrong.what),
@@ -193,11 +196,26 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
-        let Some((name, value)) = self.current.take() else {
-            return Err(Wrong::custom("a value was asked for before its name"));
-        };
+        let value = self.value()?;
         seed.deserialize(Given(value))
-            .map_err(|wrong| wrong.inside(&name))
+            .map_err(|wrong| self.blame(wrong))
+    }
+}
+
+/// What is the same for every type of value.
+impl<'de> Entries<'de> {
+    fn value(&self) -> Result<&'de RawValue, Wrong> {
+        match &self.current {
+            Some((_, value)) => Ok(value),
+            None => Err(Wrong::custom("a value was asked for before its name")),
+        }
+    }
+
+    fn blame(&self, wrong: Wrong) -> Wrong {
+        match &self.current {
+            Some((name, _)) => wrong.inside(name),
+            None => wrong,
+        }
     }
 }
 

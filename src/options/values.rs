@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::{Deref, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use super::reader::{self, Raw, must_be};
@@ -21,17 +22,10 @@ where
     D: Deserializer<'de>,
 {
     let Raw(value) = Raw::deserialize(deserializer)?;
-    serde_json::from_str(value.get())
-        .ok()
-        .filter(|number| (MIN..=MAX).contains(number))
-        .and_then(|number| N::try_from(number).ok())
-        .map(T::from)
-        .ok_or_else(|| {
-            D::Error::custom(must_be(
-                &format!("a whole number from {MIN} to {MAX}"),
-                value,
-            ))
-        })
+    let number = within(value, "a whole number", &(MIN..=MAX));
+    let number = number
+        .and_then(|number| N::try_from(number).map_err(|_| must_be("a smaller number", value)));
+    number.map(T::from).map_err(D::Error::custom)
 }
 
 fn number<'de, D: Deserializer<'de>>(
@@ -39,12 +33,20 @@ fn number<'de, D: Deserializer<'de>>(
     range: RangeInclusive<f64>,
 ) -> Result<f64, D::Error> {
     let Raw(value) = Raw::deserialize(deserializer)?;
-    serde_json::from_str(value.get())
-        .ok()
+    within(value, "a number", &range).map_err(D::Error::custom)
+}
+
+/// A number of the range, which is `what`.
+fn within<N>(value: &RawValue, what: &str, range: &RangeInclusive<N>) -> Result<N, String>
+where
+    N: DeserializeOwned + PartialOrd + fmt::Display,
+{
+    let number = serde_json::from_str(value.get()).ok();
+    number
         .filter(|number| range.contains(number))
         .ok_or_else(|| {
-            let what = format!("a number from {} to {}", range.start(), range.end());
-            D::Error::custom(must_be(&what, value))
+            let what = format!("{what} from {} to {}", range.start(), range.end());
+            must_be(&what, value)
         })
 }
 
@@ -310,9 +312,14 @@ impl BaseUrl {
         if authority.as_str().contains('@') {
             return Err(wrong("holds a user name, which belongs in no base URL"));
         }
+        // `http` takes anything between brackets for an address, and anything behind them.
+        if host.starts_with('[') && bare(host).parse::<Ipv6Addr>().is_err() {
+            return Err(wrong("has brackets, but no IPv6 address in them"));
+        }
         // A port that is none, such as 99999, counts for `http` as the lack of one.
         let port = authority.as_str().strip_prefix(host).unwrap_or_default();
-        if !matches!(port, "" | ":") && authority.port_u16().is_none_or(|port| port == 0) {
+        let is_port = port.starts_with(':') && authority.port_u16().is_some_and(|port| port > 0);
+        if !matches!(port, "" | ":") && !is_port {
             return Err(wrong("the URL's port must be a number from 1 to 65535"));
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -343,9 +350,15 @@ impl BaseUrl {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let bare = bare(host);
     bare.eq_ignore_ascii_case("localhost")
         || bare
-            .parse::<std::net::IpAddr>()
+            .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
+}
+
+/// Without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    let inside = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    inside.unwrap_or(host)
 }

@@ -38,7 +38,7 @@ impl Likeness {
 
 /// The members as text, by name.
 fn in_order(mut members: Members<'_>) -> String {
-    members.0.sort_by(|(a, _), (b, _)| a.cmp(b));
+    members.0.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let mut out = String::new();
     members.write(&mut out);
     out

@@ -22,7 +22,7 @@ pub mod store;
 mod throughput;
 mod work;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use sender::Sender;
@@ -32,7 +32,8 @@ use crate::api::event::EventArgs;
 use crate::delivery::Delivery;
 use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
+use crate::host::log;
 use crate::options::{Durability, QueueOptions};
 
 /// One process's end of a queue. It comes to life with the first event.
@@ -92,7 +93,12 @@ impl Queue {
         let insecure = self.delivery.options.allow_insecure_http;
         let (record, key) = record::write(args, tenant, insecure, &self.delivery.random)?;
         self.sender()?.keep(&record)?;
-        Ok(format!("{{\"idempotencyKey\":{key}}}"))
+        // With room for the NUL that C needs.
+        let mut answer = String::with_capacity(key.len() + 20);
+        answer.push_str("{\"idempotencyKey\":");
+        answer.push_str(&key);
+        answer.push('}');
+        Ok(answer)
     }
 
     /// Waits until nothing is left to deliver; returns how much is.
@@ -176,5 +182,14 @@ fn open(options: &QueueOptions) -> Result<Store, Error> {
         )
     };
     let folder = OsFolder::new(path).map_err(|error| failed(&error))?;
+    if folder.is_open_to_all() {
+        log::warn(|| {
+            format!(
+                "queue: every user of this machine may write to {}, and so take events away or add some; \
+                 make it private to this user",
+                path.display()
+            )
+        });
+    }
     Store::open(Box::new(folder), store_options).map_err(|error| failed(&error))
 }

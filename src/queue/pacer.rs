@@ -16,9 +16,15 @@
 //! few 429s learns slowly. A client that a crowd has driven down to one request an hour, and whose
 //! climbs have failed, stays there for weeks. A new pacer starts at the ceiling.
 //!
+//! A request that makes its connection goes out later than it starts, and one on a busy machine or network arrives
+//! later than it went out. How much later is known, or can be guessed, only with its answer, when others have
+//! started. So the schedule alone could put six of five into a second: a start also keeps its distance from the fifth
+//! before it, as late as that may have arrived.
+//!
 //! Outcomes carry no name. Those of requests that were under way at the last slow-down or backoff come
 //! before the others as a rule, so that many outcomes are passed over: one halving a round trip.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::api::retry;
@@ -45,11 +51,26 @@ const SETTLED_AT_CEILING: u32 = 512;
 /// After so many successes at the ceiling, failed tries are forgotten.
 const FORGOTTEN: u32 = 64;
 
+/// Of a higher ceiling, where single requests do not matter so, none is remembered.
+const MOST_RECENT: f64 = 64.0;
+/// So many tell well what is late: fewer, and more are taken for punctual that were not; more, and a path that got
+/// longer is taken for late the longer (6 s at 5 requests a second).
+const ROUND_TRIPS: usize = 32;
+
 /// Backoff with full jitter: up to the first, doubled this often (0.5 s to 32 s).
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const BACKOFF_DOUBLINGS: u32 = 6;
 /// The service stores an idempotency key when it has processed the event: it gets the time to.
 const UNANSWERED: Duration = Duration::from_secs(1);
+
+/// A request that has started.
+#[derive(Debug, Clone)]
+struct Recent {
+    /// When it started, as long as no more is known.
+    went_out: Duration,
+    is_known: bool,
+    round_trip: Option<Duration>,
+}
 
 /// Says when requests may start. Times are since any epoch of the caller's.
 #[derive(Debug, Clone)]
@@ -64,6 +85,11 @@ pub struct Pacer {
     slot: Duration,
     /// No start before this, by `Retry-After` or backoff.
     held_until: Duration,
+    /// The last requests, in the order of their starts: as many as the ceiling has in a second, or none.
+    recent: VecDeque<Recent>,
+    most_recent: usize,
+    /// The last ones: the least of them was not late.
+    round_trips: VecDeque<Duration>,
 
     /// Since the last try, loss or 429.
     successes: u32,
@@ -105,6 +131,12 @@ impl Pacer {
             last_start: None,
             slot: Duration::ZERO,
             held_until: Duration::ZERO,
+            recent: VecDeque::new(),
+            most_recent: match ceiling <= MOST_RECENT {
+                true => ceiling.max(1.0) as usize,
+                false => 0,
+            },
+            round_trips: VecDeque::new(),
             successes: 0,
             calm: 0,
             patience: FIRST_PATIENCE,
@@ -120,7 +152,23 @@ impl Pacer {
     /// The earliest time at which the next request may start.
     #[must_use]
     pub fn next_at(&self) -> Duration {
-        self.slot.max(self.held_until)
+        self.slot.max(self.held_until).max(self.window_opens_at())
+    }
+
+    /// When there is room for one more in a second: the first of the recent ones has left it.
+    fn window_opens_at(&self) -> Duration {
+        if self.recent.len() < self.most_recent {
+            return Duration::ZERO;
+        }
+        let window = self.shortest_period * self.most_recent as u32;
+        // Within the margin nothing is late.
+        let margin = window - window.div_f64(MARGIN);
+        let least = self.round_trips.iter().min().copied().unwrap_or_default() + margin;
+        let leaves = self.recent.iter().map(|request| {
+            let late = request.round_trip.unwrap_or_default().saturating_sub(least);
+            request.went_out.saturating_add(window).saturating_add(late)
+        });
+        leaves.min().unwrap_or(Duration::ZERO)
     }
 
     /// The present rate in requests a second.
@@ -134,13 +182,31 @@ impl Pacer {
         self.last_start = Some(now);
         self.slot = now.saturating_add(self.period());
         self.in_flight = self.in_flight.saturating_add(1);
+        self.recent.push_back(Recent {
+            went_out: now,
+            is_known: false,
+            round_trip: None,
+        });
+        if self.recent.len() > self.most_recent {
+            self.recent.pop_front();
+        }
     }
 
-    /// A request that had started went out only then: it had to be made, or its connection. The service
-    /// counts from there.
-    pub fn went_out(&mut self, at: Duration) {
+    /// A request that had started went out only then: it had to be made, or its connection. The service counts from
+    /// there, or from later if it was long on its way. It is back now.
+    pub fn went_out(&mut self, at: Duration, now: Duration) {
         self.last_start = self.last_start.max(Some(at));
         self.slot = self.slot.max(at.saturating_add(self.period()));
+        // Which of those under way it was does not matter: all their times come.
+        if let Some(request) = self.recent.iter_mut().find(|request| !request.is_known) {
+            request.went_out = request.went_out.max(at);
+            request.is_known = true;
+            request.round_trip = Some(now.saturating_sub(at));
+        }
+        if self.round_trips.len() == ROUND_TRIPS {
+            self.round_trips.pop_front();
+        }
+        self.round_trips.push_back(now.saturating_sub(at));
     }
 
     /// A request was answered: done, or refused for what is in it.
@@ -258,6 +324,13 @@ impl Pacer {
     /// Takes one outcome off those to come; false for one from before the last slow-down or backoff.
     fn is_news(&mut self) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
+        // Of one that never went out nothing more will be known.
+        let under_way = self.in_flight as usize;
+        let unknown = self.recent.iter_mut().filter(|request| !request.is_known);
+        unknown
+            .rev()
+            .skip(under_way)
+            .for_each(|request| request.is_known = true);
         let news = self.passed_over == 0;
         self.passed_over = self.passed_over.saturating_sub(1);
         news
@@ -334,13 +407,117 @@ mod tests {
     fn a_request_that_went_out_late_moves_the_next() {
         let mut pacer = Pacer::new(5.0);
         pacer.started(SECOND);
-        pacer.went_out(SECOND + SECOND / 20);
+        pacer.went_out(SECOND + SECOND / 20, SECOND + SECOND / 10);
         pacer.succeeded(SECOND + SECOND / 10);
         assert_eq!(pacer.next_at(), SECOND + SECOND / 20 + PERIOD);
         // Not one that another has overtaken.
         pacer.started(2 * SECOND);
-        pacer.went_out(SECOND);
+        pacer.went_out(SECOND, 2 * SECOND);
         assert_eq!(pacer.next_at(), 2 * SECOND + PERIOD);
+    }
+
+    #[test]
+    fn connections_that_take_long_to_make_put_no_sixth_request_into_a_second() {
+        // Given that the first two requests make a connection each, so that they go out 210 ms after their start, and
+        // that each is answered 70 ms after it went out,
+        let late = |request: usize| {
+            if request < 2 {
+                SECOND * 21 / 100
+            } else {
+                Duration::ZERO
+            }
+        };
+        let mut pacer = Pacer::new(5.0);
+        let (mut went_out, mut answers) = (Vec::new(), Vec::new());
+        while went_out.len() < 100 {
+            // when each starts as soon as it may, and its answer says when it went out,
+            let start = pacer.next_at();
+            let next = answers.iter().position(|(answer, _)| *answer <= start);
+            if let Some((answer, at)) = next.map(|next| answers.remove(next)) {
+                pacer.went_out(at, answer);
+                pacer.succeeded(answer);
+                continue;
+            }
+            pacer.started(start);
+            let at = start + late(went_out.len());
+            answers.push((at + SECOND * 7 / 100, at));
+            went_out.push(at);
+        }
+        // then no six go out within a second, and no more is lost than the time that it took.
+        went_out.sort();
+        assert!(went_out.windows(6).all(|six| six[5] - six[0] > SECOND));
+        assert!(went_out[99] <= 99 * PERIOD + SECOND / 2, "{went_out:?}");
+    }
+
+    #[test]
+    fn requests_that_are_long_on_their_way_put_no_sixth_into_a_second() {
+        // Given a machine so busy that each request arrives, and is answered, up to 60 ms late,
+        let mut pacer = Pacer::new(5.0);
+        let mut arrivals = Vec::new();
+        let mut random = 1_u32;
+        let mut late = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            SECOND * (random >> 16) * 6 / 6_553_600
+        };
+        let mut start = Duration::ZERO;
+        for _ in 0..1_000 {
+            // when each starts as soon as it may and the one before is back,
+            start = pacer.next_at().max(start);
+            pacer.started(start);
+            let arrival = start + late();
+            arrivals.push(arrival);
+            let answer = arrival + late();
+            pacer.went_out(start, answer);
+            pacer.succeeded(answer);
+            start = answer;
+        }
+        // then hardly ever six arrive within a second (244 times if only the schedule is kept), and over nine tenths
+        // of the limit are used.
+        arrivals.sort();
+        let sixth = arrivals.windows(6).filter(|six| six[5] - six[0] < SECOND);
+        let (sixth, rate) = (sixth.count(), 1_000.0 / arrivals[999].as_secs_f64());
+        assert!(sixth <= 10 && rate > 4.6, "{sixth} times, {rate} a second");
+    }
+
+    #[test]
+    fn a_path_that_got_longer_is_soon_taken_for_what_it_is() {
+        let mut pacer = Pacer::new(5.0);
+        let mut send = |round_trip: Duration| {
+            let start = pacer.next_at();
+            pacer.started(start);
+            pacer.went_out(start, start + round_trip);
+            pacer.succeeded(start + round_trip);
+            start
+        };
+        for _ in 0..ROUND_TRIPS {
+            send(SECOND / 100);
+        }
+        for _ in 0..ROUND_TRIPS {
+            send(SECOND / 10);
+        }
+        let (before, after) = (send(SECOND / 10), send(SECOND / 10));
+        assert_eq!(after - before, PERIOD);
+    }
+
+    #[test]
+    fn requests_that_never_go_out_slow_nobody_down() {
+        let mut pacer = Pacer::new(5.0);
+        for _ in 0..3 {
+            pacer.started(pacer.next_at());
+            pacer.ended();
+        }
+        let send = |pacer: &mut Pacer| {
+            let start = pacer.next_at();
+            pacer.started(start);
+            pacer.went_out(start + SECOND / 1000, start + SECOND / 20);
+            pacer.succeeded(start + SECOND / 20);
+        };
+        send(&mut pacer);
+        let begin = pacer.next_at();
+        for _ in 0..100 {
+            send(&mut pacer);
+        }
+        assert_eq!(pacer.next_at() - begin, 100 * (PERIOD + SECOND / 1000));
     }
 
     #[test]

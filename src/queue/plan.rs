@@ -97,7 +97,8 @@ impl Sender {
             self.leave_lanes(state);
             return Action::Wait(now + LOOK);
         }
-        let next = self.clock.at(state.pacer.next_at());
+        let due = self.clock.at(state.pacer.next_at());
+        let next = due.checked_sub(state.making).unwrap_or(due);
         if next > now + LANE_PATIENCE {
             self.leave_lanes(state);
         }
@@ -138,7 +139,7 @@ impl Sender {
                 // What is new may be able to go.
                 Action::AwaitEvent(self.next_change(state, until))
             }
-            Some(choice) => self.depart(state, choice, now),
+            Some(choice) => self.depart(state, choice, now, due.max(now)),
         }
     }
 

@@ -141,7 +141,7 @@ pub fn write(
 
 impl<'a> Record<'a> {
     pub fn parse(payload: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(payload).ok()
+        serde_json::from_str(std::str::from_utf8(payload).ok()?).ok()
     }
 
     pub fn fields(&self) -> Option<Fields<'a>> {

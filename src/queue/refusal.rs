@@ -81,19 +81,15 @@ pub fn search(batch: &[Traits], status: Status, said: &str, by_halves: bool) -> 
     };
     let by_metric = |it: &Traits| names(said, &it.metric).then(|| it.metric.clone());
     let by_user = |it: &Traits| names(said, &it.user).then(|| it.user.clone());
-    type Way<'a> = &'a dyn Fn(&Traits) -> Option<String>;
     let first_user = batch.first().map(|it| &it.whole_user);
     let is_one_user = batch.iter().all(|it| Some(&it.whole_user) == first_user);
     for (way, suffices) in [
-        (&by_attribute as Way<'_>, true),
+        (&by_attribute as &Way<'_>, true),
         (&by_metric, true),
         // What is wrong with a user may stand in a field that others of his events lack.
         (&by_user, is_one_user),
     ] {
-        let mut named: BTreeMap<Option<String>, Vec<u64>> = BTreeMap::new();
-        for it in batch {
-            named.entry(way(it)).or_default().push(it.number);
-        }
+        let named = grouped(batch, way);
         match (named.len(), named.contains_key(&None)) {
             (1, true) => {}
             (1, false) if suffices => return witness(batch),
@@ -103,16 +99,24 @@ pub fn search(batch: &[Traits], status: Status, said: &str, by_halves: bool) -> 
     }
     if status == Status::NotFound {
         // A metric that does not exist is a 404 for the whole batch.
-        let mut metrics: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        for it in batch {
-            metrics.entry(&it.metric).or_default().push(it.number);
-        }
+        let metrics = grouped(batch, &|it| Some(it.metric.clone()));
         return match metrics.len() {
             1 => witness(batch),
             _ => Search::Parts(metrics.into_values().collect()),
         };
     }
     halves(batch)
+}
+
+/// What of an event may be to blame.
+type Way<'a> = dyn Fn(&Traits) -> Option<String> + 'a;
+
+fn grouped(batch: &[Traits], way: &Way<'_>) -> BTreeMap<Option<String>, Vec<u64>> {
+    let mut named: BTreeMap<_, Vec<u64>> = BTreeMap::new();
+    for it in batch {
+        named.entry(way(it)).or_default().push(it.number);
+    }
+    named
 }
 
 fn witness(batch: &[Traits]) -> Search {

@@ -6,9 +6,8 @@
 //! round trip needs.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::age::QueueClock;
@@ -25,7 +24,7 @@ use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
 use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
-use crate::host::locks::{Notify, lock};
+use crate::host::locks::{JoinHandle, Mutex, Notify, is_finished, lock};
 use crate::host::{log, panics, sys};
 use crate::options::QueueOptions;
 
@@ -71,6 +70,8 @@ pub(super) struct State {
     pub is_read: bool,
     pub backlog: Backlog,
     pub pacer: Pacer,
+    /// How long it took to make the last request: the next is begun so much before it may go out.
+    pub making: Duration,
     pub health: Health,
     pub throughput: Throughput,
     /// Events of the requests under way.
@@ -128,6 +129,7 @@ impl Sender {
                 is_read: false,
                 backlog: Backlog::default(),
                 pacer: Pacer::new(options.requests_per_second),
+                making: Duration::ZERO,
                 health: Health::default(),
                 throughput: Throughput::default(),
                 in_flight: 0,
@@ -173,7 +175,7 @@ impl Sender {
         if threads.attentive > 0 || threads.alive >= MOST_THREADS || threads.stopping {
             return;
         }
-        threads.handles.retain(|handle| !handle.is_finished());
+        threads.handles.retain(|handle| !is_finished(handle));
         let sender = Arc::clone(self);
         let body = move || {
             if panics::catch(|| sender.work()).is_err() {

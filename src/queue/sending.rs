@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::backlog::{Choice, Chosen, Group, Item};
 use super::coalesce::exact_sum;
@@ -19,9 +19,18 @@ use crate::host::locks::lock;
 use crate::host::{log, panics};
 use crate::options::Delivery;
 
+/// More is no making, but a machine that was asleep or had no time.
+const LONGEST_MAKING: Duration = Duration::from_millis(50);
+
 impl Sender {
-    /// Puts the attempt on record, before its first byte is sent.
-    pub(super) fn depart(&self, state: &mut State, choice: Choice, now: Instant) -> Action {
+    /// Puts the attempt on record, before its first byte is sent, at `due`.
+    pub(super) fn depart(
+        &self,
+        state: &mut State,
+        choice: Choice,
+        now: Instant,
+        due: Instant,
+    ) -> Action {
         let lanes = choice.lanes();
         let Choice {
             items: chosen,
@@ -76,7 +85,7 @@ impl Sender {
             item.attempted = true;
         }
         state.in_flight += items.iter().map(Item::events).sum::<u64>();
-        state.pacer.started(self.clock.since_start(now));
+        state.pacer.started(self.clock.since_start(due));
         state.last_request += 1;
         let cancel = CancelToken::new();
         state.cancels.insert(state.last_request, cancel.clone());
@@ -88,6 +97,8 @@ impl Sender {
             keys: state.keys,
             is_retry,
             cancel,
+            begun: now,
+            due,
         }))
     }
 
@@ -114,11 +125,15 @@ impl Sender {
     /// Sends it and acts on what became of it.
     pub(super) fn send(self: &Arc<Self>, sending: Sending) {
         let tenant = sending.items.first().and_then(|item| item.tenant.clone());
-        let deadline = Instant::now() + self.delivery.options.attempt_timeout;
         if sending.is_retry {
             self.delivery.stats.retries.add(1);
         }
-        let sent = match request_of(&sending.items, sending.batch) {
+        let request = request_of(&sending.items, sending.batch);
+        let making = sending.begun.elapsed().min(LONGEST_MAKING);
+        // One that is cancelled meanwhile is not sent.
+        let _ = sending.cancel.sleep_until(sending.due);
+        let deadline = Instant::now() + self.delivery.options.attempt_timeout;
+        let sent = match request {
             // A panic over one event must not stop those behind it.
             Some(request) => panics::catch(|| {
                 let tenant = tenant.as_deref();
@@ -135,9 +150,11 @@ impl Sender {
         let lanes = sending.items.iter().map(|item| item.lane).collect();
         let mut state = lock(&self.state);
         state.cancels.remove(&sending.id);
+        state.making = making;
         state.in_flight -= sending.items.iter().map(Item::events).sum::<u64>();
         if let Some(at) = sent.at {
-            state.pacer.went_out(self.clock.since_start(at));
+            let now = self.clock.since_start(Instant::now());
+            state.pacer.went_out(self.clock.since_start(at), now);
         }
         self.settle(&mut state, sending, sent.result);
         state.backlog.finished(&lanes);

@@ -1,7 +1,7 @@
 //! What the sender has in hand: a request under way, and what is to be put on record.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::backlog::{Group, Item};
 use super::store::Position;
@@ -23,6 +23,10 @@ pub(super) struct Sending {
     /// Something of it was sent before.
     pub is_retry: bool,
     pub cancel: CancelToken,
+    /// When its making began.
+    pub begun: Instant,
+    /// When it may go out.
+    pub due: Instant,
 }
 
 /// What is to be put on record.

@@ -1,8 +1,6 @@
 //! ureq's agents, one for each route: to servers directly, and through each proxy. An agent has the kept
 //! connections of its route.
 
-use std::sync::Mutex;
-
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Proxy};
@@ -10,7 +8,7 @@ use ureq::{Agent, Proxy};
 use super::connection::KEPT_IDLE;
 use super::connector::Common;
 use super::request::MOST_LINE_BYTES;
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
 
 /// Of a reply's head: as much as Node's servers and clients take.
 const MOST_HEAD_BYTES: usize = 16 * 1024;

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ureq::http::Uri;
@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 use super::current::{Current, Phase};
 use super::exchange::Kind;
 use super::fault::Fault;
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
 
 /// How long an unused connection is kept.
 pub const KEPT_IDLE: Duration = Duration::from_secs(60);

@@ -9,8 +9,7 @@ use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
 use ureq::unversioned::transport::{
-    ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
-    RustlsConnector, Transport,
+    ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, RustlsConnector, Transport,
 };
 
 use super::connection::{Connection, Distrust};
@@ -34,10 +33,10 @@ pub struct Common {
 
 impl Common {
     pub fn agent(&self, config: Config) -> Agent {
-        let chain = ConnectProxyConnector::default()
-            .chain(Dial(self.clone()))
-            .chain(Tls(self.clone()))
-            .chain(Finish(self.clone()));
+        let dial = Dial(self.clone());
+        #[cfg(feature = "proxies")]
+        let dial = ureq::unversioned::transport::ConnectProxyConnector::default().chain(dial);
+        let chain = Connector::<()>::chain(dial, Tls(self.clone())).chain(Finish(self.clone()));
         Agent::with_parts(config, chain, LookUpLater)
     }
 }

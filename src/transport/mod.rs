@@ -9,6 +9,8 @@ mod current;
 mod exchange;
 mod explain;
 mod fault;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod proxy;
 mod race;
 mod reply;
@@ -46,7 +48,7 @@ pub struct Transport {
 impl Transport {
     /// Reads `ca_file` and the environment; no network. The error names the option at fault.
     pub fn new(settings: &Settings) -> Result<Self, String> {
-        sys::watch_forks();
+        sys::adapt_to_process();
         request::check_user_agent(&settings.user_agent)?;
         let tls = tls::config(settings.ca_file.as_deref(), settings.tls_roots)?;
         let environment = |name: &str| std::env::var(name).ok();

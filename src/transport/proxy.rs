@@ -87,6 +87,9 @@ impl Routes {
 
 /// The error never quotes the URL, which may hold a password.
 fn parse(url: &str) -> Result<Proxy, String> {
+    if cfg!(not(feature = "proxies")) {
+        return Err("this build of the library has no proxies (SMALL=1, or cargo's feature \"proxies\" turned off)".to_owned());
+    }
     let not_a_url = || "not a URL like http://user:password@host:port".to_owned();
     let uri: Uri = url.parse().map_err(|_| not_a_url())?;
     if uri.authority().is_none() {

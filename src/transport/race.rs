@@ -55,8 +55,8 @@ pub fn connect(addresses: &[SocketAddr], current: &Current) -> Result<Winner, Fa
             pause = pause.min(until_start);
         }
         let sockets: Vec<_> = running.iter().map(|(socket, _)| socket).collect();
-        let ready =
-            sys::poll(&sockets, true, pause).map_err(|error| current.socket_failed(&error))?;
+        let ready = sys::wait_until_writable(&sockets, pause)
+            .map_err(|error| current.socket_failed(&error))?;
         // From the end, so that a removal moves only those that have been looked at.
         for (index, is_ready) in ready.into_iter().enumerate().rev() {
             let (socket, address) = &running[index];

@@ -4,7 +4,8 @@ use std::io::Read;
 
 use ureq::Body;
 use ureq::http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER, TRANSFER_ENCODING,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER,
+    TRANSFER_ENCODING,
 };
 use ureq::http::{Response, Version};
 
@@ -12,6 +13,8 @@ use super::current::Current;
 use super::exchange::Kind;
 use super::explain::explain;
 use super::fault::Fault;
+
+static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// A server may announce what it never sends: beyond this, memory follows what came.
 const MOST_TRUSTED: u64 = 1 << 20;
@@ -29,21 +32,21 @@ pub struct Head {
 
 impl Head {
     pub fn of(response: &Response<Body>) -> Self {
-        let text = |name: &str| {
+        let text = |name: &HeaderName| {
             let value = response.headers().get(name)?;
             std::str::from_utf8(value.as_bytes())
                 .ok()
                 .map(str::to_owned)
         };
         let status = response.status();
-        let if_refused = |name: &str| text(name).filter(|_| !status.is_success());
+        let if_refused = |name| (!status.is_success()).then(|| text(name)).flatten();
         Self {
             status: status.as_u16(),
-            retry_after: if_refused(RETRY_AFTER.as_str()),
-            rate_limit_reset: if_refused("x-ratelimit-reset"),
-            date: text(DATE.as_str()),
-            content_type: text(CONTENT_TYPE.as_str()),
-            content_encoding: text(CONTENT_ENCODING.as_str()),
+            retry_after: if_refused(&RETRY_AFTER),
+            rate_limit_reset: if_refused(&RATE_LIMIT_RESET),
+            date: text(&DATE),
+            content_type: text(&CONTENT_TYPE),
+            content_encoding: text(&CONTENT_ENCODING),
         }
     }
 

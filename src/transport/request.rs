@@ -1,7 +1,8 @@
 //! A request, handed to ureq.
 
 use ureq::http::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    USER_AGENT,
 };
 use ureq::http::{Request, Response, Uri};
 use ureq::{Agent, Body};
@@ -28,34 +29,40 @@ pub fn send(
     agent: &Agent,
     current: &Current,
 ) -> Result<Response<Body>, Fault> {
-    let mut request = Request::builder()
-        .method(exchange.method.as_str())
-        .uri(uri.clone());
+    let mut headers = HeaderMap::with_capacity(exchange.headers.len() + 1);
     let mut has_user_agent = user_agent.is_empty();
-    check_length("the URL", uri.to_string().len())?;
+    check_length("the URL", exchange.url.len())?;
     for (name, value) in exchange.headers {
         check_length("a header", name.len() + value.len())?;
         let name = header_name(name)?;
         has_user_agent |= name == USER_AGENT;
-        request = request.header(name, header_value(value)?);
+        headers.append(name, header_value(value)?);
     }
     if !has_user_agent {
-        request = request.header(USER_AGENT, header_value(user_agent)?);
+        headers.append(USER_AGENT, header_value(user_agent)?);
     }
     // Without a body, ureq would send these chunked.
     let needs_body = matches!(exchange.method, Method::Post | Method::Put | Method::Patch);
     let body = exchange.body.or(needs_body.then_some(&[][..]));
+    let mut request = Request::new(());
+    *request.method_mut() = method(exchange.method);
+    *request.uri_mut() = uri.clone();
+    *request.headers_mut() = headers;
     let response = match body {
-        Some(body) => request
-            .body(body)
-            .map_err(ureq::Error::from)
-            .and_then(|request| agent.run(request)),
-        None => request
-            .body(())
-            .map_err(ureq::Error::from)
-            .and_then(|request| agent.run(request)),
+        Some(body) => agent.run(request.map(|()| body)),
+        None => agent.run(request),
     };
     response.map_err(|error| explain(error, current))
+}
+
+fn method(method: Method) -> ureq::http::Method {
+    match method {
+        Method::Get => ureq::http::Method::GET,
+        Method::Post => ureq::http::Method::POST,
+        Method::Put => ureq::http::Method::PUT,
+        Method::Patch => ureq::http::Method::PATCH,
+        Method::Delete => ureq::http::Method::DELETE,
+    }
 }
 
 /// A token, of a length that servers could take.

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::current::Current;
 use super::exchange::Kind;
 use super::fault::Fault;
-use crate::host::locks::{lock, wait_until};
+use crate::host::locks::{Condvar, Mutex, lock, wait_until};
 use crate::host::sys;
 
 const KEPT: Duration = Duration::from_secs(60);

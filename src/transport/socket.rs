@@ -49,6 +49,10 @@ impl Socket {
 
     /// Reads what there is, at least a byte; 0 at the end of the stream.
     pub fn read(&mut self, buffer: &mut [u8], current: &Current) -> Result<usize, Fault> {
+        #[cfg(windows)]
+        if let Some(amount) = self.writes.early.take(buffer) {
+            return Ok(amount);
+        }
         let mut is_late = false;
         loop {
             self.reads
@@ -86,6 +90,10 @@ impl Socket {
 
     /// True if the other side neither closed the connection nor sent what nobody asked for.
     pub fn is_quiet(&self) -> bool {
+        #[cfg(windows)]
+        if !self.writes.early.bytes.is_empty() {
+            return false;
+        }
         let peeked = sys::peek_now(&self.stream);
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -174,7 +182,10 @@ fn new_timeout(in_place: Option<Duration>, left: Duration, is_late: bool) -> Opt
 /// socket does not block: where a read or a write could do nothing, this waits, and looks for a cancel.
 #[cfg(windows)]
 #[derive(Debug, Default)]
-struct Patience;
+struct Patience {
+    /// Of writes only.
+    early: Early,
+}
 
 #[cfg(windows)]
 impl Patience {
@@ -188,14 +199,56 @@ impl Patience {
         /// How soon a cancelled call notices.
         const SLICE: Duration = Duration::from_millis(20);
 
-        let left = current.left()?;
+        let slice = current.left()?.min(SLICE);
         current.check_cancelled()?;
         if is_late {
-            let to_write = matches!(direction, Direction::Write);
-            sys::poll(&[stream], to_write, left.min(SLICE))
-                .map_err(|error| current.socket_failed(&error))?;
+            match direction {
+                Direction::Read => sys::wait_until_readable(stream, slice),
+                Direction::Write => self.early.wait_for_room(stream, slice),
+            }
+            .map_err(|error| current.socket_failed(&error))?;
         }
         Ok(())
+    }
+}
+
+/// What the server said while there was no room for more of the request: on Windows a reset that follows takes
+/// away what was not read.
+#[cfg(windows)]
+#[derive(Debug, Default)]
+struct Early {
+    bytes: std::collections::VecDeque<u8>,
+    /// There is no more of it to hear.
+    is_over: bool,
+}
+
+#[cfg(windows)]
+impl Early {
+    /// Of a reply that long the beginning will do: it says why.
+    const MOST: usize = 64 * 1024;
+
+    fn wait_for_room(&mut self, mut stream: &TcpStream, timeout: Duration) -> io::Result<()> {
+        if self.is_over {
+            return sys::wait_until_writable(&[stream], timeout).map(drop);
+        }
+        sys::wait_until_either(stream, timeout)?;
+        let mut buffer = [0; 4096];
+        match stream.read(&mut buffer) {
+            // A failure is for the write to find.
+            Err(_) => {}
+            Ok(amount) => {
+                self.bytes.extend(&buffer[..amount]);
+                self.is_over = amount == 0 || self.bytes.len() >= Self::MOST;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        match self.bytes.is_empty() {
+            true => None,
+            false => self.bytes.read(buffer).ok(),
+        }
     }
 }
 

@@ -12,7 +12,6 @@ use rustls::{Error, RootCertStore};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::exchange::TlsRoots;
-use crate::host::log;
 
 /// More than any list of authorities; a device would never end.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -30,15 +29,20 @@ pub fn config(ca_file: Option<&Path>, roots: TlsRoots) -> Result<TlsConfig, Stri
         }
         (None, TlsRoots::Builtin) => RootCerts::WebPki,
     };
-    // A provider of our own: the process-wide default is the host program's.
-    let provider = CryptoProvider {
-        key_provider: &NoKeys,
-        ..ring::default_provider()
-    };
     Ok(TlsConfig::builder()
         .root_certs(roots)
-        .unversioned_rustls_crypto_provider(Arc::new(provider))
+        .unversioned_rustls_crypto_provider(Arc::new(provider()))
         .build())
+}
+
+/// One of our own: the process-wide default is the host program's. A function by itself, or the compiler sees no
+/// more that ring's keys are not used.
+#[inline(never)]
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        key_provider: &NoKeys,
+        ..ring::default_provider()
+    }
 }
 
 /// The client shows no certificate, so what would sign for one need not be linked: 70 KB.
@@ -83,6 +87,14 @@ fn read_ca_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+#[cfg(not(feature = "system-roots"))]
+fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
+    Err("this build of the library does not read the system's certificates (SMALL=1, or cargo's feature \
+         \"system-roots\" turned off); leave the option at \"builtin\", or give `ca_file`"
+        .to_owned())
+}
+
+#[cfg(feature = "system-roots")]
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
     if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
         let shown = file.display().to_string();
@@ -100,7 +112,9 @@ fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
         return Err("the system has no certificate that can be used".to_owned());
     }
     if ignored > 0 {
-        log::warn(|| format!("tls_roots: {ignored} certificates of the system cannot be used"));
+        crate::host::log::warn(|| {
+            format!("tls_roots: {ignored} certificates of the system cannot be used")
+        });
     }
     Ok(found.certs)
 }

@@ -1,7 +1,10 @@
 /* Asynchronous calls: their callbacks, on threads of the library or inside dispatch. */
+#define WITH_SOCKETS
 #include "check.h"
 #include <fcntl.h>
+#ifndef _WIN32
 #include <poll.h>
+#endif
 #include <pthread.h>
 #include <time.h>
 

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <trophy.h>
 #include <unistd.h>
+#ifdef _WIN32
+#include "on_windows.h"
+#endif
 
 static int failed_checks;
 

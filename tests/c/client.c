@@ -163,8 +163,14 @@ static void a_ca_file_that_cannot_be_used_is_refused_at_once(void) {
     char folder[] = "/tmp/trophy-client-XXXXXX", path[100], options[200];
     CHECK(mkdtemp(folder) != NULL);
     snprintf(path, sizeof path, "%s/fifo", folder);
+#ifdef _WIN32
+    CHECK(mkdir(path, 0700) == 0);
+#else
     CHECK(mkfifo(path, 0600) == 0);
+#endif
     const char *files[] = {path, folder, "/dev/zero", "no/such/file"};
+    /* Of which the message may name the rest as the system writes it. */
+    const char *names[] = {"fifo", strrchr(folder, '/') + 1, "zero", "file"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         trophy_client *none = NULL;
         char *json = NULL;
@@ -172,10 +178,10 @@ static void a_ca_file_that_cannot_be_used_is_refused_at_once(void) {
         CHECK_STATUS(trophy_client_new("app.test", options, &none, &json), TROPHY_STATUS_INVALID_ARGUMENT);
         CHECK(none == NULL);
         CHECK_HOLDS(json, "ca_file");
-        CHECK_HOLDS(json, files[i]);
+        CHECK_HOLDS(json, names[i]);
         trophy_string_free(json);
     }
-    CHECK(unlink(path) == 0 && rmdir(folder) == 0);
+    CHECK((unlink(path) == 0 || rmdir(path) == 0) && rmdir(folder) == 0);
 }
 
 int main(void) {

@@ -49,7 +49,7 @@ static double double_of(uint64_t number) {
     uint64_t bits = number * UINT64_C(0x9e3779b97f4a7c15);
     double value;
     memcpy(&value, &bits, sizeof value);
-    return number % 2 == 0 && isfinite(value) ? value : (double)(bits >> 11) / 9007199254740992.0;
+    return number % 2 == 0 && value - value == 0 ? value : (double)(bits >> 11) / 9007199254740992.0;
 }
 
 static void a_value_is_the_same_double_however_it_goes(void) {

@@ -146,10 +146,59 @@ static void a_child_knows_what_is_undelivered(void) {
     trophy_client_free(client);
 }
 
+static int woken;
+
+static void wake(void *user_data) {
+    (void)user_data;
+    pthread_mutex_lock(&mutex);
+    woken++;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void read_user(const trophy_client *client) {
+    CHECK_STATUS(trophy_call_async(client, TROPHY_OP_USERS_GET, "{\"id\":\"nobody\"}", hear, NULL, NULL),
+                 TROPHY_STATUS_OK);
+}
+
+static void dispatch_when_woken(const trophy_client *client) {
+    pthread_mutex_lock(&mutex);
+    while (woken == 0) {
+        pthread_cond_wait(&changed, &mutex);
+    }
+    pthread_mutex_unlock(&mutex);
+    CHECK(trophy_client_dispatch(client, 0) == 1);
+}
+
+static void a_child_wakes_no_loop_but_its_own(void) {
+    trophy_client *client = make_client("{\"callbacks\": \"dispatch\"}");
+    trophy_client_on_ready(client, wake, NULL);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        failed_checks = 0;
+        alarm(100);
+        read_user(client);
+        CHECK(trophy_client_dispatch(client, -1) == 1);
+        CHECK(woken == 0);
+        trophy_client_on_ready(client, wake, NULL);
+        read_user(client);
+        dispatch_when_woken(client);
+        trophy_client_free(client);
+        fflush(stdout);
+        _exit(RESULT);
+    }
+    read_user(client);
+    dispatch_when_woken(client);
+    CHECK(wait_for(child) == 0);
+    trophy_client_free(client);
+}
+
 int main(int argc, char **argv) {
     queue_folder = argc > 1 ? argv[1] : "forked-queue";
     RUN(a_child_knows_what_is_undelivered);
     RUN(children_and_their_parent_send_on_one_client);
+    RUN(a_child_wakes_no_loop_but_its_own);
     RUN(forks_in_a_row_under_load_hang_nobody);
     return RESULT;
 }

@@ -82,6 +82,15 @@ static void enqueue_three(trophy_client *client) {
     }
 }
 
+/* Whether the folder "Ünï cödé" is there, by its name in the system's own letters. */
+static int is_there(void) {
+#ifdef _WIN32
+    return _waccess(L"\u00dcn\u00ef c\u00f6d\u00e9", 0) == 0;
+#else
+    return access("Ünï cödé", F_OK) == 0;
+#endif
+}
+
 static void a_relative_path_stays_where_the_client_was_made(void) {
     char made_in[] = "/tmp/trophy-made-XXXXXX", gone_to[] = "/tmp/trophy-gone-XXXXXX", command[128];
     trophy_client *client;
@@ -89,21 +98,29 @@ static void a_relative_path_stays_where_the_client_was_made(void) {
     CHECK(mkdtemp(made_in) != NULL && mkdtemp(gone_to) != NULL);
     CHECK(chdir(made_in) == 0);
     /* Nobody listens on port 9. */
-    client = make_client("{\"base_url\": \"http://127.0.0.1:9\", \"queue\": {\"path\": \"events\"}}");
+    client = make_client("{\"base_url\": \"http://127.0.0.1:9\", \"queue\": {\"path\": \"Ünï cödé\"}}");
     CHECK(chdir(gone_to) == 0);
     enqueue_three(client);
     trophy_client_free(client);
-    CHECK(access("events", F_OK) != 0);
+    CHECK(!is_there());
     CHECK(chdir(made_in) == 0);
-    CHECK(access("events", F_OK) == 0);
-    client = make_client("{\"queue\": {\"path\": \"events\", \"requests_per_second\": 1000}}");
+    CHECK(is_there());
+    client = make_client("{\"queue\": {\"path\": \"Ünï cödé\", \"requests_per_second\": 1000}}");
     CHECK_STATUS(trophy_client_flush(client, -1, NULL), TROPHY_STATUS_OK);
     CHECK_STATUS(trophy_client_stats(client, &json), TROPHY_STATUS_OK);
     CHECK_JSON(json, "/delivered", "3");
     trophy_string_free(json);
     trophy_client_free(client);
     CHECK(chdir("/") == 0);
+#ifdef _WIN32
+    for (char *at = made_in; *at; at++) {
+        *at = *at == '/' ? '\\' : *at;
+    }
+    snprintf(command, sizeof command, "rd /s /q %s", made_in);
+    CHECK(rmdir(gone_to) == 0);
+#else
     snprintf(command, sizeof command, "rm -r %s %s", made_in, gone_to);
+#endif
     CHECK(system(command) == 0);
 }
 

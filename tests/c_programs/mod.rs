@@ -21,6 +21,10 @@ pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub fn build(name: &str, executable: &Path) {
     let mut compiler = compile(&cc(), &format!("{name}.c"), "c11");
     compiler.args(["-D_POSIX_C_SOURCE=200809L", "-Wstrict-prototypes"]);
+    if on_windows() {
+        // WSAPoll() and printf's %zu.
+        compiler.args(["-D_WIN32_WINNT=0x0601", "-D__USE_MINGW_ANSI_STDIO=1"]);
+    }
     link(&mut compiler, executable);
 }
 
@@ -39,11 +43,22 @@ pub fn link(compiler: &mut Command, executable: &Path) {
         .arg(executable)
         .arg("-L")
         .arg(library_directory());
-    if cfg!(target_os = "linux") {
-        // A program that loads the library at run time is not to have it already.
-        compiler.arg("-Wl,--as-needed");
+    if on_windows() {
+        // Beside our DLL the program needs none that is not Windows's own.
+        compiler.args([
+            "-static-libgcc",
+            "-static-libstdc++",
+            "-ltrophy",
+            "-lws2_32",
+        ]);
+        compiler.args(["-Wl,-Bstatic", "-lpthread", "-Wl,-Bdynamic"]);
+    } else {
+        if on_linux() {
+            // A program that loads the library at run time is not to have it already.
+            compiler.arg("-Wl,--as-needed");
+        }
+        compiler.args(["-ltrophy", "-lm", "-pthread", "-ldl"]);
     }
-    compiler.args(["-ltrophy", "-lm", "-pthread", "-ldl"]);
     succeed(compiler);
 }
 
@@ -54,7 +69,7 @@ pub fn mode() -> String {
 /// How a program is run in the mode; none if it cannot be.
 pub fn launch(executable: &Path) -> Option<Command> {
     match mode().as_str() {
-        "plain" | "asan" => Some(Command::new(executable)),
+        "plain" | "asan" => Some(start(executable)),
         "valgrind" if is_installed("valgrind") => {
             let mut valgrind = Command::new("valgrind");
             valgrind
@@ -77,6 +92,54 @@ pub fn launch(executable: &Path) -> Option<Command> {
     }
 }
 
+/// How a program for another machine is run, and what it is linked with: set by scripts/platforms/test.sh.
+///
+/// `TROPHY_C_TARGET` is a target of Rust's, such as x86_64-pc-windows-gnu; `TROPHY_C_LIB` the folder of its
+/// libraries; `TROPHY_C_NATIVE_LIBS` what its programs link besides; `TROPHY_C_RUN` the command that runs its programs, such as `qemu-aarch64 -L /usr/aarch64-linux-gnu`. `CC` and
+/// `CXX` are its compilers.
+fn cross(name: &str) -> Option<String> {
+    env::var(format!("TROPHY_C_{name}")).ok()
+}
+
+fn is_target(os: &str) -> bool {
+    match cross("TARGET") {
+        Some(target) => target.contains(os),
+        None => env::consts::OS == os,
+    }
+}
+
+pub fn on_windows() -> bool {
+    is_target("windows")
+}
+
+pub fn on_linux() -> bool {
+    is_target("linux")
+}
+
+/// Whether the programs are for the machine that runs the tests.
+pub fn is_native() -> bool {
+    cross("TARGET").is_none()
+}
+
+pub fn start(executable: &Path) -> Command {
+    let run = cross("RUN").unwrap_or_default();
+    let mut words = run.split_whitespace();
+    let Some(first) = words.next() else {
+        return Command::new(executable);
+    };
+    let mut command = Command::new(first);
+    command.args(words).arg(executable);
+    command
+}
+
+/// A program's file, as the linker names it.
+pub fn executable(directory: &Path, name: &str) -> PathBuf {
+    directory.join(match on_windows() {
+        true => format!("{name}.exe"),
+        false => name.to_owned(),
+    })
+}
+
 /// The environment of a program: where the library is, and the service.
 pub fn surround<'a>(
     program: &'a mut Command,
@@ -92,6 +155,7 @@ pub fn surround<'a>(
     program
         .env("LD_LIBRARY_PATH", library_directory())
         .env("DYLD_LIBRARY_PATH", library_directory())
+        .env("WINEPATH", library_directory())
         .env("TROPHY_BASE_URL", url)
         .env("TROPHY_ADMIN_BASE_URL", admin_url)
         .env("TROPHY_API_KEY", key)
@@ -127,6 +191,13 @@ pub fn is_installed(program: &str) -> bool {
 
 /// What Cargo built beside this test.
 pub fn shared_library() -> PathBuf {
+    if let Some(directory) = cross("LIB") {
+        let name = match on_windows() {
+            true => "trophy.dll",
+            false => "libtrophy.so",
+        };
+        return Path::new(&directory).join(name);
+    }
     let directory = env::current_exe().unwrap();
     let directory = directory.parent().unwrap();
     let name = format!(
@@ -143,6 +214,9 @@ pub fn shared_library() -> PathBuf {
 pub fn library_directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
+        if let Some(directory) = cross("LIB") {
+            return directory.into();
+        }
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own_name());
         fs::create_dir_all(&directory).unwrap();
         let library = shared_library();
@@ -161,6 +235,14 @@ pub fn library_directory() -> &'static Path {
         }
         directory
     })
+}
+
+/// What a program that links libtrophy.a needs besides: as rustc names it for the target.
+pub fn native_libraries() -> Vec<String> {
+    match cross("NATIVE_LIBS") {
+        Some(named) => named.split_whitespace().map(str::to_owned).collect(),
+        None => ["-lm", "-pthread", "-ldl"].map(str::to_owned).to_vec(),
+    }
 }
 
 pub fn succeed(command: &mut Command) -> Output {

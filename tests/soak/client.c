@@ -138,7 +138,7 @@ static void key_text(char *key, size_t size) {
 static trophy_client *make_client(uint64_t number) {
     char options[2048], key[64];
     snprintf(options, sizeof options,
-             "{\"user_agent\": \"soak/%s/%" PRIu64 "/%" PRIu64 "\", \"attempt_timeout_in_seconds\": 1, "
+             "{\"user_agent\": \"soak/%s/%" PRIu64 "/%" PRIu64 "\", \"attempt_timeout_in_seconds\": 2, "
              "\"max_response_bytes\": 1000000, \"queue\": {\"path\": \"%s\", %s}}",
              name, life, number, queue, queue_options);
     while (!control(STOP)) {
@@ -179,7 +179,7 @@ static struct source source(const char *kind, uint64_t seed) {
 static const char *const METRICS[] = {"words-written", "chapters-read"};
 static int is_merged;
 /* Of each source. */
-enum { USERS = 16 };
+enum { USERS = 100 };
 
 /* Tries until the event is acknowledged, as a host would; false if there is no use. */
 static int enqueue(const trophy_client *client, struct source *from) {
@@ -222,7 +222,7 @@ static void describe(char way, struct source *from, char *user_json, size_t user
     snprintf(key, key_size, "%c-%s-%" PRIu64, way, from->name, number);
 }
 
-static const char CALL_OPTIONS[] = "{\"timeout_in_seconds\": 2}";
+static const char CALL_OPTIONS[] = "{\"timeout_in_seconds\": 4}";
 
 static void call(const trophy_client *client, struct source *from) {
     char user[160], key[96];

@@ -982,9 +982,12 @@ public static class Test
             {
                 Equal(process.StandardOutput.ReadLine(), "ending");
                 Stopwatch clock = Stopwatch.StartNew();
+                Task<string> rest = process.StandardOutput.ReadToEndAsync();
                 string errors = process.StandardError.ReadToEnd();
                 process.WaitForExit();
-                Equal(way.Key + process.ExitCode, way.Key + way.Value);
+                // If the runtime itself failed, its report tells how.
+                string report = process.ExitCode == way.Value ? "" : "\n" + rest.Result + errors;
+                Equal(way.Key + " ends with " + process.ExitCode + report, way.Key + " ends with " + way.Value);
                 Equal(clock.Elapsed < TimeSpan.FromSeconds(Slowness), true);
                 Equal(errors.Contains("mine"), way.Key == "uncaught");
             }

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using System.Threading;
 using System.Threading.Tasks;
@@ -16,6 +17,8 @@ namespace Trophy
     /// </summary>
     internal sealed class Callbacks
     {
+        private const int WaitMs = 100;
+
         private readonly ClientHandle client;
         private readonly string mode;
         private readonly Loop loop = new Loop();
@@ -49,6 +52,7 @@ namespace Trophy
                     ClientHandle handle = client;
                     Loop running = loop;
                     thread = new Thread(() => running.Run(handle)) { IsBackground = true, Name = "trophy" };
+                    Ending.Watch(running, thread);
                     thread.Start();
                 }
             }
@@ -135,12 +139,61 @@ namespace Trophy
                     // Mono does not end while a thread of its own waits in C: so none waits long.
                     while (!IsOver)
                     {
-                        Native.trophy_client_dispatch(client, 100);
+                        Native.trophy_client_dispatch(client, WaitMs);
                     }
                 }
                 catch (ObjectDisposedException)
                 {
                     // Closed, too.
+                }
+                finally
+                {
+                    Ending.Forget(this);
+                }
+            }
+        }
+
+        /// <summary>
+        /// Mono stops all threads before it ends. It aborts if one comes back from C in that moment ("Cannot transition
+        /// thread"), writes a report, and its watchdog kills it after half a minute if that hangs. So the threads that wait
+        /// in C are asked to come back before: one that is in a handler is not waited for long.
+        /// </summary>
+        private static class Ending
+        {
+            private static readonly ConcurrentDictionary<Loop, Thread> Running = new ConcurrentDictionary<Loop, Thread>();
+
+            static Ending()
+            {
+                if (Type.GetType("Mono.Runtime") != null)
+                {
+                    AppDomain.CurrentDomain.ProcessExit += (sender, end) => Stop();
+                }
+            }
+
+            public static void Watch(Loop loop, Thread thread)
+            {
+                Running[loop] = thread;
+            }
+
+            public static void Forget(Loop loop)
+            {
+                Running.TryRemove(loop, out Thread _);
+            }
+
+            private static void Stop()
+            {
+                KeyValuePair<Loop, Thread>[] running = Running.ToArray();
+                foreach (KeyValuePair<Loop, Thread> one in running)
+                {
+                    one.Key.IsOver = true;
+                }
+                Stopwatch clock = Stopwatch.StartNew();
+                foreach (KeyValuePair<Loop, Thread> one in running)
+                {
+                    if (one.Value != Thread.CurrentThread)
+                    {
+                        one.Value.Join((int)Math.Max(0, 3 * WaitMs - clock.ElapsedMilliseconds));
+                    }
                 }
             }
         }

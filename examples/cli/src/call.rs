@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::json;
-use trophy::api::operations::{Api, Body, OPERATIONS, Operation};
+use trophy::api::operations::{self, Api, Body, Operation};
 
 use crate::arguments;
 use crate::failure::Failure;
@@ -35,7 +35,7 @@ fn standard_input() -> Result<String, Failure> {
 /// One line of JSON for each, so that `grep` finds them.
 pub fn list(args: &arguments::Operations, out: &mut Output) -> Result<(), Failure> {
     let part = args.part.as_deref().unwrap_or_default();
-    let found = OPERATIONS.iter().filter(|each| each.name.contains(part));
+    let found = operations::all().filter(|each| each.name.contains(part));
     if out.is_for_people() {
         return out.table(
             &["OPERATION", "REQUEST", "REQUIRED", "OPTIONAL"],

@@ -1,5 +1,5 @@
 //! The system calls that std does not offer, and the only `unsafe` outside `ffi`: noticing a fork,
-//! sockets that must not wait or wait for one another, and a thread that takes no signals.
+//! staying loaded, sockets that must not wait or wait for one another, and a thread that takes no signals.
 #![allow(unsafe_code)]
 
 pub mod files;
@@ -7,13 +7,12 @@ mod generation;
 
 pub use generation::generation;
 
+use super::locks::{Builder, JoinHandle};
+
 /// Starts a thread of the library. It takes no signals that are sent to the process, which are the host's:
 /// its handlers run on its own threads.
-pub fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> std::io::Result<std::thread::JoinHandle<()>> {
-    let builder = std::thread::Builder::new().name(name.to_owned());
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let builder = Builder::new().name(name.to_owned());
     with_signals_blocked(|| builder.spawn(body))
 }
 
@@ -32,13 +31,13 @@ mod unix {
     use std::time::Duration;
 
     /// From here on a forked child has a generation of its own. `pthread_atfork` rather than
-    /// `getpid()`, which is a system call for every event.
-    pub fn watch_forks() {
+    /// `getpid()`, which is a system call for every event. And the library stays loaded.
+    pub fn adapt_to_process() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             // SAFETY: `in_child` only touches atomics and a lock that this thread took before the fork, and
-            // calls close(), as a child of a threaded process may. The library is linked with -z nodelete,
-            // so it outlives dlclose().
+            // calls close(), as a child of a threaded process may. The library stays loaded, so it outlives
+            // dlclose().
             unsafe {
                 libc::pthread_atfork(
                     Some(list::before_fork),
@@ -46,7 +45,26 @@ mod unix {
                     Some(in_child),
                 )
             };
+            stay_loaded();
         });
+    }
+
+    /// As `-z nodelete` has it where there is ELF (build.rs).
+    #[cfg(not(target_vendor = "apple"))]
+    fn stay_loaded() {}
+
+    /// Apple's linker knows no such flag, so the library opens itself once more. A failure is that of a program
+    /// that it is linked into, which stays anyway.
+    #[cfg(target_vendor = "apple")]
+    fn stay_loaded() {
+        // SAFETY: an address of this library, and room for the answer, whose name is read only if there is one.
+        unsafe {
+            let mut said = std::mem::zeroed::<libc::Dl_info>();
+            if libc::dladdr(adapt_to_process as *const libc::c_void, &mut said) != 0 {
+                let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+                libc::dlopen(said.dli_fname, flags);
+            }
+        }
     }
 
     unsafe extern "C" fn in_child() {
@@ -108,23 +126,16 @@ mod unix {
         usize::try_from(amount).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Waits until one of the sockets has room to write in, or else something to read, or has failed; at most
-    /// for `timeout`. Says which.
-    pub fn poll(
+    /// Waits until one of the sockets has room to write in, or has failed; at most for `timeout`. Says which.
+    pub fn wait_until_writable(
         sockets: &[&impl AsRawFd],
-        to_write: bool,
         timeout: Duration,
     ) -> io::Result<Vec<bool>> {
-        let events = if to_write {
-            libc::POLLOUT
-        } else {
-            libc::POLLIN
-        };
         let mut polled: Vec<_> = sockets
             .iter()
             .map(|socket| libc::pollfd {
                 fd: socket.as_raw_fd(),
-                events,
+                events: libc::POLLOUT,
                 revents: 0,
             })
             .collect();
@@ -155,50 +166,74 @@ fn milliseconds(timeout: std::time::Duration) -> i32 {
     i32::try_from(milliseconds).unwrap_or(i32::MAX)
 }
 
-#[cfg(not(unix))]
-pub use elsewhere::*;
+#[cfg(windows)]
+pub use windows::*;
 
 /// Windows has neither fork nor signals for threads.
-#[cfg(not(unix))]
-mod elsewhere {
+#[cfg(windows)]
+mod windows {
     use std::io;
     use std::net::TcpStream;
     use std::os::windows::io::AsRawSocket;
+    use std::sync::Once;
     use std::time::Duration;
+    use windows_sys::Win32::Networking::WinSock::{
+        POLLRDNORM, POLLWRNORM, SOCKET, WSAPOLLFD, WSAPoll,
+    };
+    use windows_sys::Win32::System::LibraryLoader::{
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+    };
 
-    pub fn watch_forks() {}
+    /// From here on `FreeLibrary` leaves the library loaded: its threads and thread-locals would outlive its
+    /// code. (`-z nodelete` is ELF's.)
+    pub fn adapt_to_process() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let inside: fn() = adapt_to_process;
+            let mut module = std::ptr::null_mut();
+            // SAFETY: an address of this module, not a name, as the flag says, and room for the answer. There is
+            // no failure for an address that is being run.
+            unsafe {
+                GetModuleHandleExW(
+                    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN,
+                    inside as *const u16,
+                    &mut module,
+                )
+            };
+        });
+    }
 
     /// The socket is non-blocking, so that this waits for nothing.
     pub fn peek_now(stream: &TcpStream) -> io::Result<usize> {
         stream.peek(&mut [0])
     }
 
-    /// `WSAPOLLFD`, of winsock2.h.
-    #[repr(C)]
-    struct Polled {
-        socket: usize,
-        events: i16,
-        revents: i16,
-    }
-
-    const POLLRDNORM: i16 = 0x0100;
-    const POLLWRNORM: i16 = 0x0010;
-
-    #[link(name = "ws2_32")]
-    unsafe extern "system" {
-        fn WSAPoll(polled: *mut Polled, many: u32, milliseconds: i32) -> i32;
-    }
-
-    pub fn poll(
+    pub fn wait_until_writable(
         sockets: &[&impl AsRawSocket],
-        to_write: bool,
         timeout: Duration,
     ) -> io::Result<Vec<bool>> {
-        let events = if to_write { POLLWRNORM } else { POLLRDNORM };
+        poll(sockets, POLLWRNORM, timeout)
+    }
+
+    /// Waits until there is something to read; at most for `timeout`.
+    pub fn wait_until_readable(stream: &TcpStream, timeout: Duration) -> io::Result<()> {
+        poll(&[stream], POLLRDNORM, timeout).map(drop)
+    }
+
+    /// Waits until there is room to write in, or something to read; at most for `timeout`.
+    pub fn wait_until_either(stream: &TcpStream, timeout: Duration) -> io::Result<()> {
+        poll(&[stream], POLLRDNORM | POLLWRNORM, timeout).map(drop)
+    }
+
+    fn poll(
+        sockets: &[&impl AsRawSocket],
+        events: i16,
+        timeout: Duration,
+    ) -> io::Result<Vec<bool>> {
         let mut polled: Vec<_> = sockets
             .iter()
-            .map(|socket| Polled {
-                socket: socket.as_raw_socket() as usize,
+            .map(|socket| WSAPOLLFD {
+                fd: socket.as_raw_socket() as SOCKET,
                 events,
                 revents: 0,
             })
@@ -219,7 +254,7 @@ mod elsewhere {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     action()
 }

@@ -1,7 +1,7 @@
 //! The choice of what the next request carries: in their order, one event of a lane behind another, and those that
 //! failed by turns with those that did not.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,12 +180,12 @@ impl Backlog {
         if picked.numbers.is_empty() {
             return None;
         }
-        let mut absorbed: HashMap<u64, Vec<Item>> = HashMap::new();
+        let mut absorbed: HashMap<u64, BTreeMap<u64, Item>> = HashMap::new();
         for (member, leader) in &picked.absorbed {
-            absorbed
-                .entry(*leader)
-                .or_default()
-                .extend(self.take(*member));
+            if let Some(item) = self.take(*member) {
+                let followers = absorbed.entry(*leader).or_default();
+                followers.insert(item.number, item);
+            }
         }
         let mut items = Vec::with_capacity(picked.numbers.len());
         for number in &picked.numbers {
@@ -193,9 +193,11 @@ impl Backlog {
                 continue;
             };
             item.group = None;
-            let mut absorbed = absorbed.remove(number).unwrap_or_default();
-            absorbed.sort_by_key(|item| item.number);
-            items.push(Chosen { item, absorbed });
+            let absorbed = absorbed.remove(number).unwrap_or_default();
+            items.push(Chosen {
+                item,
+                absorbed: absorbed.into_values().collect(),
+            });
         }
         for lane in picked.lanes {
             let it = self.lanes.entry(lane).or_default();

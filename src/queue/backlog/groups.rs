@@ -1,5 +1,6 @@
 //! Events that failed or were refused together: they rest by themselves, and are sent again together.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::item::{Group, Item};
@@ -13,7 +14,8 @@ impl Backlog {
         }
         self.last_group += 1;
         let id = self.last_group;
-        let numbers = items.iter().map(|item| item.number).collect();
+        let mut numbers = BTreeSet::new();
+        numbers.extend(items.iter().map(|item| item.number));
         for mut item in items {
             item.group = Some(id);
             self.insert(item);

@@ -4,10 +4,10 @@ use super::folder::{Folder, read_full};
 use super::format::{self, Kind};
 use super::scan::{Found, Scanner};
 use super::{Usage, acks};
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Counts are kept up by who makes them: the writer here, the drain here; the rest is looked up.
 #[derive(Default)]
@@ -96,7 +96,8 @@ impl Accounting {
         let _looking = lock(&self.looking);
         // Before the listing: what is made after it is not in it, and not gone.
         let known = lock(&self.tallies).segments.clone();
-        let files: BTreeMap<String, u64> = folder.list()?.into_iter().collect();
+        let mut files = BTreeMap::new();
+        files.extend(folder.list()?);
         let mut found = BTreeMap::new();
         for (name, bytes) in &files {
             if let Some(stem) = segment_stem(name) {

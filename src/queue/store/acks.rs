@@ -4,7 +4,7 @@ use super::damage::MOST_REPORTS;
 use super::folder::{File, Folder, write_all};
 use super::format::{self, Frame, Kind};
 use super::scan::{Found, Scanner};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Acks {
     pub settled: BTreeSet<u32>,
-    attempted: HashSet<u32>,
+    attempted: BTreeSet<u32>,
     /// What is sent as one, by numbers that mean nothing.
     sets: HashMap<u32, Set>,
     next_set: u32,
@@ -111,10 +111,9 @@ impl Acks {
 
     fn members_of(&self, number: u32, set: &Set) -> Vec<u32> {
         let stayed = |member: &u32| self.set_of.get(member) == Some(&number);
-        let mut members: Vec<u32> = set.members.iter().copied().filter(stayed).collect();
-        members.sort_unstable();
-        members.dedup();
-        members
+        let mut members = BTreeSet::new();
+        members.extend(set.members.iter().copied().filter(stayed));
+        members.into_iter().collect()
     }
 
     pub fn leads(&self, leader: u32) -> bool {

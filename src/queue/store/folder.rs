@@ -1,11 +1,10 @@
 //! The seam to the operating system: every system call of the store goes through these two traits.
 
-use crate::host::locks::lock;
+use crate::host::locks::{Mutex, lock};
 use crate::host::sys::files::{self, FileId, OwnFile};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// A folder of files. Names are plain file names.
 pub trait Folder: Send + Sync {
@@ -116,7 +115,7 @@ pub struct OsFolder {
 impl OsFolder {
     /// Makes the folder if it is absent.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<OsFolder> {
-        crate::host::sys::watch_forks();
+        crate::host::sys::adapt_to_process();
         let folder = OsFolder {
             path: path.into(),
             parents: Mutex::default(),
@@ -125,14 +124,35 @@ impl OsFolder {
         Ok(folder)
     }
 
+    /// Whether every user of the machine may write to it: they can take events away and add their own.
+    pub fn is_open_to_all(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            const OTHERS_WRITE: u32 = 0o002;
+            fs::metadata(&self.path)
+                .is_ok_and(|found| found.permissions().mode() & OTHERS_WRITE != 0)
+        }
+        #[cfg(not(unix))]
+        false
+    }
+
     fn open_with(&self, name: &str, options: &mut fs::OpenOptions) -> io::Result<Box<dyn File>> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            // A foreign pipe under a name of ours must not stop the thread that opens it.
-            options.mode(0o600).custom_flags(libc::O_NONBLOCK);
+            // A foreign pipe under a name of ours must not stop the thread that opens it; and who may write to the
+            // folder must not choose, by a link, what else of this user's is written to.
+            let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+            options.mode(0o600).custom_flags(flags);
         }
-        let file = OwnFile::open(&self.path.join(name), options.read(true))?;
+        let opened = OwnFile::open(&self.path.join(name), options.read(true));
+        #[cfg(unix)]
+        let opened = opened.map_err(|error| match error.raw_os_error() {
+            Some(libc::ELOOP) => is_a_link(),
+            _ => error,
+        });
+        let file = opened?;
         if !file.get()?.metadata()?.is_file() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -203,11 +223,7 @@ impl Folder for OsFolder {
             .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
             .filter_map(|folder| folder.parent().map(Path::to_owned))
             .collect();
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.path)?;
+        files::make_private_folders(&self.path)?;
         lock(&self.parents).append(&mut missing);
         Ok(())
     }
@@ -241,8 +257,19 @@ impl Folder for OsFolder {
     }
 
     fn inside(&self, name: &str) -> io::Result<Box<dyn Folder>> {
-        Ok(Box::new(OsFolder::new(self.path.join(name))?))
+        let path = self.path.join(name);
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+            return Err(is_a_link());
+        }
+        Ok(Box::new(OsFolder::new(path)?))
     }
+}
+
+fn is_a_link() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "it is a symbolic link, which is not followed here; remove it",
+    )
 }
 
 struct OsFile(OwnFile);

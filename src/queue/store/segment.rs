@@ -4,11 +4,11 @@ use super::accounting::Accounting;
 use super::folder::{File, Folder, is_gone, is_there, write_all};
 use super::format;
 use super::{Durability, Options, StoreError};
-use crate::host::locks::{lock, wait_until};
+use crate::host::locks::{Condvar, Mutex, lock, wait_until};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 /// More means that no drain is at work, but something that takes all files away.
 const MOST_TRIES: u32 = 8;
@@ -20,8 +20,6 @@ pub struct Writer {
     segment_bytes: u64,
     generation: u32,
     state: Mutex<State>,
-    /// A sync has ended.
-    synced: Condvar,
 }
 
 struct State {
@@ -40,7 +38,13 @@ struct State {
     folder_changed: bool,
 }
 
-type Round = OnceLock<Result<(), StoreError>>;
+/// Callers that wait for one sync.
+#[derive(Default)]
+struct Round {
+    result: OnceLock<Result<(), StoreError>>,
+    /// It has ended; or the one before has, so that one of them can begin it.
+    changed: Condvar,
+}
 
 #[derive(Clone)]
 struct Live {
@@ -80,7 +84,6 @@ impl Writer {
                 refused: Vec::new(),
                 folder_changed: true,
             }),
-            synced: Condvar::new(),
         }
     }
 
@@ -260,13 +263,13 @@ impl Writer {
     fn sync(&self, round: &Round) -> Result<(), StoreError> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(result) = round.get() {
+            if let Some(result) = round.result.get() {
                 return result.clone();
             }
             if !state.is_syncing {
                 break;
             }
-            state = wait_until(&self.synced, state, None);
+            state = wait_until(&round.changed, state, None);
         }
         state.is_syncing = true;
         let round = std::mem::take(&mut state.round);
@@ -284,9 +287,11 @@ impl Writer {
             self.take_back(&mut state, due, error);
         }
         state.is_syncing = false;
-        let result = round.get_or_init(|| result).clone();
+        let next = Arc::clone(&state.round);
+        let result = round.result.get_or_init(|| result).clone();
         drop(state);
-        self.synced.notify_all();
+        round.changed.notify_all();
+        next.changed.notify_one();
         result
     }
 
@@ -359,7 +364,8 @@ impl Writer {
         }
         self.cut_refused(state);
         let round = std::mem::take(&mut state.round);
-        let _ = round.set(Err(error.clone()));
+        let _ = round.result.set(Err(error.clone()));
+        round.changed.notify_all();
     }
 
     /// What cannot be cut off now is tried again with the next failure, and at the end.

@@ -318,10 +318,10 @@ impl Segments {
 
     fn new_stems(&self, files: &[(String, u64)]) -> BTreeSet<String> {
         let stems = files.iter().filter_map(|(name, _)| segment_stem(name));
+        let new = stems.filter(|stem| !self.numbers.contains_key(*stem));
+        let mut stems = BTreeSet::new();
+        stems.extend(new.map(str::to_owned));
         stems
-            .filter(|stem| !self.numbers.contains_key(*stem))
-            .map(str::to_owned)
-            .collect()
     }
 
     /// Removes a segment that was never finished, and acks whose segment is gone. What cannot be

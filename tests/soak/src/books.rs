@@ -32,6 +32,7 @@ pub struct Said {
 /// What was seen at the service.
 #[derive(Debug, Default)]
 pub struct OfService {
+    pub events: u64,
     /// How often each key counted.
     pub counted: HashMap<String, u32>,
     pub totals: HashMap<String, f64>,
@@ -64,6 +65,11 @@ pub struct Overlap {
 impl Books {
     pub fn acknowledged(&self) -> u64 {
         self.said.lock().expect("no panic").acknowledged
+    }
+
+    /// By the service, so far.
+    pub fn counted(&self) -> u64 {
+        self.service().events
     }
 
     pub fn said(&self) -> std::sync::MutexGuard<'_, Said> {
@@ -179,6 +185,7 @@ impl Observer for Books {
 
     fn counted(&self, lane: &Lane, key: Option<&str>, value: f64) {
         let mut service = self.service();
+        service.events += 1;
         let Some(key) = key else {
             service.out_of_order.push(format!("{lane:?}: no key"));
             return;

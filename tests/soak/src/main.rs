@@ -84,7 +84,7 @@ fn run(asked: &Asked) -> Result<bool, String> {
     let page = Page::new(&work.join("page")).map_err(|why| why.to_string())?;
     let hosts = Hosts::new(&work, &disk.folder, &sandbox, Arc::clone(&books))?;
     page.set_mean_pause(mean_pause(asked));
-    let mut trouble = Trouble::new(asked.seed, &sandbox, &page);
+    let mut trouble = Trouble::new(asked.seed, &sandbox, &page, &books);
 
     let start = Instant::now();
     let end = start + Duration::from_secs(asked.seconds);
@@ -99,7 +99,7 @@ fn run(asked: &Asked) -> Result<bool, String> {
                     "{:6} s: {} acknowledged, {} counted",
                     start.elapsed().as_secs(),
                     books.acknowledged(),
-                    sandbox.ledger()["events"]
+                    books.counted()
                 );
             }
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use trophy_sandbox::Sandbox;
 
+use crate::books::Books;
 use crate::hosts::Hosts;
 use crate::page::Page;
 
@@ -17,8 +18,9 @@ pub struct Trouble<'a> {
     sandbox: &'a Sandbox,
     page: &'a Page,
     key: i64,
+    books: &'a Books,
     /// When each kind is due next.
-    due: Vec<(Kind, Instant)>,
+    due: Vec<Due>,
     stopped: Option<usize>,
     /// How often each fault of the service struck, and each other was made.
     pub struck: BTreeMap<String, u64>,
@@ -36,17 +38,26 @@ enum Kind {
     FullDisk,
 }
 
-/// Each kind with the milliseconds between two, on average.
-const KINDS: &[(Kind, u64)] = &[
-    (Kind::Calm, 400),
-    (Kind::Weather, 1_500),
-    (Kind::Kill, 1_000),
-    (Kind::Stop, 4_000),
-    (Kind::GoOn, 500),
-    (Kind::Clock, 3_000),
-    (Kind::Key, 12_000),
-    (Kind::FullDisk, 5_000),
+/// Each kind, with the milliseconds and the events counted between two, on average: so that a machine that has little
+/// time for the run gets ahead with it, too.
+const KINDS: &[(Kind, u64, u64)] = &[
+    (Kind::Calm, 400, 0),
+    (Kind::Weather, 1_500, 300),
+    (Kind::Kill, 600, 300),
+    (Kind::Stop, 3_000, 2_000),
+    (Kind::GoOn, 500, 0),
+    (Kind::Clock, 2_000, 1_000),
+    (Kind::Key, 8_000, 4_000),
+    (Kind::FullDisk, 4_000, 2_000),
 ];
+/// After so long it comes, however little was counted.
+const LONGEST: Duration = Duration::from_secs(20);
+
+struct Due {
+    kind: Kind,
+    at: Instant,
+    events: u64,
+}
 
 /// Always there: events that the service refuses, whatever they are with.
 fn poison() -> Value {
@@ -101,38 +112,47 @@ fn weathers() -> Vec<Vec<Value>> {
 }
 
 impl<'a> Trouble<'a> {
-    pub fn new(seed: u64, sandbox: &'a Sandbox, page: &'a Page) -> Self {
+    pub fn new(seed: u64, sandbox: &'a Sandbox, page: &'a Page, books: &'a Books) -> Self {
         let mut trouble = Self {
             random: fastrand::Rng::with_seed(seed),
             sandbox,
             page,
+            books,
             key: 0,
             due: Vec::new(),
             stopped: None,
             struck: BTreeMap::new(),
         };
-        let now = Instant::now();
-        for &(kind, usual) in KINDS {
-            let first = trouble.interval(usual);
-            trouble.due.push((kind, now + first));
+        for number in 0..KINDS.len() {
+            let due = trouble.next(number);
+            trouble.due.push(due);
         }
         sandbox.set_admin_keys(&[&key_text(0)]);
         trouble.order(&[]);
         trouble
     }
 
-    fn interval(&mut self, usual: u64) -> Duration {
-        Duration::from_millis(self.random.u64(usual / 10..usual * 19 / 10))
+    /// When the kind comes again.
+    fn next(&mut self, number: usize) -> Due {
+        let (kind, ms, events) = KINDS[number];
+        let mut about = |usual| self.random.u64(usual / 10..=usual * 19 / 10);
+        Due {
+            kind,
+            at: Instant::now() + Duration::from_millis(about(ms)),
+            events: self.books.counted() + about(events),
+        }
     }
 
     /// Does what is due, or waits for a moment.
     pub fn go_on(&mut self, hosts: &Hosts, disk: Option<&Path>) {
-        let now = Instant::now();
-        let Some(at) = (0..self.due.len()).find(|at| self.due[*at].1 <= now) else {
+        let (now, counted) = (Instant::now(), self.books.counted());
+        let is_due =
+            |due: &Due| due.at <= now && (due.events <= counted || due.at + LONGEST <= now);
+        let Some(number) = self.due.iter().position(is_due) else {
             std::thread::sleep(Duration::from_millis(5));
             return;
         };
-        let kind = self.due[at].0;
+        let kind = self.due[number].kind;
         match kind {
             Kind::Calm => self.order(&[]),
             Kind::Weather => {
@@ -161,8 +181,7 @@ impl<'a> Trouble<'a> {
                 }
             }
         }
-        let usual = KINDS[at].1;
-        self.due[at].1 = Instant::now() + self.interval(usual);
+        self.due[number] = self.next(number);
     }
 
     /// The last trouble is over.

@@ -2,6 +2,8 @@
 //! as strict as that of Windows.
 #![allow(clippy::duplicate_mod)]
 
+#[cfg(unix)]
+mod intruders;
 mod strict;
 mod usual;
 

@@ -8,6 +8,8 @@ mod faults;
 mod life;
 #[path = "model.rs"]
 mod model;
+#[path = "power.rs"]
+mod power;
 #[path = "promises.rs"]
 mod promises;
 #[path = "watched.rs"]

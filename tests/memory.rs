@@ -1,0 +1,94 @@
+//! A process that goes on for long takes no more memory, descriptors or threads than at first: whatever fails.
+//!
+//! 20,000 events; `TROPHY_TEST_EVENTS` for others, and `TROPHY_FIGURES` for a file to which the figures go.
+#![cfg(target_os = "linux")]
+
+mod c_programs;
+mod service;
+
+use std::process::Command;
+
+use c_programs::{build, succeed, surround, text};
+use serde_json::json;
+use service::*;
+
+/// What glibc's heap grows and shrinks by, whatever the program does.
+const NOISE_KB: i64 = 3_000;
+
+struct Taken {
+    memory_kb: i64,
+    descriptors: i64,
+    threads: i64,
+}
+
+fn taken(output: &str, when: &str) -> Taken {
+    let line = output.lines().find(|line| line.starts_with(when)).unwrap();
+    let numbers = line.split(' ').skip(1).map(|it| it.parse().unwrap());
+    let [memory_kb, descriptors, threads] = numbers.collect::<Vec<_>>()[..] else {
+        panic!("{line}");
+    };
+    Taken {
+        memory_kb,
+        descriptors,
+        threads,
+    }
+}
+
+#[test]
+fn memory_descriptors_and_threads_do_not_grow_with_what_was_done() {
+    let events = std::env::var("TROPHY_TEST_EVENTS").unwrap_or_else(|_| "20000".to_owned());
+    let service = Service::start();
+    for (seed, mut fault) in [
+        json!({"fault": "close_before", "probability": 0.02}),
+        json!({"fault": "close_after", "probability": 0.02}),
+        json!({"fault": "reset", "probability": 0.02}),
+        json!({"fault": "status_after", "status": 500, "probability": 0.02}),
+        json!({"fault": "rate_limited", "retryAfter": "0", "probability": 0.02}),
+        json!({"fault": "status_before", "status": 403, "body": "<html>", "probability": 0.02}),
+        json!({"fault": "cut", "bytes": 100, "probability": 0.02}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fault["seed"] = seed.into();
+        service.fault(fault);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let executable = folder.path().join("flat");
+    build("flat", &executable);
+    let mut program = Command::new(&executable);
+    surround(&mut program, &service.0.url(), &service.0.admin_url(), KEY);
+    // One heap: how many there are depends on which threads happened to meet.
+    program.env("MALLOC_ARENA_MAX", "1");
+    program.arg(folder.path().join("queue")).arg(&events);
+
+    let output = text(&succeed(&mut program));
+
+    println!("{output}");
+    let (half, end) = (taken(&output, "half"), taken(&output, "end"));
+    if let Ok(file) = std::env::var("TROPHY_FIGURES") {
+        let figures = json!({
+            "events": events.parse::<u64>().unwrap(),
+            "calls that failed": output.lines().find_map(|line| line.strip_prefix("failures ")?.parse::<u64>().ok()),
+            "memory after a half, KB": half.memory_kb,
+            "memory at the end, KB": end.memory_kb,
+            "descriptors after a half": half.descriptors,
+            "descriptors at the end": end.descriptors,
+            "threads after a half": half.threads,
+            "threads at the end": end.threads,
+        });
+        std::fs::write(file, figures.to_string()).unwrap();
+    }
+    assert!(
+        end.memory_kb - half.memory_kb < NOISE_KB,
+        "{} KB more",
+        end.memory_kb - half.memory_kb
+    );
+    // Connections and threads come and go; none is forgotten.
+    assert!(
+        end.descriptors <= half.descriptors + 8,
+        "{}",
+        end.descriptors
+    );
+    assert!(end.threads <= half.threads + 4, "{}", end.threads);
+}
