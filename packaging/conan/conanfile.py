@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 from conan import ConanFile
 from conan.tools.cmake import CMake, CMakeToolchain, cmake_layout
@@ -28,9 +29,12 @@ class Trophy(ConanFile):
         root = os.path.join(self.recipe_folder, ROOT)
         # cargo looks at every member of the workspace, whichever it builds.
         members = re.search(r"^members = \[(.*?)\]", load(self, os.path.join(root, "Cargo.toml")), re.M | re.S)[1]
-        for pattern in ("Cargo.*", "CMakeLists.txt", "build.rs", "cbindgen.toml", "LICENSE-*", "THIRD-PARTY-NOTICES.txt",
-                        "include/*", "src/*", "packaging/*", *(f"{member}/*" for member in re.findall('"(.*?)"', members))):
-            copy(self, pattern, root, self.export_sources_folder, excludes=("*/target/*", "packaging/abi/*"))
+        for folder in ("include", "src", "packaging", *re.findall('"(.*?)"', members)):
+            copy(self, "*", os.path.join(root, folder), os.path.join(self.export_sources_folder, folder))
+        # One by one: copy() would look for them in target/ too.
+        for name in ("Cargo.toml", "Cargo.lock", "CMakeLists.txt", "build.rs", "cbindgen.toml", "LICENSE-MIT", "LICENSE-APACHE",
+                     "THIRD-PARTY-NOTICES.txt"):
+            shutil.copy2(os.path.join(root, name), self.export_sources_folder)
 
     def configure(self):
         # It is C, whatever compiles C++.
