@@ -28,6 +28,11 @@ pub struct FileId {
     pub number: u64,
 }
 
+/// The byte that is locked, far past the end of any file: on Windows a locked byte cannot be read or written
+/// by others, and what is locked here is read by whoever delivers.
+#[cfg(any(windows, test))]
+pub const LOCKED_BYTE: u64 = 0x7FFF_FFFF_0000_0000;
+
 impl OwnFile {
     pub fn open(path: &Path, options: &fs::OpenOptions) -> io::Result<Self> {
         let file = list::opened(|| options.open(path))?;
@@ -244,13 +249,12 @@ mod windows {
     use windows_sys::Win32::System::IO::OVERLAPPED;
     use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-    /// Locks are mandatory there: a locked byte cannot be read by others. So it is one that no file
-    /// reaches.
     pub(super) fn try_lock(file: &fs::File) -> io::Result<bool> {
         // SAFETY: a valid handle, and an OVERLAPPED that outlives the call, which does not wait.
         let done = unsafe {
             let mut at: OVERLAPPED = zeroed();
-            at.Anonymous.Anonymous.OffsetHigh = 0x7FFF_FFFF;
+            at.Anonymous.Anonymous.Offset = super::LOCKED_BYTE as u32;
+            at.Anonymous.Anonymous.OffsetHigh = (super::LOCKED_BYTE >> 32) as u32;
             let flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
             LockFileEx(file.as_raw_handle(), flags, 0, 1, 0, &mut at)
         };

@@ -45,6 +45,15 @@ impl MemoryFolder {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    fn handle(&self, file: Arc<Contents>) -> Box<dyn File> {
+        Box::new(Handle {
+            file,
+            holds_lock: AtomicBool::new(false),
+            #[cfg(test)]
+            disk: Arc::clone(&self.disk),
+        })
+    }
+
     /// Changes names; an error if the system would refuse it.
     fn change(&self, names: &mut Names, change: &Change<'_>) -> io::Result<()> {
         #[cfg(test)]
@@ -91,7 +100,7 @@ impl Folder for MemoryFolder {
         }
         let file = Arc::default();
         self.change(&mut files, &Change::Add(name, &file))?;
-        Ok(Handle::boxed(file))
+        Ok(self.handle(file))
     }
 
     fn append(&self, name: &str) -> io::Result<Box<dyn File>> {
@@ -104,11 +113,11 @@ impl Folder for MemoryFolder {
                 file
             }
         };
-        Ok(Handle::boxed(file))
+        Ok(self.handle(file))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(Handle::boxed(self.find(name)?))
+        Ok(self.handle(self.find(name)?))
     }
 
     fn make(&self) -> io::Result<()> {
@@ -151,24 +160,22 @@ impl Contents {
 struct Handle {
     file: Arc<Contents>,
     holds_lock: AtomicBool,
-}
-
-impl Handle {
-    fn boxed(file: Arc<Contents>) -> Box<dyn File> {
-        Box::new(Handle {
-            file,
-            holds_lock: AtomicBool::new(false),
-        })
-    }
+    #[cfg(test)]
+    disk: Arc<simulated::Disk>,
 }
 
 impl File for Handle {
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        lock(&self.file.bytes).extend_from_slice(bytes);
+        let mut contents = lock(&self.file.bytes);
+        #[cfg(test)]
+        self.check_lock(contents.len() as u64, bytes.len())?;
+        contents.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        #[cfg(test)]
+        self.check_lock(offset, buffer.len())?;
         let bytes = lock(&self.file.bytes);
         let from = bytes.get(offset as usize..).unwrap_or_default();
         let length = from.len().min(buffer.len());
@@ -219,6 +226,7 @@ impl Drop for Handle {
 #[cfg(test)]
 mod simulated {
     use super::*;
+    use crate::host::sys::files::LOCKED_BYTE;
 
     /// What of the names is on the disk, and what of them may be.
     #[derive(Default)]
@@ -279,9 +287,43 @@ mod simulated {
         }
     }
 
+    impl Handle {
+        /// A strict folder's locks are mandatory: the locked byte is the holder's alone, also where the file
+        /// does not reach it.
+        pub(super) fn check_lock(&self, offset: u64, length: usize) -> io::Result<()> {
+            let reaches = (offset..offset.saturating_add(length as u64)).contains(&LOCKED_BYTE);
+            let is_others = self.file.locked.load(Ordering::Acquire)
+                && !self.holds_lock.load(Ordering::Relaxed);
+            match reaches && is_others && self.disk.is_strict.load(Ordering::Relaxed) {
+                true => Err(io::Error::other(
+                    "another handle has locked a part of the file",
+                )),
+                false => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_strict_folders_locked_byte_is_its_holders_alone() {
+        for (folder, is_strict) in [
+            (MemoryFolder::strict(), true),
+            (MemoryFolder::default(), false),
+        ] {
+            let (holder, other) = (folder.append("a").unwrap(), folder.open("a").unwrap());
+            holder.write(b"bytes").unwrap();
+            assert!(holder.try_lock().unwrap());
+            let read = |file: &dyn File, offset| file.read_at(&mut [0; 8], offset);
+            assert_eq!(read(&*other, 0).unwrap(), 5);
+            assert_eq!(read(&*holder, LOCKED_BYTE - 4).unwrap(), 0);
+            assert_eq!(read(&*other, LOCKED_BYTE - 4).is_err(), is_strict);
+            assert_eq!(read(&*other, LOCKED_BYTE - 8).unwrap(), 0);
+            drop(holder);
+            assert_eq!(read(&*other, LOCKED_BYTE - 4).unwrap(), 0);
+        }
+    }
+
     impl MemoryFolder {
-        /// One in which a file that is open cannot be removed, as on Windows. A lock is on a byte that no
-        /// file reaches, and so keeps nobody from reading.
+        /// One as on Windows: a file that is open cannot be removed, and locks are mandatory.
         pub fn strict() -> MemoryFolder {
             let folder = MemoryFolder::default();
             folder.disk.is_strict.store(true, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! A folder in which no open file can be removed.
+//! A folder in which no open file can be removed, and whose locks are mandatory: the byte that is locked cannot be
+//! read by others (`LOCKED_BYTE`, which is far past the end).
 
 #[path = "damage.rs"]
 mod damage;
