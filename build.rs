@@ -151,13 +151,22 @@ fn c_of(root: &Path, files: &[&str], kinds: &[ItemType]) -> Result<String> {
 /// loaded after dlclose(), since its fork handler and thread-locals would outlive its code.
 fn name_library() -> Result<()> {
     let major = env::var("CARGO_PKG_VERSION_MAJOR")?;
-    let arguments = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
-        "linux" | "android" | "freebsd" => vec![
-            format!("-Wl,-soname,libtrophy.so.{major}"),
+    let of_elf = |name: &str| {
+        vec![
+            format!("-Wl,-soname,{name}"),
             "-Wl,-z,nodelete".to_owned(),
             "-Wl,-z,defs".to_owned(),
-        ],
-        "macos" | "ios" => vec![format!("-Wl,-install_name,@rpath/libtrophy.{major}.dylib")],
+        ]
+    };
+    let arguments = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
+        "linux" | "freebsd" => of_elf(&format!("libtrophy.so.{major}")),
+        // An app's package takes only files whose name ends in .so.
+        "android" => of_elf("libtrophy.so"),
+        // src/host/sys sees to it that the library stays.
+        "macos" | "ios" | "tvos" | "watchos" | "visionos" => {
+            vec![format!("-Wl,-install_name,@rpath/libtrophy.{major}.dylib")]
+        }
+        // So does it on Windows, where a DLL has no name but its file's.
         _ => Vec::new(),
     };
     for argument in arguments {

@@ -155,9 +155,9 @@ pub unsafe extern "C" fn trophy_client_stats(
 /// Ends the client in an orderly way: takes no more work, delivers what is queued, waits for the calls under
 /// way, then cancels those that are left.
 ///
-/// Blocks at most `timeout_ms`, and 50 ms. Calls in other threads, a flush among them, return
-/// TROPHY_STATUS_CANCELLED, later calls TROPHY_STATUS_CLOSED. What is still queued stays on disk, for the next
-/// client on that path. Callbacks not yet dispatched run here. The handles have still to be freed.
+/// Blocks at most `timeout_ms`, and 50 ms (100 ms on Windows). Calls in other threads, a flush among them,
+/// return TROPHY_STATUS_CANCELLED, later calls TROPHY_STATUS_CLOSED. What is still queued stays on disk, for
+/// the next client on that path. Callbacks not yet dispatched run here. The handles have still to be freed.
 ///
 /// @param client     Borrowed; safe from any thread, but not inside a callback.
 /// @param timeout_ms 0 cancels at once; a negative number waits for ever.
