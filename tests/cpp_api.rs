@@ -184,7 +184,7 @@ fn run(name: &str, flags: &[&str], url: &str, admin_url: &str, key: &str) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let executable = directory.path().join(name);
+    let executable = executable(directory.path(), name);
     link(&mut compile_cpp(&cxx(), &source(name), flags), &executable);
     let Some(mut program) = launch(&executable) else {
         return;

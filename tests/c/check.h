@@ -32,7 +32,7 @@ static int failed_checks;
 #define RUN(name) \
     do { \
         int before = failed_checks; \
-        alarm(120); \
+        alarm(600); \
         name(); \
         printf("%s %s\n", failed_checks == before ? "ok    " : "FAILED", #name); \
         fflush(stdout); \

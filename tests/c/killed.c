@@ -11,7 +11,7 @@ int main(int argc, char **argv) {
              "{\"attempt_timeout_in_seconds\": 1, \"queue\": {\"path\": \"%s\", \"requests_per_second\": 500}}", argv[1]);
     trophy_client *client = make_client(options);
     for (long number = atol(argv[2]);; number++) {
-        char user[64], line[32];
+        char user[64];
         snprintf(user, sizeof user, "{\"id\":\"%ld\"}", number);
         char *json = NULL;
         if (trophy_metrics_event_enqueue(client, "words-written", user, 1, NULL, NULL, NULL, &json)
@@ -20,8 +20,7 @@ int main(int argc, char **argv) {
             return 1;
         }
         trophy_string_free(json);
-        int length = snprintf(line, sizeof line, "%ld\n", number);
-        if (write(1, line, (size_t)length) != length) {
+        if (printf("%ld\n", number) < 0 || fflush(stdout) != 0) {
             return 1;
         }
     }

@@ -2,6 +2,13 @@
 #ifndef ON_WINDOWS_H
 #define ON_WINDOWS_H
 
+/* The warnings that the tests turn on are meant for what uses this. */
+#pragma GCC system_header
+
+/* Of windows.h only what is used: it has macros of everyday names. */
+#define WIN32_LEAN_AND_MEAN
+#define NOGDI
+#define NOMINMAX
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #include <windows.h>
@@ -38,8 +45,8 @@ static inline void alarm(unsigned seconds) {
 
 /* ---- folders */
 
-static inline char *mkdtemp(char *template) {
-    return _mktemp(template) != NULL && _mkdir(template) == 0 ? template : NULL;
+static inline char *mkdtemp(char *path) {
+    return _mktemp(path) != NULL && _mkdir(path) == 0 ? path : NULL;
 }
 
 #define mkdir(path, mode) _mkdir(path)

@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
              argv[1]);
     trophy_client *client = make_client(options);
     for (long number = 0;; number++) {
-        char user[64], line[32];
+        char user[64];
         snprintf(user, sizeof user, "{\"id\":\"%s-%ld\"}", argv[2], number % 4);
         char *json = NULL;
         trophy_status status = trophy_metrics_event_enqueue(client, "words-written", user, 1, NULL, NULL, NULL, &json);
@@ -36,8 +36,7 @@ int main(int argc, char **argv) {
             return 1;
         }
         trophy_string_free(json);
-        int length = snprintf(line, sizeof line, "%ld\n", number % 4);
-        if (write(1, line, (size_t)length) != length) {
+        if (printf("%ld\n", number % 4) < 0 || fflush(stdout) != 0) {
             return 1;
         }
         while (argc > 3) {

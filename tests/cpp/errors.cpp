@@ -94,6 +94,7 @@ static void a_client_that_cannot_be_throws() {
 static void a_value_that_is_not_there_aborts() {
   const Client client = make_client();
   const auto refused = client.users_get("http-422");
+  if (signal_that_ends([] { std::abort(); }) != SIGABRT) return; // There is no child process.
   CHECK(signal_that_ends([&] { static_cast<void>(refused.value()); }) == SIGABRT);
   CHECK(signal_that_ends([&] { static_cast<void>(refused.error()); }) == 0);
 }
