@@ -1,4 +1,4 @@
-# What scripts that fetch from another Debian release have in common; to be sourced.
+# What scripts that fetch from Debian, or from another release of it, have in common; to be sourced.
 
 # Where apt gets Debian from on this machine; before its first update, where by its name it would.
 mirror() {
@@ -20,4 +20,15 @@ use_proxy_of_apt() {
     eval "$(apt-config shell proxy "Acquire::${1%%:*}::Proxy" 2>/dev/null)"
     case $proxy in '' | DIRECT) return ;; esac
     export "http_proxy=${http_proxy:-$proxy}" "https_proxy=${https_proxy:-$proxy}"
+}
+
+# Installs packages of this machine's own release; false where that cannot be.
+install_packages() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
+    for try in 1 2; do
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 && return
+        # The lists may be old, or not there yet.
+        [ "$try" = 2 ] || apt-get update -qq >&2
+    done
+    return 1
 }

@@ -148,8 +148,15 @@ group_artifact() {
     step "benches" bash tests/bench.sh
 }
 
+# Other machines: what of `make test-platforms` takes minutes.
+group_platforms() {
+    step "platforms" env TROPHY_PLATFORMS_QUICK=1 bash scripts/platforms/test.sh
+    # Its table.
+    grep -E ' passed +[0-9]+ failed' "$logs/platforms.log" | sed 's/^/    /'
+}
+
 groups=("$@")
-[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact)
+[ $# -gt 0 ] || groups=(lint rust c sandbox page languages demo docs artifact platforms)
 for group in "${groups[@]}"; do
     "group_$group"
 done

@@ -3,13 +3,14 @@
 #
 #   scripts/platforms/with.sh aarch64-unknown-linux-gnu sh -c 'cargo build -p trophy && $CC event.c …'
 #
-# A target is Rust's name for it. With a version of glibc behind it, x86_64-unknown-linux-gnu.2.17, what is built runs on
-# that glibc and later. All builds share target/cross. Exits 77 with `skipped: why` where a tool cannot be had.
+# A target is Rust's name for it. With a version of glibc behind it, x86_64-unknown-linux-gnu.2.17, what is built runs
+# on that glibc and later. All builds share target/cross. Exits 77 with `skipped: why` where a tool cannot be had.
 set -eu
 project=$(cd "$(dirname "$0")/../.." && pwd)
-asked=$1 target=${1%%.*}
+asked=$1 target=${1%%.*} linker=
 shift
 keep=$project/target/platforms
+. "$project/scripts/debian.sh"
 mkdir -p "$keep"
 
 skip() {
@@ -24,8 +25,7 @@ need() { # need PROGRAM PACKAGE…
     shift
     (
         flock 9
-        [ "$(id -u)" = 0 ] && have apt-get && env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "$@" >&2
+        install_packages "$@"
     ) 9>"$keep/apt.lock" || skip "not installed: $*"
 }
 
@@ -52,7 +52,7 @@ use_zig() { # use_zig ZIG_TARGET
 }
 
 use_gcc() { # use_gcc PREFIX PACKAGE…
-    need "$1-gcc" "${@:2}"
+    need "$1-g++" "${@:2}"
     CC=$1-gcc CXX=$1-g++ AR=$1-ar
     export LD=$1-ld STRIP=$1-strip OBJCOPY=$1-objcopy NM=$1-nm
 }
@@ -60,8 +60,8 @@ use_gcc() { # use_gcc PREFIX PACKAGE…
 case $asked in
     x86_64-pc-windows-gnu)
         use_gcc x86_64-w64-mingw32 g++-mingw-w64-x86-64
-        # The flavours whose threads are POSIX's.
-        CC=$CC-posix CXX=$CXX-posix
+        # For C and C++ the flavours whose threads are POSIX's.
+        linker=$CC CC=$CC-posix CXX=$CXX-posix
         ;;
     aarch64-unknown-linux-gnu) use_gcc aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross ;;
     armv7-unknown-linux-gnueabihf) use_gcc arm-linux-gnueabihf g++-arm-linux-gnueabihf libc6-dev-armhf-cross ;;
@@ -86,11 +86,10 @@ if [ "$target" != "$(rustc -vV | sed -n 's/^host: //p')" ]; then
 fi
 name=${target//-/_} upper=${target^^}
 upper=${upper//-/_}
+export CARGO=${CARGO:-cargo}
 export CC CXX AR CARGO_BUILD_TARGET=$target CARGO_TARGET_DIR=$project/target/cross
-export "CC_$name=$CC" "CXX_$name=$CXX" "AR_$name=$AR" "CARGO_TARGET_${upper}_LINKER=$CC"
+export "CC_$name=$CC" "CXX_$name=$CXX" "AR_$name=$AR" "CARGO_TARGET_${upper}_LINKER=${linker:-$CC}"
 # Proofs, not for a debugger.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
-# make ship: a folder for each target, one of cargo's for all.
-export SHIP=$project/target/cross/$asked/ship SHIP_LIBS=$project/target/cross
 cd "$project"
 exec "$@"
