@@ -154,8 +154,12 @@ group_docs() {
     step "docs" bash tests/docs.sh
 }
 
-# Broken on purpose, and shown to hold: a short time of each. `make soak` takes an hour.
+# Broken on purpose, and shown to hold: a short time of each. Each fuzz target has eight seconds, since most of the time
+# goes to building them. `make soak` takes an hour; `make fuzz`, `make test-tsan` and `make test-models` do more, too.
 group_reliability() {
+    step "fuzz targets" bash tests/fuzz.sh 8
+    step "threads in many orders" bash tests/models.sh
+    step "licences and sources" bash tests/deny.sh
     step "the long run sees what is broken" cargo test -p trophy-soak
     step "the long run, short" bash tests/soak.sh 20000 1 60 soak-short
     step "RELIABILITY.md is as its results say" python3 -B scripts/reliability.py check

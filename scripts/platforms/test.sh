@@ -76,26 +76,23 @@ rust_tests() { # rust_tests TARGET RUNNER
     local upper=${1^^}
     export "CARGO_TARGET_${upper//-/_}_RUNNER=$2"
     # shellcheck disable=SC2046
-    step "$1-rust" with "$1" sh -c 'exec "${CARGO:-cargo}" test --no-fail-fast -p trophy "$@"' sh "${ROOMS[@]}" -- \
+    step "$1-rust" with "$1" sh -c '$CARGO test --no-fail-fast -p trophy "$@"' sh "${ROOMS[@]}" -- \
         --show-output $(exceptions "$1")
 }
 
 # The programs of the C suite, built for the machine and run by $2; and those that are killed.
 c_suite() { # c_suite TARGET RUNNER
-    local lib=$cross/${1%%.*}/debug filter=() log="$logs/platforms-$1-library.log" native=()
-    step "$1-library" with "$1" sh -c 'exec "${CARGO:-cargo}" rustc -p trophy --lib --crate-type cdylib,staticlib -- \
+    local lib=$cross/${1%%.*}/debug log="$logs/platforms-$1-library.log" native cc cxx filter=() test
+    step "$1-library" with "$1" sh -c '$CARGO rustc -p trophy --lib --crate-type cdylib,staticlib -- \
         --print native-static-libs' || return
-    [ -z "$quick" ] || filter=("${ESSENTIAL[@]}")
-    mapfile -t native < <(sed -n 's/^note: native-static-libs: //p' "$log" | tail -n 1 | tr ' ' '\n')
-    local c=(env "TROPHY_C_TARGET=$1" "TROPHY_C_LIB=$lib" "TROPHY_C_NATIVE_LIBS=${native[*]}" "TROPHY_C_RUN=$2")
-    # The compilers are the machine's, the tests this one's.
-    local cc cxx
+    native=$(sed -n 's/^note: native-static-libs: //p' "$log" | tail -n 1)
     read -r cc cxx < <(with "$1" sh -c 'echo $CC $CXX')
-    step "$1-c" "${c[@]}" CC="$cc" CXX="$cxx" cargo test -p trophy --test c_api -- --show-output "${filter[@]}"
-    step "$1-processes" "${c[@]}" CC="$cc" CXX="$cxx" TROPHY_TEST_KILL_SECONDS=10 \
-        cargo test -p trophy --test processes -- --show-output
-    [ -n "$quick" ] || step "$1-cpp" "${c[@]}" CC="$cc" CXX="$cxx" cargo test -p trophy --test cpp_api -- --show-output \
-        --skip the_header::
+    test=(env TROPHY_C_TARGET="$1" TROPHY_C_LIB="$lib" TROPHY_C_NATIVE_LIBS="$native" TROPHY_C_RUN="$2"
+        TROPHY_C_CC="$cc" TROPHY_C_CXX="$cxx" TROPHY_TEST_KILL_SECONDS=10 cargo test -p trophy)
+    [ -z "$quick" ] || filter=("${ESSENTIAL[@]}")
+    step "$1-c" "${test[@]}" --test c_api -- --show-output "${filter[@]}"
+    step "$1-processes" "${test[@]}" --test processes -- --show-output
+    [ -n "$quick" ] || step "$1-cpp" "${test[@]}" --test cpp_api -- --show-output --skip the_header::
 }
 
 skipping() { echo "    skipped: $1"; skipped=$((skipped + 1)); }
@@ -120,7 +117,8 @@ windows() {
         install_packages wine64 2>"$logs/platforms-apt.log"
         wine=$(ls /usr/lib/wine/wine64 2>/dev/null) || { skipping "$target: not installed: wine64"; return; }
     fi
-    local server; server=$(ls /usr/lib/wine/wineserver64 /usr/lib/wine/wineserver 2>/dev/null | head -n 1)
+    local server
+    server=$(ls /usr/lib/wine/wineserver64 /usr/lib/wine/wineserver 2>/dev/null | head -n 1)
     export WINEPREFIX=$prefix
     mkdir -p "$prefix"
     # Kept alive, or the first test's output would be held open by what wine leaves in the background.
@@ -128,7 +126,7 @@ windows() {
     "$wine" wineboot >/dev/null 2>&1 </dev/null
     # What an older wine lacks.
     [ -e "$prefix/drive_c/windows/system32/bcryptprimitives.dll" ] ||
-        with "$target" sh -c '$CC -Wall -shared -o "$0" scripts/platforms/bcryptprimitives.c -ladvapi32' \
+        with "$target" sh -c '$CC -shared -o "$0" scripts/platforms/bcryptprimitives.c -ladvapi32' \
             "$prefix/drive_c/windows/system32/bcryptprimitives.dll" || skipping "$target: no bcryptprimitives.dll"
     c_suite "$target" "$wine"
     [ -n "$quick" ] || rust_tests "$target" "$wine"
@@ -139,7 +137,7 @@ windows() {
 compiles() { # compiles TARGET
     local stub=$keep/stub rust
     mkdir -p "$stub"
-    cat >"$stub/cc" <<'END'
+    cat >"$stub/stub-cc" <<'END'
 #!/bin/sh
 # Writes an empty object where a C compiler would write a full one.
 while [ $# -gt 0 ]; do
@@ -147,14 +145,14 @@ while [ $# -gt 0 ]; do
     shift
 done
 END
-    printf '#!/bin/sh\nfor it; do case $it in *.a) : >"$it" ;; -out:*) : >"${it#-out:}" ;; esac; done\n' >"$stub/ar"
+    printf '#!/bin/sh\nfor it; do case $it in *.a) : >"$it" ;; -out:*) : >"${it#-out:}" ;; esac; done\n' >"$stub/stub-ar"
     printf '#!/bin/sh\necho /\n' >"$stub/xcrun"
     chmod +x "$stub"/*
     rust=$(bash scripts/platforms/toolchain.sh) || { skipping "${rust#skipped: }"; return; }
     local name=${1//-/_}
     step "$1-check" env PATH="$stub:$rust/bin:$PATH" RUSTC="$rust/bin/rustc" RUSTC_BOOTSTRAP=1 \
-        CARGO_UNSTABLE_BUILD_STD=std,panic_unwind "CC_$name=$stub/cc" "AR_$name=$stub/ar" CARGO_TARGET_DIR=target/cross \
-        CARGO_PROFILE_DEV_DEBUG=0 RUSTFLAGS="-D warnings" "$rust/bin/cargo" check -p trophy --lib --target "$1"
+        CARGO_UNSTABLE_BUILD_STD=std,panic_unwind "CC_$name=$stub/stub-cc" "AR_$name=$stub/stub-ar" \
+        CARGO_TARGET_DIR="$cross" CARGO_PROFILE_DEV_DEBUG=0 RUSTFLAGS="-D warnings" "$rust/bin/cargo" check -p trophy --lib --target "$1"
 }
 
 run() {
@@ -166,10 +164,10 @@ run() {
             "qemu-arm -L /usr/arm-linux-gnueabihf" qemu-user ;;
         s390x) platform "Linux s390x (big-endian)" "ran under qemu" linux s390x-unknown-linux-gnu \
             "qemu-s390x -L /usr/s390x-linux-gnu" qemu-user ;;
-        i686) platform "Linux i686" "ran natively" linux i686-unknown-linux-gnu \
-            "/usr/i686-linux-gnu/lib/ld-linux.so.2 --library-path /usr/i686-linux-gnu/lib:$cross/i686-unknown-linux-gnu/debug" \
-            libc6-i386-cross ;;
-        musl) platform "Linux x86-64, musl" "ran natively" linux x86_64-unknown-linux-musl /lib/ld-musl-x86_64.so.1 musl ;;
+        i686) platform "Linux i686" "ran under qemu" linux i686-unknown-linux-gnu \
+            "qemu-i386 -L /usr/i686-linux-gnu" qemu-user ;;
+        musl) platform "Linux x86-64, musl" "ran natively" linux x86_64-unknown-linux-musl \
+            /lib/ld-musl-x86_64.so.1 musl ;;
         macos-arm64) platform "macOS arm64" "compiled" compiles aarch64-apple-darwin ;;
         macos-x86_64) platform "macOS x86-64" "compiled" compiles x86_64-apple-darwin ;;
         ios) platform "iOS arm64" "compiled" compiles aarch64-apple-ios ;;
@@ -182,8 +180,8 @@ run() {
 
 platforms=("$@")
 if [ $# = 0 ]; then
-    platforms=(windows arm64 musl macos-arm64 ios android windows-msvc freebsd)
-    [ -n "$quick" ] || platforms+=(armv7 i686 macos-x86_64)
+    platforms=(windows arm64 macos-arm64 ios android windows-msvc freebsd)
+    [ -n "$quick" ] || platforms+=(armv7 i686 musl macos-x86_64)
 fi
 for it in "${platforms[@]}"; do
     run "$it"

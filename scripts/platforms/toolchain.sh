@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Prints the folder of a Rust toolchain that can build its own standard library, for any target: the one in use, with
-# the sources of that library beside it. Where `rustup component add rust-src` did not bring them, they come from Debian's
-# package of the same version.
-# Exits 77 with `skipped: why` where they cannot be had.
+# the sources of that library beside it. Where `rustup component add rust-src` did not bring them, they come from
+# Debian's package of the same version. Exits 77 with `skipped: why` where they cannot be had.
 set -eu
 cd "$(dirname "$0")/../.."
 . scripts/debian.sh
@@ -25,18 +24,20 @@ skip() {
 # The package's sources, unpacked in $1. apt fetches and verifies them with lists of its own, so that no other
 # package of the machine is ever taken from there.
 from_debian() {
+    local apt=$1/apt from package key=/usr/share/keyrings/debian-archive-keyring.gpg
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || skip "neither rustup's rust-src nor apt"
-    local apt=$1/apt from package
     from=$(mirror)
     [ -n "$from" ] || skip "the sources of apt name no mirror of Debian"
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $from trixie-backports main" >"$apt/sources"
-    local options=(-qq -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o "Dir::Etc::SourceList=$apt/sources"
-        -o Dir::Etc::SourceParts=/dev/null -o Dir::State::status=/dev/null -o APT::Sandbox::User=root -o Debug::NoLocking=1)
+    echo "deb [signed-by=$key] $from trixie-backports main" >"$apt/sources"
+    local options=(-qq -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache"
+        -o "Dir::Etc::SourceList=$apt/sources" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::status=/dev/null
+        -o APT::Sandbox::User=root -o Debug::NoLocking=1)
     apt-get "${options[@]}" update >&2 || skip "apt cannot reach trixie-backports"
-    package=$(apt-cache "${options[@]}" madison rust-src | awk -F ' *[|] *' -v v="$version+" 'index($2, v) == 1 { print $2; exit }')
+    package=$(apt-cache "${options[@]}" madison rust-src |
+        awk -F ' *[|] *' -v v="$version+" 'index($2, v) == 1 { print $2; exit }')
     [ -n "$package" ] || skip "trixie-backports has no rust-src $version any more"
-    (cd "$apt" && apt-get "${options[@]}" download "rust-src=$package") >&2 || skip "rust-src=$package could not be fetched"
+    (cd "$apt" && apt-get "${options[@]}" download "rust-src=$package") >&2 || skip "apt cannot fetch rust-src=$package"
     dpkg-deb -x "$apt"/rust-src_*.deb "$1/package" >&2
 }
 

@@ -3,11 +3,11 @@
 #
 #   scripts/platforms/with.sh aarch64-unknown-linux-gnu sh -c 'cargo build -p trophy && $CC event.c …'
 #
-# A target is Rust's name for it. With a version of glibc behind it, x86_64-unknown-linux-gnu.2.17, what is built runs on
-# that glibc and later. All builds share target/cross. Exits 77 with `skipped: why` where a tool cannot be had.
+# A target is Rust's name for it. With a version of glibc behind it, x86_64-unknown-linux-gnu.2.17, what is built runs
+# on that glibc and later. All builds share target/cross. Exits 77 with `skipped: why` where a tool cannot be had.
 set -eu
 project=$(cd "$(dirname "$0")/../.." && pwd)
-asked=$1 target=${1%%.*}
+asked=$1 target=${1%%.*} linker=
 shift
 keep=$project/target/platforms
 . "$project/scripts/debian.sh"
@@ -60,8 +60,8 @@ use_gcc() { # use_gcc PREFIX PACKAGE…
 case $asked in
     x86_64-pc-windows-gnu)
         use_gcc x86_64-w64-mingw32 g++-mingw-w64-x86-64
-        # The flavours whose threads are POSIX's.
-        CC=$CC-posix CXX=$CXX-posix
+        # For C and C++ the flavours whose threads are POSIX's.
+        linker=$CC CC=$CC-posix CXX=$CXX-posix
         ;;
     aarch64-unknown-linux-gnu) use_gcc aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross ;;
     armv7-unknown-linux-gnueabihf) use_gcc arm-linux-gnueabihf g++-arm-linux-gnueabihf libc6-dev-armhf-cross ;;
@@ -88,10 +88,8 @@ name=${target//-/_} upper=${target^^}
 upper=${upper//-/_}
 export CARGO=${CARGO:-cargo}
 export CC CXX AR CARGO_BUILD_TARGET=$target CARGO_TARGET_DIR=$project/target/cross
-export "CC_$name=$CC" "CXX_$name=$CXX" "AR_$name=$AR" "CARGO_TARGET_${upper}_LINKER=$CC"
+export "CC_$name=$CC" "CXX_$name=$CXX" "AR_$name=$AR" "CARGO_TARGET_${upper}_LINKER=${linker:-$CC}"
 # Proofs, not for a debugger.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
-# make ship: a folder for each target, one of cargo's for all.
-export SHIP=$project/target/cross/$asked/ship SHIP_LIBS=$project/target/cross
 cd "$project"
 exec "$@"

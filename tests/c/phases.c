@@ -378,7 +378,7 @@ static void a_child_that_is_forked_in_any_phase_can_close_and_free(void) {
         for (int way = 0; way < 3; way++) {
             pid_t child = fork();
             if (child == 0) {
-                alarm(60);
+                alarm(300);
                 trophy_status status = TROPHY_STATUS_OK;
                 if (way > 0) {
                     status = trophy_client_close(client, 0, NULL);
@@ -433,7 +433,7 @@ static void a_program_can_end_in_every_phase(void) {
 #else
         pid_t child = fork();
         if (child == 0) {
-            alarm(60);
+            alarm(300);
             exit(leave_in(&PHASES[i]));
         }
         CHECK(exit_of(child) == 7);
@@ -514,7 +514,7 @@ static void calls_that_are_cancelled_while_they_begin_and_end_are_heard_once(voi
 
 int main(int argc, char **argv) {
     if (argc > 1) {
-        alarm(60);
+        alarm(300);
         return leave_in(&PHASES[atoi(argv[1])]);
     }
     own_path = argv[0];

@@ -92,11 +92,12 @@ pub fn launch(executable: &Path) -> Option<Command> {
     }
 }
 
-/// How a program for another machine is run, and what it is linked with: set by scripts/platforms/test.sh.
+/// How a program for another machine is built and run: set by scripts/platforms/test.sh.
 ///
 /// `TROPHY_C_TARGET` is a target of Rust's, such as x86_64-pc-windows-gnu; `TROPHY_C_LIB` the folder of its
-/// libraries; `TROPHY_C_NATIVE_LIBS` what its programs link besides; `TROPHY_C_RUN` the command that runs its programs, such as `qemu-aarch64 -L /usr/aarch64-linux-gnu`. `CC` and
-/// `CXX` are its compilers.
+/// libraries; `TROPHY_C_NATIVE_LIBS` what its programs link besides; `TROPHY_C_CC` and `TROPHY_C_CXX` its compilers
+/// (`CC` is also that of this test's own parts); `TROPHY_C_RUN` the command that runs its programs, such as
+/// `qemu-aarch64 -L /usr/aarch64-linux-gnu`.
 fn cross(name: &str) -> Option<String> {
     env::var(format!("TROPHY_C_{name}")).ok()
 }
@@ -178,11 +179,13 @@ pub fn program(source: &str) -> PathBuf {
 }
 
 pub fn cc() -> String {
-    env::var("CC").unwrap_or_else(|_| "cc".to_owned())
+    let cross = cross("CC").or_else(|| env::var("CC").ok());
+    cross.unwrap_or_else(|| "cc".to_owned())
 }
 
 pub fn cxx() -> String {
-    env::var("CXX").unwrap_or_else(|_| "c++".to_owned())
+    let cross = cross("CXX").or_else(|| env::var("CXX").ok());
+    cross.unwrap_or_else(|| "c++".to_owned())
 }
 
 pub fn is_installed(program: &str) -> bool {
@@ -214,24 +217,29 @@ pub fn shared_library() -> PathBuf {
 pub fn library_directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
-        if let Some(directory) = cross("LIB") {
-            return directory.into();
-        }
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own_name());
+        let target = cross("TARGET").unwrap_or_default();
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own_name() + &target);
         fs::create_dir_all(&directory).unwrap();
         let library = shared_library();
-        let suffix = env::consts::DLL_SUFFIX;
-        for name in [
-            format!("libtrophy{suffix}"),
-            "libtrophy.so.1".to_owned(),
-            "libtrophy.1.dylib".to_owned(),
+        // What Windows links is the DLL's import library, beside it.
+        let import = library.with_file_name("libtrophy.dll.a");
+        for (name, file) in [
+            ("libtrophy.so", &library),
+            ("libtrophy.so.1", &library),
+            ("libtrophy.dylib", &library),
+            ("libtrophy.1.dylib", &library),
+            ("trophy.dll", &library),
+            ("libtrophy.dll.a", &import),
         ] {
             let link = directory.join(name);
             let _ = fs::remove_file(&link);
+            if name.contains(".dll") != on_windows() {
+                continue;
+            }
             #[cfg(unix)]
-            std::os::unix::fs::symlink(&library, &link).unwrap();
+            std::os::unix::fs::symlink(file, &link).unwrap();
             #[cfg(not(unix))]
-            fs::copy(&library, &link).unwrap();
+            fs::copy(file, &link).unwrap();
         }
         directory
     })

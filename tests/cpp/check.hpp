@@ -31,7 +31,7 @@ inline int failed_checks;
 #define RUN(name)                                                       \
   do {                                                                  \
     const int before = failed_checks;                                   \
-    alarm(120);                                                         \
+    alarm(600);                                                         \
     name();                                                             \
     std::printf("%s %s\n", failed_checks == before ? "ok    " : "FAILED", #name); \
     std::fflush(stdout);                                                \
