@@ -98,7 +98,10 @@ impl Sender {
             return Action::Wait(now + LOOK);
         }
         let due = self.clock.at(state.pacer.next_at());
-        let next = due.checked_sub(state.making).unwrap_or(due);
+        // One at most is made ahead: what comes of those before it may hold the others back.
+        let half_a_period = Duration::from_secs_f64(0.5 / state.pacer.rate());
+        let ahead = state.making.min(half_a_period);
+        let next = due.checked_sub(ahead).unwrap_or(due);
         if next > now + LANE_PATIENCE {
             self.leave_lanes(state);
         }
