@@ -180,8 +180,8 @@ run() {
 
 platforms=("$@")
 if [ $# = 0 ]; then
-    platforms=(windows arm64 macos-arm64 ios android windows-msvc freebsd)
-    [ -n "$quick" ] || platforms+=(armv7 i686 musl macos-x86_64)
+    platforms=(windows arm64 macos-arm64)
+    [ -n "$quick" ] || platforms+=(armv7 i686 musl macos-x86_64 ios android windows-msvc freebsd)
 fi
 for it in "${platforms[@]}"; do
     run "$it"
