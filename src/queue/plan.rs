@@ -83,6 +83,8 @@ impl Sender {
         let hold = state.drain.as_ref().map(Drain::hold);
         if !state.gives_up && hold == Some(Hold::Lost) {
             log::warn(|| "queue: the drain lock was removed; it is taken anew".to_owned());
+            // Perhaps with the folder, whose files go one by one: what is written here counts only if it is there.
+            self.store.folder_was_removed();
             state.gives_up = true;
         }
         state.gives_up
