@@ -128,7 +128,7 @@ group_languages() {
         language=$(basename "$(dirname "$test")")
         step "language $language" bash scripts/test-languages.sh "$language"
         # Its row of the table: the version, or why it was skipped.
-        grep "^$language " "$logs/language-$language.log" | sed 's/^/    /' | say
+        grep -a "^$language " "$logs/language-$language.log" | sed 's/^/    /' | say
     done
 }
 

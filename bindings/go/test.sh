@@ -65,6 +65,7 @@ run_example -tags trophy_folder
 if [ -e "$lib_dir/libtrophy.a" ] && pkg-config --version >/dev/null 2>&1 && [ "$(go env GOOS)" = linux ]; then
     sed -e "s|@PREFIX@|$root|; s|@LIBDIR@|$lib_dir|; s|@INCLUDEDIR@|$root/include|; s|@VERSION@|1|" \
         -e "s|@NATIVE_LIBS@|-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc|" \
+        -e "s|@STATIC@|libtrophy.a|" \
         "$root/packaging/trophy-static.pc.in" >"$work/trophy-static.pc"
     export PKG_CONFIG_PATH="$work"
     CGO_LDFLAGS='' LD_LIBRARY_PATH='' run_example -tags trophy_static
