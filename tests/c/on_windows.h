@@ -108,6 +108,8 @@ static inline int own_pipe(int ends[2]) {
 #define read(socket, bytes, length) recv(socket, bytes, length, 0)
 #define write(socket, bytes, length) send(socket, bytes, length, 0)
 #define close(socket) closesocket((SOCKET)(socket))
+#define shutdown(socket, how) shutdown((SOCKET)(socket), (how))
+#define SHUT_RDWR SD_BOTH
 #define pipe(ends) own_pipe(ends)
 #define pollfd own_pollfd
 struct own_pollfd {
