@@ -5,7 +5,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use trophy::api::event::EventArgs;
-use trophy::api::operations::{OPERATIONS, Operation};
+use trophy::api::operations::{self, Operation};
 use trophy::api::request::{Context, MakeKey, Request, from_args, from_event, from_parts};
 use trophy::error::{Error, Status};
 use trophy_fuzz::is_beyond;
@@ -46,7 +46,8 @@ fuzz_target!(|input: Input<'_>| {
         allow_insecure_http: false,
         make_key: &Key,
     };
-    let row = |number: u8| &OPERATIONS[usize::from(number) % OPERATIONS.len()];
+    let rows: Vec<_> = operations::all().collect();
+    let row = |number: u8| rows[usize::from(number) % rows.len()];
     let made = match input {
         Input::Event {
             key,

@@ -1,5 +1,7 @@
 //! Where a URL leads.
 
+use std::net::Ipv6Addr;
+
 use ureq::http::Uri;
 
 use super::exchange::Kind;
@@ -31,6 +33,12 @@ impl Target {
         let host = host(&uri);
         if host.is_empty() {
             return Err(invalid("the URL has no host"));
+        }
+        // `http` takes anything between brackets for an address: a zone, too, which no other machine knows.
+        if uri.host().is_some_and(|it| it.starts_with('[')) && host.parse::<Ipv6Addr>().is_err() {
+            return Err(invalid(
+                "the URL has brackets, but no IPv6 address in them",
+            ));
         }
         Ok(Self {
             tls,
@@ -102,6 +110,8 @@ mod tests {
             "ftp://h/",
             "http://:80/",
             "http://h:99999/",
+            "http://[fe80::1%25eth0]/",
+            "http://[:]:80/",
             "http://h/#a",
             "http://h/é",
         ] {
