@@ -36,9 +36,7 @@ impl Target {
         }
         // `http` takes anything between brackets for an address: a zone, too, which no other machine knows.
         if uri.host().is_some_and(|it| it.starts_with('[')) && host.parse::<Ipv6Addr>().is_err() {
-            return Err(invalid(
-                "the URL has brackets, but no IPv6 address in them",
-            ));
+            return Err(invalid("the URL has brackets, but no IPv6 address in them"));
         }
         Ok(Self {
             tls,
