@@ -72,7 +72,7 @@ def collect():
             sys.exit(f"{file}: no {', '.join(sorted(missing))}")
         results[result["name"]] = result
     KEPT.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
-    PAGE.write_text(page(results))
+    PAGE.write_text(page(kept()))
 
 
 def number(value):
