@@ -113,6 +113,10 @@ impl Sender {
             return Action::Again;
         }
         if next > now {
+            // In what looks like an outage somebody may be well whom nobody has tried: who is next is chosen among all.
+            if state.health.is_outage() && !state.is_read && state.backlog.make_room() {
+                return Action::Again;
+            }
             // Not for long: the folder, or its lock, may be removed meanwhile.
             return Action::Wait(self.next_change(state, next.min(now + LOOK)));
         }
