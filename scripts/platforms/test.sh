@@ -8,7 +8,7 @@
 #
 # Rust's tests are built for the machine and run by wine or qemu; but for the C suite only its programs are, with the
 # service and the checks running here. What cannot be had is a line `skipped: why`. Tests that a machine must leave out
-# stand in scripts/platforms/exceptions/TARGET, each with its reason.
+# stand in scripts/platforms/exceptions/, in a file for the target or for qemu, each with its reason.
 set -u
 cd "$(dirname "$0")/../.."
 . scripts/debian.sh
@@ -69,7 +69,11 @@ platform() { # platform NAME HOW FUNCTION ARGUMENT…
 with() { bash scripts/platforms/with.sh "$@"; }
 
 # What the tests of Rust that a machine leaves out are called; the rest of a line is the reason.
-exceptions() { sed -n 's/^\([^# ][^ ]*\).*/--skip \1/p' "scripts/platforms/exceptions/$1" 2>/dev/null; }
+exceptions() { # exceptions TARGET RUNNER
+    local files=("scripts/platforms/exceptions/$1")
+    case $2 in qemu-*) files+=(scripts/platforms/exceptions/qemu) ;; esac
+    sed -n 's/^\([^# ][^ ]*\).*/--skip \1/p' "${files[@]}" 2>/dev/null
+}
 
 # The rooms' tests, built for the machine and run by $2.
 rust_tests() { # rust_tests TARGET RUNNER
@@ -77,7 +81,7 @@ rust_tests() { # rust_tests TARGET RUNNER
     export "CARGO_TARGET_${upper//-/_}_RUNNER=$2"
     # shellcheck disable=SC2046
     step "$1-rust" with "$1" sh -c '$CARGO test --no-fail-fast -p trophy "$@"' sh "${ROOMS[@]}" -- \
-        --show-output $(exceptions "$1")
+        --show-output $(exceptions "$1" "$2")
 }
 
 # The programs of the C suite, built for the machine and run by $2; and those that are killed.
@@ -92,7 +96,7 @@ c_suite() { # c_suite TARGET RUNNER
     [ -z "$quick" ] || filter=("${ESSENTIAL[@]}")
     step "$1-c" "${test[@]}" --test c_api -- --show-output "${filter[@]}"
     # shellcheck disable=SC2046
-    step "$1-processes" "${test[@]}" --test processes -- --show-output $(exceptions "$1")
+    step "$1-processes" "${test[@]}" --test processes -- --show-output $(exceptions "$1" "$2")
     [ -n "$quick" ] || step "$1-cpp" "${test[@]}" --test cpp_api -- --show-output --skip the_header::
 }
 
