@@ -2,49 +2,19 @@
 # The packages of the languages, each as its users have it: installed from its file into an empty place, with nothing
 # of this project and no compiler on the way, and its example run against the sandbox. TROPHY_SANDBOX says which.
 # `packages.sh python node` tries some. Made twice, the packages are the same.
-set -u
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/dist/checks.sh"
 root=$PWD
-sandbox=$(realpath "${TROPHY_SANDBOX:-${CARGO_TARGET_DIR:-target}/debug/trophy-sandbox}")
 if [ "$(uname)" != Linux ]; then
     echo "skipped: it names the library as Linux does"
     exit 77
 fi
-[ -x "$sandbox" ] || { echo "FAILED: no sandbox $sandbox; cargo build --workspace makes it"; exit 1; }
 languages=("$@")
 [ $# -gt 0 ] || languages=(python node ruby csharp java go swift)
-
-work=$(mktemp -d)
-trap 'exec 9>&-; rm -rf "$work"' EXIT
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-passed=0 failed=0 skipped=0
-
-check() { # check WHAT COMMAND…: what a failed command printed is shown
-    local what=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok      $what"
-    else
-        failed=$((failed + 1))
-        echo "FAILED  $what"
-        tail -n 40 "$work/out" | sed 's/^/        /'
-        return 1
-    fi
-}
-skip() {
-    skipped=$((skipped + 1))
-    echo "skipped: $1"
-}
-have() { command -v "$1" >/dev/null 2>&1; }
-refused() { ! "$@"; }
 
 # ---- The packages ----
 
 unset CARGO_MAKEFLAGS MAKEFLAGS MFLAGS TROPHY_LIBRARY LD_LIBRARY_PATH NATIVE_DIR
 export PYTHONDONTWRITEBYTECODE=1
-# A commit that is made meanwhile changes nothing.
-export SOURCE_DATE_EPOCH; SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 make_packages() { # make_packages FOLDER: what is skipped is counted below, where the package is missing
     make --no-print-directory packages PACKAGES="$1" NATIVE_DIR="$work/natives" >"$work/make.log" ||
         { cat "$work/make.log"; return 1; }
@@ -57,7 +27,7 @@ for target in x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu armv7-unknown-l
     [ "$target" = "$here" ] || install -D "$library" "$work/natives/$target/lib/libtrophy.so.$version"
 done
 install -D "$library" "$work/natives/x86_64-pc-windows-gnu/bin/trophy.dll"
-check "make packages" make_packages "$work/dist" || { echo "$passed passed, $failed failed"; exit 1; }
+check "make packages" make_packages "$work/dist" || { total; exit 1; }
 cp "$work/make.log" "$work/skipped"
 check "make packages, again" make_packages "$work/again"
 check "the bytes are the same" diff -rq "$work/dist" "$work/again"
@@ -148,19 +118,7 @@ END
 
 # ---- As users have them ----
 
-# The sandbox ends with this script: its stdin is descriptor 9.
-mkfifo "$work/stdin"
-"$sandbox" --port 0 --ready-file "$work/ready" --exit-with-stdin <"$work/stdin" >"$work/sandbox.log" 2>&1 &
-pid=$!
-exec 9>"$work/stdin"
-until [ -f "$work/ready" ]; do
-    kill -0 "$pid" 2>/dev/null || { cat "$work/sandbox.log"; echo "FAILED: the sandbox did not start"; exit 1; }
-    sleep 0.05
-done
-TROPHY_BASE_URL=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$work/ready")
-TROPHY_ADMIN_BASE_URL=$(sed -n 's/.*"adminUrl":"\([^"]*\)".*/\1/p' "$work/ready")
-TROPHY_API_KEY=sandbox_admin.open-sesame
-export TROPHY_BASE_URL TROPHY_ADMIN_BASE_URL TROPHY_API_KEY
+start_sandbox
 unset CPATH LIBRARY_PATH PKG_CONFIG_PATH PYTHONPATH NODE_PATH RUBYLIB GEM_HOME GEM_PATH CLASSPATH MONO_PATH GOFLAGS
 
 # All that is on PATH but compilers, linkers and what calls them.
@@ -317,5 +275,4 @@ for language in "${languages[@]}"; do
     curl -s -X POST -d '{}' -o "$work/reset" "${TROPHY_BASE_URL%/v1}/_sandbox/reset"
     "as_user_of_$language"
 done
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+total

@@ -1,4 +1,4 @@
-# Sourced by the tests beside it: checks that are counted, a folder that goes, the sandbox.
+# Sourced by the tests beside it and by those of the packages: checks that are counted, a folder that goes, the sandbox.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export CARGO_TARGET_DIR; CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
