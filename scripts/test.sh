@@ -6,10 +6,12 @@
 # else its exit code (77: skipped). A line "skipped: why" is a test that could not run.
 #
 # All groups run in two lanes side by side, since most wait for time, for disks, or for a linker that has one thread.
+# What failed in either is told again at the end, for a reader who sees only the end.
 set -u
 cd "$(dirname "$0")/.."
 logs=target/test-logs
 mkdir -p "$logs"
+[ -n "${TEST_TOTAL:-}" ] || rm -f "$logs/failures"
 passed=0 failed=0 skipped=0
 export RUST_BACKTRACE=0 CARGO_TERM_COLOR=never
 
@@ -24,11 +26,22 @@ step() { # step NAME COMMAND…
         printf '%-34s %4d passed, %d failed, %d skipped  (%d s)\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
         grep '^skipped:' "$log" | sort -u | sed 's/^/    /' | head -20
         if [ "$f" -gt 0 ]; then
-            # What failed, then the end of the log.
-            grep -nE 'FAILED|panicked|^error|: not true|  left:| right:' "$log" | head -40 | sed 's/^/    /'
+            what_failed "$log" 40
             tail -60 "$log" | sed 's/^/    | /'
         fi
     } | say
+    if [ "$f" -gt 0 ]; then
+        {
+            echo "failed: $name (exit code $code)"
+            what_failed "$log" 12
+            tail -4 "$log" | cut -c1-300 | sed 's/^/    | /'
+        } >>"$logs/failures"
+    fi
+}
+
+what_failed() { # what_failed LOG LINES
+    grep -anE 'FAIL|panicked|^error|: not true|not ok|failed: |  left:| right:' "$1" |
+        head -"$2" | cut -c1-300 | sed 's/^/    /'
 }
 
 # Prints what it is given as one piece, so that the lanes do not mix.
@@ -220,6 +233,7 @@ if [ -n "${TEST_TOTAL:-}" ]; then
     echo "$passed $failed $skipped" >"$TEST_TOTAL"
 else
     echo
+    if [ -e "$logs/failures" ]; then cat "$logs/failures"; fi
     echo "$passed passed, $failed failed, $skipped skipped"
 fi
 [ "$failed" = 0 ]
