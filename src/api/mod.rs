@@ -8,5 +8,6 @@ pub mod operations;
 pub mod path;
 pub mod request;
 pub mod retry;
+pub mod url;
 pub mod user;
 pub mod webhook;

@@ -462,7 +462,7 @@ mod tests {
             // Found by the fuzz target `url`.
             (
                 r#"{"base_url":"http://[:]0:6160/a"}"#,
-                "options_json: base_url: has brackets, but no IPv6 address",
+                "options_json: base_url: the URL has brackets, but no IPv6 address",
             ),
             (
                 r#"{"base_url":"http://[::1]0:6160/a"}"#,
@@ -470,7 +470,7 @@ mod tests {
             ),
             (
                 r#"{"base_url":"http://[127.0.0.1]/a"}"#,
-                "options_json: base_url: has brackets, but no IPv6 address",
+                "options_json: base_url: the URL has brackets, but no IPv6 address",
             ),
             (r#"[]"#, "options_json: must be a JSON object, not an array"),
             (r#"{"#, "options_json: is not JSON"),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::{Deref, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::reader::{self, Raw, must_be};
 use crate::api::json::{self, Members};
+use crate::api::url::server;
 use crate::error::Error;
 
 /// A whole number in a range.
@@ -305,23 +306,10 @@ impl BaseUrl {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(wrong("is not an absolute URL"));
         };
-        let host = authority.host();
-        if host.is_empty() {
-            return Err(wrong("names no host"));
-        }
         if authority.as_str().contains('@') {
             return Err(wrong("holds a user name, which belongs in no base URL"));
         }
-        // `http` takes anything between brackets for an address, and anything behind them.
-        if host.starts_with('[') && bare(host).parse::<Ipv6Addr>().is_err() {
-            return Err(wrong("has brackets, but no IPv6 address in them"));
-        }
-        // A port that is none, such as 99999, counts for `http` as the lack of one.
-        let port = authority.as_str().strip_prefix(host).unwrap_or_default();
-        let is_port = port.starts_with(':') && authority.port_u16().is_some_and(|port| port > 0);
-        if !matches!(port, "" | ":") && !is_port {
-            return Err(wrong("the URL's port must be a number from 1 to 65535"));
-        }
+        let (host, _) = server(&uri).map_err(wrong)?;
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(wrong("holds what has to be percent-encoded"));
         }
@@ -333,7 +321,8 @@ impl BaseUrl {
         }
         Ok(Self {
             text: text.trim_end_matches('/').to_owned(),
-            in_the_clear_to: (scheme == "http" && !is_loopback(host)).then(|| host.to_owned()),
+            in_the_clear_to: (scheme == "http" && !is_loopback(host))
+                .then(|| authority.host().to_owned()),
         })
     }
 
@@ -349,16 +338,10 @@ impl BaseUrl {
     }
 }
 
+/// `host` is without the brackets of an IPv6 address.
 fn is_loopback(host: &str) -> bool {
-    let bare = bare(host);
-    bare.eq_ignore_ascii_case("localhost")
-        || bare
+    host.eq_ignore_ascii_case("localhost")
+        || host
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
-}
-
-/// Without the brackets of an IPv6 address.
-fn bare(host: &str) -> &str {
-    let inside = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    inside.unwrap_or(host)
 }

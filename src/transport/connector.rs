@@ -19,8 +19,8 @@ use super::fault::Fault;
 use super::race;
 use super::resolver::Resolver;
 use super::socket::Socket;
-use super::url::{host, port};
 use super::wire::Wire;
+use crate::api::url::server;
 
 /// What all connections have in common, whatever way they go.
 #[derive(Clone, Default)]
@@ -97,8 +97,7 @@ impl<In: Transport> Connector<In> for Dial {
 impl Dial {
     fn dial(&self, uri: &Uri, current: &Current) -> Result<Socket, Fault> {
         let resolver = &self.0.resolver;
-        let host = host(uri);
-        let port = port(uri).map_err(|error| Fault::new(Kind::InvalidRequest, error))?;
+        let (host, port) = server(uri).map_err(|error| Fault::new(Kind::InvalidRequest, error))?;
         current.phase.set(Phase::LookUp);
         let addresses = resolver.resolve(host, port, current)?;
         current.phase.set(Phase::Connect);

@@ -35,7 +35,6 @@ use reply::Head;
 pub use request::is_header_name;
 use ureq::tls::TlsConfig;
 use url::Target;
-pub use url::port;
 
 /// Safe from any thread; its threads, if any, are look-ups of names that nobody waits for.
 pub struct Transport {

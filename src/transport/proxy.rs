@@ -9,7 +9,8 @@ use ureq::http::Uri;
 use super::exchange::Kind;
 use super::fault::Fault;
 use super::resolver::is_localhost;
-use super::url;
+use super::url::authority;
+use crate::api::url::{host, server};
 
 /// Which proxy, if any, stands before which server.
 #[derive(Debug, Clone)]
@@ -102,16 +103,13 @@ fn parse(url: &str) -> Result<Proxy, String> {
         }
         Some(_) => return Err(not_a_url()),
     }
-    if url::host(&uri).is_empty() {
-        return Err("the URL has no host".to_owned());
-    }
-    url::port(&uri)?;
+    server(&uri)?;
     Proxy::new(url).map_err(|_| not_a_url())
 }
 
 /// As messages name it.
 pub fn name(proxy: &Proxy) -> String {
-    url::authority(url::host(proxy.uri()), proxy.port())
+    authority(host(proxy.uri()), proxy.port())
 }
 
 fn is_loopback(host: &str) -> bool {

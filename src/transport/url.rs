@@ -1,11 +1,10 @@
 //! Where a URL leads.
 
-use std::net::Ipv6Addr;
-
 use ureq::http::Uri;
 
 use super::exchange::Kind;
 use super::fault::Fault;
+use crate::api::url::server;
 
 /// The server that a URL names, and what to ask it for.
 pub struct Target {
@@ -30,18 +29,11 @@ impl Target {
             Some(_) => return Err(invalid("the URL is neither https nor http")),
             None => return Err(invalid("the URL is not absolute")),
         };
-        let host = host(&uri);
-        if host.is_empty() {
-            return Err(invalid("the URL has no host"));
-        }
-        // `http` takes anything between brackets for an address: a zone, too, which no other machine knows.
-        if uri.host().is_some_and(|it| it.starts_with('[')) && host.parse::<Ipv6Addr>().is_err() {
-            return Err(invalid("the URL has brackets, but no IPv6 address in them"));
-        }
+        let (host, port) = server(&uri).map_err(invalid)?;
         Ok(Self {
             tls,
             host: host.to_owned(),
-            port: port(&uri).map_err(invalid)?,
+            port,
             uri,
         })
     }
@@ -57,28 +49,6 @@ pub fn authority(host: &str, port: u16) -> String {
         format!("[{host}]:{port}")
     } else {
         format!("{host}:{port}")
-    }
-}
-
-/// Without the brackets of an IPv6 address; empty if there is none.
-pub fn host(uri: &Uri) -> &str {
-    let host = uri.host().unwrap_or_default();
-    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    bare.unwrap_or(host)
-}
-
-/// `http` takes a port that is none, such as 99999, for the lack of one; so look at the text, too.
-pub fn port(uri: &Uri) -> Result<u16, &'static str> {
-    let authority = uri.authority().map_or("", |it| it.as_str());
-    let from_host = authority.rsplit_once('@').map_or(authority, |it| it.1);
-    let after_host = from_host.strip_prefix(uri.host().unwrap_or_default());
-    match (after_host, uri.port_u16()) {
-        (Some("" | ":"), None) => Ok(match uri.scheme_str() {
-            Some("https") => 443,
-            _ => 80,
-        }),
-        (Some(text), Some(port)) if text.starts_with(':') && port > 0 => Ok(port),
-        _ => Err("the URL's port must be a number from 1 to 65535"),
     }
 }
 
