@@ -1,77 +1,21 @@
 #!/usr/bin/env bash
 # Installs, and uses what was installed as a stranger does: programs in C and C++ outside the project, found by
 # pkg-config and by CMake, shared and static, run against the sandbox. TROPHY_SANDBOX says which.
-set -u
-cd "$(dirname "$0")/.."
-sandbox=${TROPHY_SANDBOX:-${CARGO_TARGET_DIR:-target}/debug/trophy-sandbox}
+. "$(dirname "$0")/dist/checks.sh"
 if [ "$(uname)" != Linux ]; then
     echo "skipped: it names the libraries as Linux does"
     exit 77
 fi
-[ -x "$sandbox" ] || { echo "FAILED: no sandbox $sandbox; cargo build --workspace makes it"; exit 1; }
 make --no-print-directory ship || exit 1
-
-work=$(mktemp -d)
-trap 'exec 9>&-; rm -rf "$work"' EXIT
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-passed=0 failed=0 skipped=0
-
-check() { # check WHAT COMMAND…: what a failed command printed is shown
-    local what=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok      $what"
-    else
-        failed=$((failed + 1))
-        echo "FAILED  $what"
-        sed 's/^/        /' "$work/out"
-    fi
-}
-refused() { ! "$@"; }
-skip() {
-    skipped=$((skipped + 1))
-    echo "skipped: $1"
-}
-have() { command -v "$1" >/dev/null 2>&1; }
 install_in() { make --no-print-directory install "$@"; }
 
-# The sandbox ends with this script: its stdin is descriptor 9.
-mkfifo "$work/stdin"
-"$sandbox" --port 0 --ready-file "$work/ready" --exit-with-stdin <"$work/stdin" >"$work/sandbox.log" 2>&1 &
-pid=$!
-exec 9>"$work/stdin"
-until [ -f "$work/ready" ]; do
-    kill -0 "$pid" 2>/dev/null || { cat "$work/sandbox.log"; echo "FAILED: the sandbox did not start"; exit 1; }
-    sleep 0.05
-done
-TROPHY_BASE_URL=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$work/ready")
-TROPHY_ADMIN_BASE_URL=$(sed -n 's/.*"adminUrl":"\([^"]*\)".*/\1/p' "$work/ready")
-TROPHY_API_KEY=sandbox_admin.open-sesame
-export TROPHY_BASE_URL TROPHY_ADMIN_BASE_URL TROPHY_API_KEY
+start_sandbox
 unset CPATH LIBRARY_PATH LD_LIBRARY_PATH PKG_CONFIG_PATH
 
 # A project of somebody else.
 app=$work/app
 mkdir "$app"
-cat >"$app/event.c" <<'END'
-#include <stdio.h>
-#include <trophy.h>
-
-int main(void) {
-    trophy_client *client = NULL;
-    char *json = NULL;
-    trophy_status status = trophy_client_new(NULL, NULL, &client, &json);
-    if (status == TROPHY_STATUS_OK) {
-        trophy_string_free(json);
-        status = trophy_metrics_event(client, "words-written", "{\"id\": \"c\"}", 1, NULL, NULL, NULL, &json);
-    }
-    printf("%s %s %s\n", trophy_version(), trophy_status_name(status), json);
-    trophy_string_free(json);
-    trophy_client_free(client);
-    return status == TROPHY_STATUS_OK ? 0 : 1;
-}
-END
+write_event_c "$app/event.c"
 cat >"$app/event.cpp" <<'END'
 #include <iostream>
 #include <trophy.hpp>
@@ -316,8 +260,4 @@ if have pkg-config; then
     check "it is told what is left out" env HTTPS_PROXY=http://proxy:1 "$app/small"
 fi
 
-exec 9>&-
-wait "$pid" || true
-echo
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+total
