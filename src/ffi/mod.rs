@@ -1,5 +1,5 @@
 //! The boundary: C on one side, safe Rust on the other, and nothing else. The only room with `unsafe`
-//! (besides `sys.rs`).
+//! (besides `host/sys`).
 //!
 //! Each exported function is written by hand, turns its pointers into values, makes one call, and turns
 //! the result back, inside one [`boundary`](boundary::boundary). What all of them rely on, and what the

@@ -18,7 +18,7 @@ thread_local! {
 
 /// Runs `work`. A panic in it is logged and comes back as an error.
 ///
-/// Unwinding through the client is sound: its locks leave their data whole, see `sync.rs`.
+/// Unwinding through the client is sound: its locks leave their data whole, see `locks.rs`.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     install_hook();
     DEPTH.set(DEPTH.get() + 1);
