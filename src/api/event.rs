@@ -136,9 +136,10 @@ impl<'a> Event<'a> {
     }
 }
 
-/// A finite number as JSON, a whole one without a fraction.
+/// A finite number as JSON, a whole one without a fraction. -0 is no integer's, and stays the double it is.
 pub fn write_number(out: &mut String, value: f64) {
-    if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
+    let is_negative_zero = value == 0.0 && value.is_sign_negative();
+    if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 && !is_negative_zero {
         out.push_str(itoa::Buffer::new().format(value as i64));
     } else {
         out.push_str(&serde_json::to_string(&value).unwrap_or_default());
@@ -210,7 +211,8 @@ mod tests {
             (750.0, "750"),
             (-1.0, "-1"),
             (0.5, "0.5"),
-            (-0.0, "0"),
+            (0.0, "0"),
+            (-0.0, "-0.0"),
             (9_007_199_254_740_992.0, "9007199254740992"),
             (0.1, "0.1"),
         ] {
