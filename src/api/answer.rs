@@ -123,7 +123,9 @@ fn explain(name: &str, head: Head<'_>, said: Option<&str>) -> String {
             "; check the API key, which may have been rotated, and that it fits this API"
         }
         403 if said.is_some() => "; the API key may not do this",
-        429 => "; the service takes 5 events a second, and the queue keeps to that by itself",
+        429 => {
+            "; this is over the service's limit of requests a second, which the queue keeps to by itself"
+        }
         _ => "",
     };
     // These come from the service's own gateways too, whose words are theirs.
