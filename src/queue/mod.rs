@@ -111,10 +111,10 @@ impl Queue {
         self.sender.get().map_or(0, |sender| sender.undelivered())
     }
 
-    /// Nothing is left to deliver, nor to be told.
+    /// Nothing is left to deliver, nor to notify the host of.
     pub fn is_drained(&self) -> bool {
         let sender = self.sender.get();
-        sender.is_none_or(|sender| sender.has_told() && sender.undelivered() == 0)
+        sender.is_none_or(|sender| sender.has_notified() && sender.undelivered() == 0)
     }
 
     /// A new key: what was paused goes on.

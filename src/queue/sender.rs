@@ -1,5 +1,5 @@
 //! The queue once there are events: what it has, and its threads. Each turn of a thread is a plan under the lock,
-//! then an action with none: send, wait, tell the host.
+//! then an action with none: send, wait, notify the host.
 //!
 //! When a thread is about to wait for the network and there is more to send, another takes its turn; it sends over
 //! a second connection only if the pace allows it before the first is back: so there are as many connections as the
@@ -45,15 +45,15 @@ pub struct Sender {
     awaits_event: AtomicBool,
     /// Lanes that others have given up, and the queue has asked for.
     granted: Mutex<Vec<(LaneId, Ticket)>>,
-    /// What the host is still to be told.
+    /// Ends that the host is still to be notified of.
     notices: Mutex<Notices>,
 }
 
 #[derive(Default)]
 struct Notices {
     due: VecDeque<Notice>,
-    /// Those that the host is being told.
-    telling: usize,
+    /// Those that are on their way to the host.
+    notifying: usize,
 }
 
 pub(super) struct State {
@@ -212,12 +212,12 @@ impl Sender {
             // Before the look, so that an event that it misses is heard.
             self.awaits_event.store(true, Ordering::SeqCst);
             let action = self.plan(&mut lock(&self.state));
-            self.tell();
+            self.notify_host();
             match action {
                 Action::Send(sending) => {
                     let has_more = self.has_more();
                     self.away(has_more, || self.send(*sending));
-                    self.tell();
+                    self.notify_host();
                     last_use = Instant::now();
                 }
                 Action::Again => std::thread::yield_now(),
@@ -341,8 +341,8 @@ impl Sender {
         lock(&self.notices).due.extend(notices);
     }
 
-    /// Tells the host what became of its events. With no lock held.
-    fn tell(self: &Arc<Self>) {
+    /// Notifies the host of what became of its events. With no lock held.
+    fn notify_host(self: &Arc<Self>) {
         if lock(&self.notices).due.is_empty() {
             return;
         }
@@ -350,7 +350,7 @@ impl Sender {
         self.away(has_more, || {
             while let Some(notice) = self.next_notice() {
                 self.delivery.callbacks.deliver(Due::Delivery(notice));
-                lock(&self.notices).telling -= 1;
+                lock(&self.notices).notifying -= 1;
             }
         });
         self.delivery.progress.notify();
@@ -359,14 +359,14 @@ impl Sender {
     fn next_notice(&self) -> Option<Notice> {
         let mut notices = lock(&self.notices);
         let notice = notices.due.pop_front()?;
-        notices.telling += 1;
+        notices.notifying += 1;
         Some(notice)
     }
 
-    /// Nobody is still to be told of an end. Inside a callback, who asks may be the one who is told.
-    pub fn has_told(&self) -> bool {
+    /// The host was notified of every end. Inside a callback, who asks may be the one who is notified.
+    pub fn has_notified(&self) -> bool {
         let notices = lock(&self.notices);
-        notices.due.is_empty() && (notices.telling == 0 || callbacks::is_inside())
+        notices.due.is_empty() && (notices.notifying == 0 || callbacks::is_inside())
     }
 
     /// What the folder holds, whoever put it there.
@@ -383,7 +383,7 @@ impl Sender {
             let undelivered = self.undelivered();
             let now = Instant::now();
             let is_over = until.is_some_and(|until| until <= now) || self.is_stopped();
-            if undelivered == 0 && self.has_told() || is_over {
+            if undelivered == 0 && self.has_notified() || is_over {
                 return undelivered;
             }
             self.ensure_thread();

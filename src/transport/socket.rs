@@ -16,8 +16,8 @@ pub struct Socket {
     /// Shared with the [`crate::host::cancel::CancelToken`] of the call that uses it.
     stream: Arc<TcpStream>,
     generation: u32,
-    reads: Patience,
-    writes: Patience,
+    reads: WaitLimit,
+    writes: WaitLimit,
 }
 
 impl Socket {
@@ -32,8 +32,8 @@ impl Socket {
         let socket = Socket {
             stream: Arc::new(stream),
             generation: sys::generation(),
-            reads: Patience::default(),
-            writes: Patience::default(),
+            reads: WaitLimit::default(),
+            writes: WaitLimit::default(),
         };
         socket.attach(current)?;
         Ok(socket)
@@ -129,13 +129,13 @@ enum Direction {
 /// cancel wakes it by a shutdown.
 #[cfg(unix)]
 #[derive(Debug, Default)]
-struct Patience {
+struct WaitLimit {
     /// The timeout that the socket has; none is set at first.
     in_place: Option<Duration>,
 }
 
 #[cfg(unix)]
-impl Patience {
+impl WaitLimit {
     /// Before a read or a write. `is_late`: the one before took its time.
     fn allow(
         &mut self,
@@ -182,13 +182,13 @@ fn new_timeout(in_place: Option<Duration>, left: Duration, is_late: bool) -> Opt
 /// socket does not block: where a read or a write could do nothing, this waits, and looks for a cancel.
 #[cfg(windows)]
 #[derive(Debug, Default)]
-struct Patience {
+struct WaitLimit {
     /// Of writes only.
     early: Early,
 }
 
 #[cfg(windows)]
-impl Patience {
+impl WaitLimit {
     fn allow(
         &mut self,
         stream: &TcpStream,
