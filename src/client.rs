@@ -257,7 +257,16 @@ impl Client {
     /// Stops new work, lets what is under way finish, then cancels it.
     pub fn close(&self, timeout_ms: i64) -> Result<Ending, Error> {
         refuse_inside("trophy_client_close")?;
-        Ok(self.shared.close(timeout_ms))
+        let ending = self.shared.close(timeout_ms);
+        log::info(|| {
+            let Ending {
+                undelivered,
+                cancelled,
+                ..
+            } = ending;
+            format!("client closed, {undelivered} events undelivered, {cancelled} calls cancelled")
+        });
+        Ok(ending)
     }
 
     /// Whether the handle may be dropped here.

@@ -2,13 +2,15 @@
 
 mod service;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use service::*;
 use trophy::api::event::EventArgs;
+use trophy::client::Client;
 use trophy::error::Status;
+use trophy::host::log::{self, LogLevel};
 
 #[test]
 fn an_event_counts_once_when_its_reply_is_lost() {
@@ -312,4 +314,56 @@ fn a_secret_that_comes_back_in_an_error_is_not_passed_on() {
         "{}",
         error.to_json()
     );
+}
+
+#[test]
+fn the_log_says_what_the_header_says_of_its_levels_and_its_callback_may_call_the_library() {
+    // Never freed, so that a callback that would wait for ever fails the test and does not stop it.
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    // The log is the process's: lines of other tests come, too.
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&lines);
+    log::set(
+        LogLevel::Info,
+        Some(Box::new(move |level, message| {
+            if let Some(client) = CLIENT.get() {
+                client.stats().unwrap();
+            }
+            kept.lock().unwrap().push((level, message.to_owned()));
+        })),
+    );
+    let has_line = |expected, begins: &str, ends: &str| {
+        lines
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|(level, line): &(_, String)| {
+                *level == expected && line.starts_with(begins) && line.ends_with(ends)
+            })
+    };
+    let wait_for = |level, begins, ends| {
+        wait_until(begins, || has_line(level, begins, ends));
+    };
+    let service = Service::start();
+    service.fault(json!({"fault": "status_before", "status": 503, "operation": "users_wrapped"}));
+    service.fault(json!({"fault": "rate_limited", "operation": "metrics_event", "count": 1}));
+    let mut options = fast(json!({}));
+    options["max_retries"] = 1.into();
+
+    let client = CLIENT.get_or_init(|| service.client(options));
+    wait_for(LogLevel::Info, "client made, with key ", "[redacted]");
+
+    let call = client.call("users_wrapped", Some(r#"{"id":"1"}"#));
+    assert_eq!(call.unwrap_err().status, Status::Server);
+    let given_up = "; given up after 2 attempts";
+    wait_for(LogLevel::Warn, "users_wrapped: ", given_up);
+
+    enqueue(client, 1);
+    wait_for(LogLevel::Warn, "queue: kept, and sent more slowly: ", "");
+    flush(client);
+
+    client.close(0).unwrap();
+    let nothing_left = " 0 events undelivered, 0 calls cancelled";
+    wait_for(LogLevel::Info, "client closed,", nothing_left);
+    log::set(LogLevel::Off, None);
 }

@@ -120,6 +120,14 @@ impl Call {
                 Step::Again(now + pause)
             }
             _ => {
+                if self.attempts > 1 && error.status != Status::Cancelled {
+                    log::warn(|| {
+                        format!(
+                            "{}; given up after {} attempts",
+                            error.message, self.attempts
+                        )
+                    });
+                }
                 error.details.attempts = self.attempts;
                 Step::Done(Err(error))
             }

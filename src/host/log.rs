@@ -1,6 +1,6 @@
 //! The log callback: the one global of the library, and its only way to say anything.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -51,6 +51,8 @@ static SLOT: ArcSwapOption<Slot> = ArcSwapOption::const_empty();
 
 thread_local! {
     static LOGGING: Cell<bool> = const { Cell::new(false) };
+    /// The lines that a [`Deferred`] keeps, if there is one.
+    static DEFERRED: RefCell<Option<Vec<(LogLevel, String)>>> = const { RefCell::new(None) };
 }
 
 /// Replaces the sink. When it returns, the sink before it is not running in any thread and never
@@ -84,10 +86,56 @@ pub fn log(level: LogLevel, message: impl FnOnce() -> String) {
         return;
     }
     let Some(slot) = SLOT.load_full() else { return };
-    let message = message();
+    let Some(message) = keep(level, message()) else {
+        return;
+    };
     LOGGING.set(true);
     let _guard = Logging;
     (slot.sink)(level, &message);
+}
+
+/// Keeps this thread's lines until it is dropped: for code that holds a lock, since the host's callback may call the
+/// library, or wait for a thread that does.
+#[must_use]
+pub struct Deferred {
+    /// There was one already, which keeps them.
+    is_inner: bool,
+}
+
+pub fn defer() -> Deferred {
+    let is_first = DEFERRED.try_with(|lines| {
+        let mut lines = lines.borrow_mut();
+        let is_first = lines.is_none();
+        lines.get_or_insert_default();
+        is_first
+    });
+    Deferred {
+        // A thread that ends keeps none.
+        is_inner: !is_first.unwrap_or(false),
+    }
+}
+
+impl Drop for Deferred {
+    fn drop(&mut self) {
+        if self.is_inner {
+            return;
+        }
+        let lines = DEFERRED.try_with(RefCell::take).ok().flatten();
+        for (level, message) in lines.unwrap_or_default() {
+            log(level, || message);
+        }
+    }
+}
+
+/// Gives a line to the [`Deferred`] of this thread, or back if there is none.
+fn keep(level: LogLevel, message: String) -> Option<String> {
+    let mut line = Some(message);
+    let _ = DEFERRED.try_with(|lines| {
+        if let Some(lines) = &mut *lines.borrow_mut() {
+            lines.extend(line.take().map(|message| (level, message)));
+        }
+    });
+    line
 }
 
 /// Whether this thread is inside the log callback.

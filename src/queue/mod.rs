@@ -71,6 +71,7 @@ impl Queue {
         if let Some(sender) = self.sender.get() {
             return Ok(sender);
         }
+        let _lines = log::defer();
         let _opening = lock(&self.opening);
         if let Some(sender) = self.sender.get() {
             return Ok(sender);

@@ -7,6 +7,7 @@ use super::sender::{Sender, State, storage};
 use super::store::Usage;
 use crate::error::{Error, Status};
 use crate::host::locks::lock;
+use crate::host::log;
 use crate::options::Overflow;
 
 impl Sender {
@@ -34,6 +35,7 @@ impl Sender {
         if self.over(usage, 1, bytes).is_none() {
             return Ok(());
         }
+        let lines = log::defer();
         let mut state = lock(&self.state);
         state.look_at = Instant::now();
         self.look(&mut state, Instant::now());
@@ -49,7 +51,8 @@ impl Sender {
             self.give_up_drain(&mut state);
         }
         drop(state);
-        // Its thread tells the host, and delivers.
+        drop(lines);
+        // Its thread notifies the host, and delivers.
         self.look_again();
         self.ensure_thread();
 

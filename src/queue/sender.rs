@@ -191,9 +191,12 @@ impl Sender {
                 threads.alive += 1;
                 threads.attentive += 1;
             }
-            Err(error) => log::warn(|| {
-                format!("queue: no thread could be started, and the events wait: {error}")
-            }),
+            Err(error) => {
+                drop(threads);
+                log::warn(|| {
+                    format!("queue: no thread could be started, and the events wait: {error}")
+                });
+            }
         }
     }
 
@@ -211,7 +214,11 @@ impl Sender {
             let seen = self.signal.times();
             // Before the look, so that an event that it misses is heard.
             self.awaits_event.store(true, Ordering::SeqCst);
-            let action = self.plan(&mut lock(&self.state));
+            let action = {
+                let _lines = log::defer();
+                let mut state = lock(&self.state);
+                self.plan(&mut state)
+            };
             self.notify_host();
             match action {
                 Action::Send(sending) => {

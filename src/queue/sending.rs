@@ -148,6 +148,7 @@ impl Sender {
         };
 
         let lanes = sending.items.iter().map(|item| item.lane).collect();
+        let lines = log::defer();
         let mut state = lock(&self.state);
         state.cancels.remove(&sending.id);
         state.making = making;
@@ -165,6 +166,7 @@ impl Sender {
         }
         self.look_again();
         self.delivery.progress.notify();
+        drop(lines);
     }
 }
 

@@ -104,6 +104,7 @@ impl Sender {
                 put_back(state, sending.items, sending.group);
             }
             Outcome::RateLimited => {
+                log::warn(|| format!("queue: kept, and sent more slowly: {}", error.message));
                 state.pacer.limited(now, retry_after, random);
                 put_back(state, sending.items, sending.group);
             }
