@@ -1,5 +1,5 @@
 //! Manners in somebody else's process: fork, panics, log, random numbers, locks, system calls. It knows nothing
-//! of the service, and no other room of the library.
+//! of the service, and no other room of the library. Each file is a way in by itself.
 
 pub mod cancel;
 pub mod locks;

@@ -1,5 +1,6 @@
 //! Client and request options. An option is a field: its name, how it is read and its range are said at the
-//! field, its default in `Default`. A name that is no field is an error, so that a typo is never silence.
+//! field, its default in `Default`. A name that is no field is an error, so that a typo is never silence. It uses
+//! `api`'s JSON and URLs. The ways in: [`ClientOptions::parse`] and [`RequestOptions::parse`].
 
 mod reader;
 mod values;

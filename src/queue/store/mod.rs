@@ -1,7 +1,8 @@
 //! The queue's store: append-only segments of checksummed records, kept through crashes and restarts.
 //!
 //! Every process appends to segments of its own, so that no append waits for another process; one
-//! process at a time drains them all. `format.rs` shows the whole of what is on disk.
+//! process at a time drains them all. `format.rs` shows the whole of what is on disk. It knows nothing of events but
+//! their bytes, and uses `host` only. The way in: [`Store`].
 
 mod accounting;
 mod acks;
