@@ -314,3 +314,56 @@ fn broken_off(name: &str, failure: &transport::Failure, status: u16) -> Refusal 
     }
     Refusal::last(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken_off_by(kind: Kind, status: u16) -> Refusal {
+        let failure = transport::Failure {
+            kind,
+            sent: true,
+            sent_at: None,
+            answered: Some(status),
+            retry_after: Some("7".to_owned()),
+            rate_limit_reset: None,
+            date: None,
+            content_type: None,
+            content_encoding: None,
+            stale: false,
+            message: "h:1: timed out while reading the reply".to_owned(),
+        };
+        broken_off("metrics_event", &failure, status)
+    }
+
+    #[test]
+    fn a_success_that_does_not_come_to_its_end_is_not_sent_again_and_may_have_counted() {
+        for (kind, status) in [
+            (Kind::Timeout, Status::Timeout),
+            (Kind::InvalidResponse, Status::InvalidResponse),
+        ] {
+            let refusal = broken_off_by(kind, 201);
+            assert_eq!(refusal.error.status, status);
+            assert_eq!(refusal.error.details.http_status, Some(201));
+            assert_eq!(refusal.failure, Failure::Final);
+            let message = refusal.error.message;
+            assert!(message.contains("timed out while reading"), "{message}");
+            assert!(message.contains("may have been counted"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_does_not_come_to_its_end_is_one_all_the_same() {
+        for kind in [Kind::Timeout, Kind::InvalidResponse] {
+            let refusal = broken_off_by(kind, 429);
+            assert_eq!(refusal.error.status, Status::RateLimited, "{kind:?}");
+            let retry_after = Some(Duration::from_secs(7));
+            let failure = Failure::Answer {
+                status: 429,
+                retry_after,
+            };
+            assert_eq!(refusal.failure, failure);
+            assert!(!refusal.is_own_word);
+        }
+    }
+}
