@@ -57,7 +57,7 @@ def against_a_power_cut(bench, report):
     curves = {}
     for threads in (1, 4, 16):
         section = f"Enqueue, against a power cut, {threads} thread{'s' if threads > 1 else ''}"
-        count, rounds = (max(threads, 32), 1) if QUICK else (1000 if threads == 1 else 2000, 9)
+        count, rounds = (max(threads, 32), 1) if QUICK else (2000, 9)
         try:
             took = rounds_of(bench, "power", count, threads, rounds)
         except Skipped as why:

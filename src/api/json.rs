@@ -221,7 +221,15 @@ pub fn kind(value: &RawValue) -> &'static str {
 
 /// Appends `text` as a JSON string.
 pub fn write_string(out: &mut String, text: &str) {
-    out.push_str(&quote(text));
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    match text.bytes().all(is_plain) {
+        true => {
+            out.push('"');
+            out.push_str(text);
+            out.push('"');
+        }
+        false => out.push_str(&quote(text)),
+    }
 }
 
 /// `text` as a JSON string, with its quotes.
@@ -402,6 +410,16 @@ mod tests {
                     Some(of_any_size)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_string_is_escaped_as_serde_json_does() {
+        for character in (0..=0x100).filter_map(char::from_u32) {
+            let text = format!("a{character}b");
+            let mut out = String::new();
+            write_string(&mut out, &text);
+            assert_eq!(out, serde_json::to_string(&text).unwrap());
         }
     }
 

@@ -55,8 +55,10 @@ pub fn check_segment(label: &dyn fmt::Display, value: &str) -> Result<(), Error>
             "{label}: is \"{value}\", which is a step in a URL's path and cannot be sent as a name"
         )));
     }
-    let encoded = utf8_percent_encode(value, SEGMENT).map(str::len);
-    if encoded.sum::<usize>() > MAX_URL_PART {
+    // Of a byte at most three are made.
+    let may_be_long = value.len() > MAX_URL_PART / 3;
+    let encoded = || utf8_percent_encode(value, SEGMENT).map(str::len);
+    if may_be_long && encoded().sum::<usize>() > MAX_URL_PART {
         return Err(Error::invalid(format!(
             "{label}: is too long for a URL: more than {MAX_URL_PART} bytes when encoded"
         )));
@@ -99,6 +101,16 @@ mod tests {
         ] {
             let path = path_of(find("users_get").unwrap(), &[value], "");
             assert_eq!(path.unwrap(), format!("/users/{encoded}"));
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_as_long_as_it_is_encoded() {
+        for (byte, encoded) in [("a", 1), ("/", 3)] {
+            let most = MAX_URL_PART / encoded;
+            assert!(check_segment(&"id", &byte.repeat(most)).is_ok());
+            let error = check_segment(&"id", &byte.repeat(most + 1)).unwrap_err();
+            assert!(error.message.starts_with("id: is too long"));
         }
     }
 

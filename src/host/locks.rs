@@ -75,7 +75,10 @@ impl Notify {
     pub fn notify(&self) {
         let mut state = lock(&self.state);
         state.times += 1;
-        if state.waiting > 0 {
+        let is_awaited = state.waiting > 0;
+        // A thread that is woken would only wait for it, and cost the caller a second call to the system.
+        drop(state);
+        if is_awaited {
             self.changed.notify_all();
         }
     }

@@ -26,6 +26,9 @@ const PIECE_BYTES: usize = 1 << 20;
 const MOST_NOTICES: usize = 10_000;
 /// Auto delivery batches when there is more than single events can deliver in so many seconds.
 const KEEPS_UP: f64 = 5.0;
+/// What comes in while a request waits for its time is read so much before, since no event ends that wait: then there is
+/// little left to read when it is due.
+const READ_AHEAD: Duration = Duration::from_millis(20);
 /// A lane that falls to the queue is kept if it can be used this soon.
 const LANE_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -45,8 +48,8 @@ impl Sender {
         }
         self.look(state, now);
         if state.drain.is_none() {
-            // Another process drains. This one stays to take over.
-            return Action::AwaitEvent(state.look_at);
+            // Another process drains, this one's events too. This one stays to take over.
+            return Action::Wait(state.look_at);
         }
         if self.has_lost_drain(state) {
             self.give_up_drain(state);
@@ -118,7 +121,9 @@ impl Sender {
                 return Action::Again;
             }
             // Not for long: the folder, or its lock, may be removed meanwhile.
-            return Action::Wait(self.next_change(state, next.min(now + LOOK)));
+            let ahead = next.checked_sub(READ_AHEAD).filter(|at| *at > now);
+            let until = ahead.unwrap_or(next).min(now + LOOK);
+            return Action::Wait(self.next_change(state, until));
         }
         let limits = Limits {
             events: self.events_a_request(state, time),
@@ -215,7 +220,7 @@ impl Sender {
                 return;
             }
         };
-        state.is_read = entries.is_empty();
+        state.is_read = drain.is_caught_up();
         let mut entries = VecDeque::from(entries);
         while let Some(entry) = entries.pop_front() {
             let (position, is_merged) = (entry.position, entry.merged.is_some());

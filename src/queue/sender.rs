@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::age::QueueClock;
@@ -41,7 +41,9 @@ pub struct Sender {
     threads: Mutex<Threads>,
     /// Something for the threads to look at.
     signal: Notify,
-    /// A thread waits for a new event.
+    /// How many events were kept here, so that a thread sees whether one came while it looked.
+    kept: AtomicUsize,
+    /// A thread waits for a new event, and none came since.
     awaits_event: AtomicBool,
     /// Lanes that others have given up, and the queue has asked for.
     granted: Mutex<Vec<(LaneId, Ticket)>>,
@@ -145,6 +147,7 @@ impl Sender {
             }),
             threads: Mutex::default(),
             signal: Notify::default(),
+            kept: AtomicUsize::new(0),
             awaits_event: AtomicBool::new(false),
             granted: Mutex::default(),
             notices: Mutex::default(),
@@ -162,7 +165,11 @@ impl Sender {
         self.store
             .append(self.clock.date_ms(), payload.as_bytes())
             .map_err(|error| storage("the event was not kept", &error))?;
-        if self.awaits_event.swap(false, Ordering::SeqCst) {
+        self.kept.fetch_add(1, Ordering::SeqCst);
+        // Only who waits for it is woken, and once: what comes in meanwhile he sees by himself.
+        if self.awaits_event.load(Ordering::SeqCst)
+            && self.awaits_event.swap(false, Ordering::SeqCst)
+        {
             self.signal.notify();
         }
         self.ensure_thread();
@@ -212,8 +219,8 @@ impl Sender {
                 return;
             }
             let seen = self.signal.times();
-            // Before the look, so that an event that it misses is heard.
-            self.awaits_event.store(true, Ordering::SeqCst);
+            // Before the look, so that an event that it misses is noticed.
+            let kept = self.kept.load(Ordering::SeqCst);
             let action = {
                 let _lines = log::defer();
                 let mut state = lock(&self.state);
@@ -229,15 +236,14 @@ impl Sender {
                 }
                 Action::Again => std::thread::yield_now(),
                 Action::Wait(until) => {
-                    self.awaits_event.store(false, Ordering::SeqCst);
                     self.signal.wait(seen, Some(until));
                 }
                 Action::AwaitEvent(until) => {
-                    self.signal.wait(seen, Some(until));
+                    self.await_event(kept, seen, until);
                 }
                 Action::Rest => {
                     let until = Instant::now() + IDLE;
-                    if !self.signal.wait(seen, Some(until)) && self.retire(seen) {
+                    if !self.await_event(kept, seen, until) && self.retire(seen) {
                         return;
                     }
                 }
@@ -247,6 +253,13 @@ impl Sender {
                 }
             }
         }
+    }
+
+    /// Waits for an event after the first `kept`, or a signal after `seen`. False if there was none until `until`.
+    fn await_event(&self, kept: usize, seen: u64, until: Instant) -> bool {
+        self.awaits_event.store(true, Ordering::SeqCst);
+        // Who keeps one counts it before he looks whether somebody waits: so it is noticed here, or there.
+        self.kept.load(Ordering::SeqCst) != kept || self.signal.wait(seen, Some(until))
     }
 
     /// There may be something to send besides what is under way. Other processes' events make no noise, so that

@@ -21,6 +21,7 @@ pub struct Drain {
     lock: DrainLock,
     segments: Segments,
     dead_letters: DeadLetters,
+    is_caught_up: bool,
 }
 
 /// What a drain's right is worth.
@@ -54,6 +55,7 @@ impl Drain {
                 durability == Durability::Power,
             ),
             dead_letters: DeadLetters::new(durability),
+            is_caught_up: false,
         }))
     }
 
@@ -95,11 +97,18 @@ impl Drain {
                 Err(error) => Err(error),
             };
         }
+        let has_caught_up = matches!(read, Ok(Reading::CaughtUp));
         let failed = read.err().or(self.segments.take_failure());
+        self.is_caught_up = has_caught_up && failed.is_none();
         match failed {
             Some(error) if batch.entries.is_empty() => Err(error),
             _ => Ok(batch.entries),
         }
+    }
+
+    /// There was no more when it was last read.
+    pub fn is_caught_up(&self) -> bool {
+        self.is_caught_up
     }
 
     fn discover(&mut self) -> Result<(), StoreError> {
