@@ -380,6 +380,7 @@ end
 
 --- Ends an asynchronous call: its callback runs once, with code "cancelled" or with the reply. How many it ended.
 function Client:cancel(id)
+	if type(id) ~= "number" then return nil, invalid("id: must be a number, not a " .. type(id)) end
 	if not self.handle then return 0 end
 	return tonumber(C.trophy_client_cancel(self.handle, id))
 end
@@ -496,15 +497,19 @@ function Client:close(timeout_ms)
 	return left
 end
 
-local function merged(args, more)
+--- Calls an operation with what its function was given, and `more`, which may be nil.
+local function call_with(self, operation, args, more)
+	if more ~= nil and type(more) ~= "table" then
+		return nil, invalid("args: must be a table, not a " .. type(more))
+	end
 	local all = {}
 	for name, value in pairs(more or {}) do all[name] = value end
 	for name, value in pairs(args) do all[name] = value end
-	return all
+	return self:call(operation, all)
 end
 
 --- A user's streak. `args`: historyPeriods, options.
-function Client:streak(user_id, args) return self:call("users_streak", merged({ id = user_id }, args)) end
+function Client:streak(user_id, args) return call_with(self, "users_streak", { id = user_id }, args) end
 
 --- Creates a user, or changes the one there is: { email = ..., name = ..., tz = ..., attributes = {...} }.
 function Client:identify(user_id, user)
@@ -513,7 +518,7 @@ end
 
 --- A user's achievements. `args`: includeIncomplete, options.
 function Client:achievements(user_id, args)
-	return self:call("users_achievements", merged({ id = user_id }, args))
+	return call_with(self, "users_achievements", { id = user_id }, args)
 end
 
 --- Marks an achievement as completed by a user (an id, or a table).
@@ -523,7 +528,7 @@ function Client:complete_achievement(key, user)
 end
 
 --- A leaderboard with its rankings. `args`: offset, limit, run, userId, userAttributes, options.
-function Client:leaderboard(key, args) return self:call("leaderboards_get", merged({ key = key }, args)) end
+function Client:leaderboard(key, args) return call_with(self, "leaderboards_get", { key = key }, args) end
 
 trophy.Client = Client
 return trophy
