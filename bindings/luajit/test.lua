@@ -181,6 +181,8 @@ test("what_cannot_be_sent_is_nil_and_an_error_that_names_it", function(client)
 		{ "idempotency_key", client:enqueue("words-written", "18", 1, { idempotency_key = "k\255" }) },
 		{ "options: ", client:event("words-written", "18", 1, { options = { max_retries = 0 / 0 } }) },
 		{ "more: ", client:event("words-written", "18", 1, 5) },
+		{ "more: idempotencyKey", client:event("words-written", "18", 1, { idempotencyKey = "chapter-1" }) },
+		{ "more: key", client:enqueue("words-written", "18", 1, { key = "chapter-1" }) },
 		{ "callback: ", client:event_async("words-written", "18", 1, nil, nil) },
 		{ "callback: ", client:call_async("achievements_all", nil, "print") },
 		{ "id: ", client:cancel({}) },

@@ -309,8 +309,15 @@ local function event_arguments(self, key, user, value, more)
 	if not problem and more ~= nil and type(more) ~= "table" then
 		problem = invalid("more: must be a table, not a " .. type(more))
 	end
+	if problem then return nil, problem end
 	more = more or {}
-	problem = problem or check_texts("key", key, "idempotency_key", more.idempotency_key)
+	-- A name that is not known is a mistake, such as of an idempotency key: without it an event may count twice.
+	for name in pairs(more) do
+		if name ~= "attributes" and name ~= "idempotency_key" and name ~= "options" then
+			return nil, invalid("more: " .. tostring(name) .. " is not known here; there is attributes, idempotency_key, options")
+		end
+	end
+	problem = check_texts("key", key, "idempotency_key", more.idempotency_key)
 	if not problem and type(value) ~= "number" then
 		problem = invalid("value: must be a number, not a " .. type(value))
 	end
