@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::backlog::{Group, Item};
 use super::dead::for_each_event;
 use super::health::{self, rest};
-use super::outcome::{Outcome, judge};
+use super::outcome::{Outcome, judge, own_word};
 use super::record::{self, Record};
 use super::refusal::{self, Search, Traits};
 use super::sender::{Sender, State, report};
@@ -32,6 +32,7 @@ impl Sender {
         let random = self.delivery.random.fraction();
         let is_current_key = sending.keys == state.keys;
         let events = sending.items.len();
+        let result = result.and_then(|reply| own_word(reply, sending.batch));
         let reply = result.as_ref().map(String::as_str);
         let outcome = judge(reply, sending.batch, events, is_current_key);
         let bytes = sending.items.iter().map(|item| item.bytes).sum();
