@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use crate::api::answer;
-use crate::api::operations::{EVENT, EVENT_BATCH};
 use crate::api::retry::Failure;
 use crate::delivery::attempt::Refusal;
 use crate::error::{Error, Status};
@@ -35,22 +34,14 @@ struct Accepted {
     accepted: f64,
 }
 
-/// A success that is the service's own word: an event's reply is an object, a batch's says how many were accepted.
-/// An empty page, or other JSON, comes from somebody on the way.
-pub fn own_word(reply: String, batch: bool) -> Result<String, Refusal> {
-    let is_own = match batch {
-        true => accepted(&reply).is_some(),
-        false => reply.trim_start().starts_with('{'),
-    };
-    match is_own {
+/// A success that is the service's own word: what it says of events is an object. An empty page, or other JSON, comes
+/// from somebody on the way.
+pub fn own_word(reply: String) -> Result<String, Refusal> {
+    match reply.trim_start().starts_with('{') {
         true => Ok(reply),
         false => Err(Refusal::last(Error::new(
             Status::InvalidResponse,
-            format!(
-                "{}: the reply says nothing of the events{}",
-                if batch { EVENT_BATCH } else { EVENT },
-                answer::FOREIGN
-            ),
+            format!("the reply says nothing of the events{}", answer::FOREIGN),
         ))),
     }
 }
@@ -177,21 +168,15 @@ mod tests {
 
     #[test]
     fn a_success_says_something_of_the_events() {
-        let is_own = |reply: &str, batch| own_word(reply.to_owned(), batch).is_ok();
-        for (reply, of_one, of_a_batch) in [
-            (r#"{"accepted":3}"#, true, true),
-            (r#" {"total":1}"#, true, false),
-            (r#"{"accepted":"3"}"#, true, false),
-            // An empty page.
-            ("null", false, false),
-            (r#"["accepted"]"#, false, false),
-            (r#""ok""#, false, false),
-            ("1", false, false),
-        ] {
-            assert_eq!(is_own(reply, false), of_one, "{reply}");
-            assert_eq!(is_own(reply, true), of_a_batch, "{reply}");
+        let is_own = |reply: &str| own_word(reply.to_owned()).is_ok();
+        for reply in [r#"{"accepted":3}"#, r#" {"total":1}"#, "{}"] {
+            assert!(is_own(reply), "{reply}");
         }
-        let error = own_word("null".to_owned(), false).unwrap_err().error;
+        // An empty page is null.
+        for reply in ["null", r#"["accepted"]"#, r#""ok""#, "1", "true"] {
+            assert!(!is_own(reply), "{reply}");
+        }
+        let error = own_word("null".to_owned()).unwrap_err().error;
         assert_eq!(error.status, Status::InvalidResponse);
         assert!(error.message.contains("a proxy or a portal?"));
     }

@@ -32,7 +32,7 @@ impl Sender {
         let random = self.delivery.random.fraction();
         let is_current_key = sending.keys == state.keys;
         let events = sending.items.len();
-        let result = result.and_then(|reply| own_word(reply, sending.batch));
+        let result = result.and_then(own_word);
         let reply = result.as_ref().map(String::as_str);
         let outcome = judge(reply, sending.batch, events, is_current_key);
         let bytes = sending.items.iter().map(|item| item.bytes).sum();
