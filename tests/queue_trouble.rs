@@ -81,6 +81,44 @@ fn a_batch_that_gets_no_answer_for_one_event_is_divided() {
 }
 
 #[test]
+fn one_that_is_over_a_limit_of_its_own_holds_up_nobody_else() {
+    for delivery in ["single", "batch"] {
+        let is_well = Arc::new(AtomicBool::new(false));
+        let well = Arc::clone(&is_well);
+        let service = Scripted::start(move |asked| {
+            match asked.users.iter().any(|user| user == "bad") && !well.load(Ordering::SeqCst) {
+                true => Answer::Json(429, json!({"error": "slower"})),
+                false => Answer::Counted,
+            }
+        });
+        let client = service.client(fast(json!({"delivery": delivery})));
+        for number in 0..30 {
+            if number == 10 {
+                enqueue(&client, "bad");
+            }
+            enqueue(&client, number);
+        }
+        // That it is not the service's limit is told by others that come.
+        let newcomers = AtomicUsize::new(0);
+        wait_until("the others are delivered", || {
+            let number = newcomers.fetch_add(1, Ordering::SeqCst);
+            enqueue(&client, format!("new-{number}"));
+            std::thread::sleep(Duration::from_millis(20));
+            let asked = service.asked();
+            (0..30).all(|number: i32| {
+                asked.iter().any(|asked| {
+                    let has = |id: &str| asked.users.iter().any(|user| user == id);
+                    has(&number.to_string()) && !has("bad")
+                })
+            })
+        });
+        is_well.store(true, Ordering::SeqCst);
+        flush(&client);
+        assert_eq!(service.counted(), 31 + newcomers.into_inner());
+    }
+}
+
+#[test]
 fn an_outage_is_told_from_a_bad_event_and_the_service_asked_ever_more_seldom() {
     let is_well = Arc::new(AtomicBool::new(false));
     let well = Arc::clone(&is_well);
