@@ -1,5 +1,6 @@
 //! Error ↔ status code ↔ error JSON. The one error type of the library.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fmt;
 use std::time::Duration;
@@ -167,7 +168,7 @@ impl Error {
         let details = &self.details;
         View {
             code: self.status.name(),
-            message: &self.message,
+            message: in_c(&self.message),
             http_status: details.http_status,
             attempts: (details.attempts > 0).then_some(details.attempts),
             retry_after_ms: details.retry_after.map(|after| after.as_millis() as u64),
@@ -178,6 +179,14 @@ impl Error {
                 }
             }),
         }
+    }
+}
+
+/// What the service says, or a name in a caller's JSON, may hold U+0000, and no C string can.
+fn in_c(message: &str) -> Cow<'_, str> {
+    match message.contains('\0') {
+        true => Cow::Owned(message.replace('\0', "\u{fffd}")),
+        false => Cow::Borrowed(message),
     }
 }
 
@@ -199,7 +208,7 @@ struct Envelope<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct View<'a> {
     code: &'static str,
-    message: &'a str,
+    message: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     http_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]

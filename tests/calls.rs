@@ -64,6 +64,7 @@ fn somebody_elses_answer_is_told_from_the_services() {
         (403, Status::Forbidden),
         (404, Status::NotFound),
         (407, Status::Http),
+        (511, Status::Server),
     ] {
         for (body, is_the_services) in [("<html>", false), (r#"{"error":"no"}"#, true)] {
             if status == 200 && is_the_services {

@@ -81,6 +81,44 @@ fn a_batch_that_gets_no_answer_for_one_event_is_divided() {
 }
 
 #[test]
+fn one_that_is_over_a_limit_of_its_own_holds_up_nobody_else() {
+    for delivery in ["single", "batch"] {
+        let is_well = Arc::new(AtomicBool::new(false));
+        let well = Arc::clone(&is_well);
+        let service = Scripted::start(move |asked| {
+            match asked.users.iter().any(|user| user == "bad") && !well.load(Ordering::SeqCst) {
+                true => Answer::Json(429, json!({"error": "slower"})),
+                false => Answer::Counted,
+            }
+        });
+        let client = service.client(fast(json!({"delivery": delivery})));
+        for number in 0..30 {
+            if number == 10 {
+                enqueue(&client, "bad");
+            }
+            enqueue(&client, number);
+        }
+        // That it is not the service's limit is told by others that come.
+        let newcomers = AtomicUsize::new(0);
+        wait_until("the others are delivered", || {
+            let number = newcomers.fetch_add(1, Ordering::SeqCst);
+            enqueue(&client, format!("new-{number}"));
+            std::thread::sleep(Duration::from_millis(20));
+            let asked = service.asked();
+            (0..30).all(|number: i32| {
+                asked.iter().any(|asked| {
+                    let has = |id: &str| asked.users.iter().any(|user| user == id);
+                    has(&number.to_string()) && !has("bad")
+                })
+            })
+        });
+        is_well.store(true, Ordering::SeqCst);
+        flush(&client);
+        assert_eq!(service.counted(), 31 + newcomers.into_inner());
+    }
+}
+
+#[test]
 fn an_outage_is_told_from_a_bad_event_and_the_service_asked_ever_more_seldom() {
     let is_well = Arc::new(AtomicBool::new(false));
     let well = Arc::clone(&is_well);
@@ -448,11 +486,24 @@ fn of_a_batch_no_more_are_delivered_than_were_accepted() {
 #[test]
 fn an_answer_that_is_not_the_services_own_ends_nothing() {
     const ANSWERS: [u16; 12] = [404, 405, 407, 409, 421, 423, 425, 451, 403, 401, 200, 201];
+    // What a success of the service's never is: no object.
+    let not_its_own = |number: usize| match number % 4 {
+        0 => Answer::Empty(200),
+        1 => Answer::Json(200, json!("welcome")),
+        2 => Answer::Json(202, json!([])),
+        _ => Answer::Empty(201),
+    };
     let is_home = Arc::new(AtomicBool::new(false));
     let (home, pages) = (Arc::clone(&is_home), AtomicUsize::new(0));
-    let service = Scripted::start(move |_| match home.load(Ordering::SeqCst) {
-        true => Answer::Counted,
-        false => Answer::Page(ANSWERS[pages.fetch_add(1, Ordering::SeqCst) % ANSWERS.len()]),
+    let service = Scripted::start(move |_| {
+        if home.load(Ordering::SeqCst) {
+            return Answer::Counted;
+        }
+        let number = pages.fetch_add(1, Ordering::SeqCst);
+        match number % 2 {
+            0 => Answer::Page(ANSWERS[number / 2 % ANSWERS.len()]),
+            _ => not_its_own(number / 2),
+        }
     });
     for delivery in ["single", "batch"] {
         is_home.store(false, Ordering::SeqCst);

@@ -309,8 +309,15 @@ local function event_arguments(self, key, user, value, more)
 	if not problem and more ~= nil and type(more) ~= "table" then
 		problem = invalid("more: must be a table, not a " .. type(more))
 	end
+	if problem then return nil, problem end
 	more = more or {}
-	problem = problem or check_texts("key", key, "idempotency_key", more.idempotency_key)
+	-- A name that is not known is a mistake, such as of an idempotency key: without it an event may count twice.
+	for name in pairs(more) do
+		if name ~= "attributes" and name ~= "idempotency_key" and name ~= "options" then
+			return nil, invalid("more: " .. tostring(name) .. " is not known here; there is attributes, idempotency_key, options")
+		end
+	end
+	problem = check_texts("key", key, "idempotency_key", more.idempotency_key)
 	if not problem and type(value) ~= "number" then
 		problem = invalid("value: must be a number, not a " .. type(value))
 	end
@@ -380,6 +387,7 @@ end
 
 --- Ends an asynchronous call: its callback runs once, with code "cancelled" or with the reply. How many it ended.
 function Client:cancel(id)
+	if type(id) ~= "number" then return nil, invalid("id: must be a number, not a " .. type(id)) end
 	if not self.handle then return 0 end
 	return tonumber(C.trophy_client_cancel(self.handle, id))
 end
@@ -496,15 +504,19 @@ function Client:close(timeout_ms)
 	return left
 end
 
-local function merged(args, more)
+--- Calls an operation with what its function was given, and `more`, which may be nil.
+local function call_with(self, operation, args, more)
+	if more ~= nil and type(more) ~= "table" then
+		return nil, invalid("args: must be a table, not a " .. type(more))
+	end
 	local all = {}
 	for name, value in pairs(more or {}) do all[name] = value end
 	for name, value in pairs(args) do all[name] = value end
-	return all
+	return self:call(operation, all)
 end
 
 --- A user's streak. `args`: historyPeriods, options.
-function Client:streak(user_id, args) return self:call("users_streak", merged({ id = user_id }, args)) end
+function Client:streak(user_id, args) return call_with(self, "users_streak", { id = user_id }, args) end
 
 --- Creates a user, or changes the one there is: { email = ..., name = ..., tz = ..., attributes = {...} }.
 function Client:identify(user_id, user)
@@ -513,7 +525,7 @@ end
 
 --- A user's achievements. `args`: includeIncomplete, options.
 function Client:achievements(user_id, args)
-	return self:call("users_achievements", merged({ id = user_id }, args))
+	return call_with(self, "users_achievements", { id = user_id }, args)
 end
 
 --- Marks an achievement as completed by a user (an id, or a table).
@@ -523,7 +535,7 @@ function Client:complete_achievement(key, user)
 end
 
 --- A leaderboard with its rankings. `args`: offset, limit, run, userId, userAttributes, options.
-function Client:leaderboard(key, args) return self:call("leaderboards_get", merged({ key = key }, args)) end
+function Client:leaderboard(key, args) return call_with(self, "leaderboards_get", { key = key }, args) end
 
 trophy.Client = Client
 return trophy

@@ -73,7 +73,8 @@ export class Client {
 
   /** Calls any operation by its name: `call('users_streak', { id: '18' })`. */
   async call(operation, args = {}, more = {}) {
-    const { signal } = object('more', more);
+    const { signal, ...others } = object('more', more);
+    known(others, 'signal');
     return this.#begin(signal, lib.call_async, text('operation', operation), json('args', object('args', args)));
   }
 
@@ -460,10 +461,12 @@ function invalid(message) {
 }
 
 function kind(value) {
-  return value === null ? 'null' : Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+  const named = value === null ? 'null' : Array.isArray(value) ? 'an array' : value instanceof Map ? 'a Map' : null;
+  return named ?? `a value of type ${typeof value}`;
 }
 
-function eventOf(key, user, value, { attributes, idempotencyKey, options }) {
+function eventOf(key, user, value, { attributes, idempotencyKey, options, ...others }) {
+  known(others, 'attributes, idempotencyKey, options');
   if (typeof value !== 'number') {
     throw invalid(`value: must be a number, not ${kind(value)}`);
   }
@@ -471,24 +474,34 @@ function eventOf(key, user, value, { attributes, idempotencyKey, options }) {
     text('key', key),
     json('user', userOf(user)),
     value,
-    json('attributes', attributes),
+    attributes == null ? null : json('attributes', object('attributes', attributes)),
     text('idempotencyKey', idempotencyKey),
-    json('options', options),
+    options == null ? null : json('options', object('options', options)),
   ];
+}
+
+/** A name that is not known is a mistake, such as of an idempotency key: without it an event may count twice. */
+function known(others, names) {
+  for (const [name, value] of Object.entries(others)) {
+    if (value !== undefined) {
+      throw invalid(`${name.toWellFormed()}: is not known here; there is ${names}`);
+    }
+  }
 }
 
 function userOf(user) {
   if (typeof user === 'string') {
     return { id: user };
   }
-  if (user === null || typeof user !== 'object') {
+  if (user === null || typeof user !== 'object' || user instanceof Map) {
     throw invalid(`user: must be an id or an object with one, not ${kind(user)}`);
   }
   return user;
 }
 
 function object(name, value) {
-  if (value != null && typeof value !== 'object') {
+  // Of a Map, JSON would be {}.
+  if (value != null && (typeof value !== 'object' || value instanceof Map)) {
     throw invalid(`${name}: must be an object, not ${kind(value)}`);
   }
   return value ?? {};

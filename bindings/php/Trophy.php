@@ -288,10 +288,25 @@ final class Library
             return null;
         }
         try {
-            return json_encode($value === [] ? new \stdClass() : $value, JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION);
+            return json_encode(self::objects($value), JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION);
         } catch (\JsonException $problem) {
             throw self::invalid((self::fault($name, $value, 0) ?? $name) . ": {$problem->getMessage()}", $problem);
         }
+    }
+
+    /** Members that are objects, whatever they hold: PHP's empty array is JSON's, too. */
+    private const OBJECTS = ['attributes', 'options', 'queue', 'additional_headers', 'additional_query_parameters', 'additional_body_parameters'];
+
+    private static function objects(array $value, int $depth = 0): array|\stdClass
+    {
+        // A copy: what is a reference stays the caller's.
+        $copy = [];
+        foreach ($value as $name => $member) {
+            $isObject = in_array($name, self::OBJECTS, true);
+            $isNested = is_array($member) && $depth < 5 && ($member !== [] || $isObject);
+            $copy[$name] = $isNested ? self::objects($member, $depth + 1) : $member;
+        }
+        return $copy === [] ? new \stdClass() : $copy;
     }
 
     /** Where in a value something is that JSON cannot hold. */

@@ -156,6 +156,17 @@ $tests = [
         }
         equal($client->stats()['requests'], $before);
     },
+    'an_empty_array_is_an_object_where_the_library_knows_one' => function (Client $client): void {
+        $attributes = [];
+        $user = ['id' => '18', 'attributes' => &$attributes];
+        equal($client->event('words-written', $user, 1, [], null, ['additional_headers' => []])['total'], 1);
+        $client->enqueue('words-written', ['id' => '18', 'attributes' => []], 1);
+        equal($client->flush(), 0);
+        equal($client->identify('18', ['attributes' => [], 'deviceTokens' => []])['deviceTokens'] ?? [], []);
+        equal($client->call('users_get', ['id' => '18', 'options' => []])['id'], '18');
+        equal(open(['queue' => [], 'additional_headers' => []])->stats()['queued'], 0);
+        equal($attributes, []);
+    },
     // shows: wrong-types
     'a_wrong_type_is_a_type_error_that_names_the_argument' => function (Client $client): void {
         foreach ([

@@ -110,7 +110,8 @@ fn refused(name: &str, head: Head<'_>, body: String, now: Duration) -> Refusal {
     }
 }
 
-const FOREIGN: &str = "; this does not look like the service: a proxy or a portal?";
+/// What is added to an answer of somebody else's.
+pub const FOREIGN: &str = "; this does not look like the service: a proxy or a portal?";
 
 /// What an error answer means and what to do about it.
 fn explain(name: &str, head: Head<'_>, said: Option<&str>) -> String {
@@ -128,8 +129,8 @@ fn explain(name: &str, head: Head<'_>, said: Option<&str>) -> String {
         }
         _ => "",
     };
-    // These come from the service's own gateways too, whose words are theirs.
-    let may_be_a_gateways = matches!(status, 408 | 421 | 425 | 429 | 500..=599);
+    // These come from the service's own gateways too, whose words are theirs; 511 from portals only (RFC 6585, 6).
+    let may_be_a_gateways = matches!(status, 408 | 421 | 425 | 429 | 500..=510 | 512..=599);
     match said {
         Some("") => format!("{name}: the service answered {status}{hint}"),
         Some(said) => format!("{name}: the service answered {status}: {said}{hint}"),
@@ -275,6 +276,12 @@ mod tests {
                  not travel: check the base URL; this does not look like the service: a proxy or a portal?",
             ),
             (503, "", "metrics_event: the service answered 503"),
+            (
+                511,
+                "<html>",
+                "metrics_event: the answer was 511 (text/html); this does not look like the service: a proxy or a \
+                 portal?",
+            ),
         ] {
             let error = answer("metrics_event", status, body).unwrap_err().error;
             assert_eq!(error.message, message);

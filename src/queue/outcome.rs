@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 
+use crate::api::answer;
 use crate::api::retry::Failure;
 use crate::delivery::attempt::Refusal;
-use crate::error::Status;
+use crate::error::{Error, Status};
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -30,7 +31,24 @@ pub enum Outcome {
 
 #[derive(Deserialize)]
 struct Accepted {
-    accepted: u64,
+    accepted: f64,
+}
+
+/// A success that is the service's own word: what it says of events is an object. An empty page, or other JSON, comes
+/// from somebody on the way.
+pub fn own_word(reply: String) -> Result<String, Refusal> {
+    match reply.trim_start().starts_with('{') {
+        true => Ok(reply),
+        false => Err(Refusal::last(Error::new(
+            Status::InvalidResponse,
+            format!("the reply says nothing of the events{}", answer::FOREIGN),
+        ))),
+    }
+}
+
+fn accepted(reply: &str) -> Option<f64> {
+    let reply: Accepted = serde_json::from_str(reply).ok()?;
+    Some(reply.accepted)
 }
 
 /// `is_current_key`: the key that it was sent with is the one in force.
@@ -41,13 +59,10 @@ pub fn judge(
     is_current_key: bool,
 ) -> Outcome {
     let refusal = match result {
-        Ok(reply) => {
-            let accepted = serde_json::from_str(reply).map(|it: Accepted| it.accepted);
-            return match accepted {
-                Ok(accepted) if batch && accepted < events as u64 => Outcome::PartlyAccepted,
-                _ => Outcome::Delivered,
-            };
+        Ok(reply) if batch && accepted(reply).is_some_and(|it| it < events as f64) => {
+            return Outcome::PartlyAccepted;
         }
+        Ok(_) => return Outcome::Delivered,
         Err(refusal) => refusal,
     };
     let http_status = refusal.error.details.http_status;
@@ -74,7 +89,6 @@ pub fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
     fn answer(status: u16, is_own_word: bool) -> Refusal {
         let mut error = Error::new(Status::of_http(status), "");
@@ -142,8 +156,29 @@ mod tests {
     fn not_more_than_accepted_are_delivered() {
         let judge = |reply| judge(Ok(reply), true, 10, true);
         assert_eq!(judge(r#"{"accepted":10}"#), Outcome::Delivered);
-        assert_eq!(judge(r#"{"accepted":3}"#), Outcome::PartlyAccepted);
-        assert_eq!(judge("null"), Outcome::Delivered);
+        for few in [
+            r#"{"accepted":3}"#,
+            r#"{"accepted":0}"#,
+            r#"{"accepted":-1}"#,
+            r#"{"accepted":9.5}"#,
+        ] {
+            assert_eq!(judge(few), Outcome::PartlyAccepted, "{few}");
+        }
+    }
+
+    #[test]
+    fn a_success_says_something_of_the_events() {
+        let is_own = |reply: &str| own_word(reply.to_owned()).is_ok();
+        for reply in [r#"{"accepted":3}"#, r#" {"total":1}"#, "{}"] {
+            assert!(is_own(reply), "{reply}");
+        }
+        // An empty page is null.
+        for reply in ["null", r#"["accepted"]"#, r#""ok""#, "1", "true"] {
+            assert!(!is_own(reply), "{reply}");
+        }
+        let error = own_word("null".to_owned()).unwrap_err().error;
+        assert_eq!(error.status, Status::InvalidResponse);
+        assert!(error.message.contains("a proxy or a portal?"));
     }
 
     #[test]

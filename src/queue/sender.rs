@@ -75,6 +75,8 @@ pub(super) struct State {
     /// How long it took to make the last request: the next is begun so much before it may go out.
     pub making: Duration,
     pub health: Health,
+    /// The first event of the last request that was over the limit.
+    pub last_limited: u64,
     pub throughput: Throughput,
     /// Events of the requests under way.
     pub in_flight: u64,
@@ -133,6 +135,7 @@ impl Sender {
                 pacer: Pacer::new(options.requests_per_second),
                 making: Duration::ZERO,
                 health: Health::default(),
+                last_limited: 0,
                 throughput: Throughput::default(),
                 in_flight: 0,
                 cancels: HashMap::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::backlog::{Group, Item};
 use super::dead::for_each_event;
 use super::health::{self, rest};
-use super::outcome::{Outcome, judge};
+use super::outcome::{Outcome, judge, own_word};
 use super::record::{self, Record};
 use super::refusal::{self, Search, Traits};
 use super::sender::{Sender, State, report};
@@ -18,6 +18,8 @@ use crate::delivery::callbacks::Notice;
 use crate::error::{Error, Status};
 use crate::host::log;
 
+/// Failures by which the pause grows of one that meets a limit which others do not: to half a minute.
+const LONGEST_LIMITED: u32 = 7;
 /// How long a group waits for its witness, before it goes on without.
 const WITNESS: Duration = Duration::from_secs(60);
 
@@ -32,6 +34,7 @@ impl Sender {
         let random = self.delivery.random.fraction();
         let is_current_key = sending.keys == state.keys;
         let events = sending.items.len();
+        let result = result.and_then(own_word);
         let reply = result.as_ref().map(String::as_str);
         let outcome = judge(reply, sending.batch, events, is_current_key);
         let bytes = sending.items.iter().map(|item| item.bytes).sum();
@@ -106,7 +109,7 @@ impl Sender {
             Outcome::RateLimited => {
                 log::warn(|| format!("queue: kept, and sent more slowly: {}", error.message));
                 state.pacer.limited(now, retry_after, random);
-                put_back(state, sending.items, sending.group);
+                self.limited(state, sending, now, random);
             }
             Outcome::TooLarge => {
                 state.batch_size.was_refused(bytes);
@@ -190,32 +193,27 @@ impl Sender {
             true => state.pacer.failed(now, false, retry_after, random),
             false => state.pacer.ended(),
         }
-        let Sending {
-            items, mut group, ..
-        } = sending;
-        if group.failures > 0 && state.health.has_succeeded_since(group.last_failed) {
-            group.contradicted += 1;
-        }
-        group.failures += 1;
-        group.last_failed = now;
         log::warn(|| format!("queue: kept, and tried again: {}", error.message));
-        if items.len() > 1 && health::divides(group.contradicted) {
-            group.contradicted = health::CONTRADICTED_PART;
-            // The parts are new to us: their pauses begin anew.
-            group.failures = 1;
-            let half = items.len().div_ceil(2);
-            put_back_in_parts(state, items, &group, |at| at / half);
+        let failures = sending.group.failures + 1;
+        put_back_apart(state, sending, now, |contradicted| {
+            rest(failures, contradicted, sent, retry_after, random)
+        });
+    }
+
+    /// The limit is everybody's, and so is the pause. But who meets it twice in a row may have one of his own: then
+    /// others have their turn, and if they do not meet it, he rests.
+    fn limited(&self, state: &mut State, sending: Sending, now: Duration, random: f64) {
+        let first = sending.items.first().map_or(0, |item| item.number);
+        let is_first_time = std::mem::replace(&mut state.last_limited, first) != first;
+        let failures = sending.group.failures + 1;
+        if is_first_time && failures == 1 {
+            put_back(state, sending.items, sending.group);
             return;
         }
-        group.rests_until = now
-            + rest(
-                group.failures,
-                group.contradicted,
-                sent,
-                retry_after,
-                random,
-            );
-        state.backlog.put_back_as(items, group);
+        put_back_apart(state, sending, now, |contradicted| match contradicted {
+            0 => Duration::ZERO,
+            _ => rest(failures.min(LONGEST_LIMITED), 0, false, None, random),
+        });
     }
 
     /// A batch of which nobody says what was taken.
@@ -312,6 +310,34 @@ fn traits_of(state: &State, item: &Item) -> Traits {
     let reread = || Some(state.drain.as_ref()?.reread(item.position).ok()?.payload);
     let payload = item.payload.clone().or_else(reread);
     Traits::of(item.number, &payload.unwrap_or_default())
+}
+
+/// Puts back what failed: to rest by itself, so long as `rest` says of how often others succeeded meanwhile; or in
+/// halves, if they do again and again.
+fn put_back_apart(
+    state: &mut State,
+    sending: Sending,
+    now: Duration,
+    rest: impl FnOnce(u32) -> Duration,
+) {
+    let Sending {
+        items, mut group, ..
+    } = sending;
+    if group.failures > 0 && state.health.has_succeeded_since(group.last_failed) {
+        group.contradicted += 1;
+    }
+    group.failures += 1;
+    group.last_failed = now;
+    if items.len() > 1 && health::divides(group.contradicted) {
+        group.contradicted = health::CONTRADICTED_PART;
+        // The parts are new to us: their pauses begin anew.
+        group.failures = 1;
+        let half = items.len().div_ceil(2);
+        put_back_in_parts(state, items, &group, |at| at / half);
+        return;
+    }
+    group.rests_until = now + rest(group.contradicted);
+    state.backlog.put_back_as(items, group);
 }
 
 /// Puts items back in parts, each a group of its own. `part_of` says which an item, by its index, belongs to.

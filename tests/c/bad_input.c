@@ -247,6 +247,13 @@ static void names_that_are_unknown_or_missing(void) {
     REFUSES("colour", trophy_client_new("app.x", "{\"queue\": {\"colour\": 1}}", &made, &json));
 }
 
+/* A message is a C string, whatever it names. */
+static void a_name_with_a_nul_in_it(void) {
+    trophy_client *made = client;
+    REFUSES("per\xEF\xBF\xBDiods", trophy_users_streak(client, "42", "{\"per\\u0000iods\": 1}", &json));
+    REFUSES("col\xEF\xBF\xBDour", trophy_client_new("app.x", "{\"col\\u0000our\": 1}", &made, &json));
+}
+
 static void options_that_make_no_sense(void) {
     trophy_client *made = client;
     REFUSES("timeout_in_seconds", trophy_client_new("app.x", "{\"timeout_in_seconds\": -1}", &made, &json));
@@ -301,6 +308,7 @@ int main(void) {
     RUN(json_nested_20000_deep);
     RUN(line_breaks_that_would_split_a_header);
     RUN(names_that_are_unknown_or_missing);
+    RUN(a_name_with_a_nul_in_it);
     RUN(options_that_make_no_sense);
     RUN(plain_http_to_a_public_host);
     RUN(an_empty_key);

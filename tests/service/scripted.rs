@@ -25,6 +25,8 @@ pub enum Answer {
     Json(u16, Value),
     /// Somebody's HTML.
     Page(u16),
+    /// Somebody's page with nothing on it.
+    Empty(u16),
     /// The answer never comes.
     Silence,
 }
@@ -142,6 +144,7 @@ fn serve(
             }
             Answer::Json(status, body) => (status, "application/json", body.to_string()),
             Answer::Page(status) => (status, "text/html", "<html>Sign in</html>".to_owned()),
+            Answer::Empty(status) => (status, "text/html", String::new()),
             Answer::Silence => {
                 std::thread::sleep(Duration::from_secs(600));
                 return Ok(());

@@ -327,6 +327,12 @@ public static class Test
         Equal(TrophyJson.Write(expando), "{\"id\":\"18\",\"tags\":[\"a\"]}");
         IEnumerable<KeyValuePair<string, int>> pairs = new[] { new KeyValuePair<string, int>("a", 1) };
         Equal(TrophyJson.Write(pairs.Where(pair => pair.Value > 0)), "{\"a\":1}");
+        Equal(TrophyJson.Write(new { none = DBNull.Value }), "{\"none\":null}");
+        // The "R" of .NET Framework and Mono gives another number.
+        foreach (double number in new[] { 0.84551240822557006, 0.1, 5e-324, double.MaxValue })
+        {
+            Equal(double.Parse(TrophyJson.Write(number), System.Globalization.CultureInfo.InvariantCulture), number);
+        }
         Equal(TrophyJson.Write(new Uri("https://a.example/b")), "\"https://a.example/b\"");
     }
 
@@ -348,6 +354,7 @@ public static class Test
                     catch (TrophyException error)
                     {
                         Equal(error.Code.Length > 0, true);
+                        Equal(error.Message.Contains("TrophyException"), false);
                     }
                 }
             }

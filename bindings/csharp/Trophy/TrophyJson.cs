@@ -131,9 +131,13 @@ namespace Trophy
                 string parameter = path.Split('.', '[')[0];
                 throw TrophyException.InvalidArgument(parameter + ": nested too deeply, or within itself");
             }
-            if (value == null || value is TrophyJson)
+            if (value == null || value is DBNull)
             {
-                text.Append(value ?? "null");
+                text.Append("null");
+            }
+            else if (value is TrophyJson)
+            {
+                text.Append(value);
             }
             else if (value is bool)
             {
@@ -162,7 +166,10 @@ namespace Trophy
                 {
                     throw TrophyException.InvalidArgument(path + ": JSON has no number for " + number);
                 }
-                text.Append(((IFormattable)value).ToString("R", CultureInfo.InvariantCulture));
+                string shortest = ((IFormattable)value).ToString("R", CultureInfo.InvariantCulture);
+                // On .NET Framework and Mono it may be another number.
+                bool isSame = value is float || double.Parse(shortest, CultureInfo.InvariantCulture) == number;
+                text.Append(isSame ? shortest : number.ToString("G17", CultureInfo.InvariantCulture));
             }
             else if (!(value is Enum) && Type.GetTypeCode(value.GetType()) != TypeCode.Object)
             {

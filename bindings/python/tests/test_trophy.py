@@ -156,6 +156,12 @@ class Wrapper(unittest.TestCase):
             ("key", lambda: self.client.event_future("words\0written", "18")),
             ("time_out", lambda: trophy.Client(KEY, time_out=1)),
         ]
+        if hasattr(sys, "set_int_max_str_digits"):
+            huge = {"id": "18", "age": 10**5000}
+            wrong += [
+                ("historyPeriods: is too large", lambda: self.client.streak("18", historyPeriods=10**5000)),
+                ("user['age']: is too large", lambda: self.client.enqueue("words-written", huge)),
+            ]
         for name, call in wrong:
             with self.subTest(name), self.assertRaises(trophy.TrophyError) as caught:
                 call()

@@ -657,7 +657,9 @@ module Trophy
     end
 
     def user(user)
-      user.is_a?(Hash) ? user.transform_keys { |name| name.to_s.to_sym } : { id: id(:user, user) }
+      return { id: id(:user, user) } unless user.is_a?(Hash)
+
+      user.transform_keys { |name| name.to_s == "id" ? :id : name }
     end
 
     def id(name, value)

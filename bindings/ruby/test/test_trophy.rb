@@ -156,6 +156,8 @@ class TrophyTest < Minitest::Test
       "user[:attributes][:city]" => -> { @client.enqueue("words-written", { id: "18", attributes: { city: "a\xFF" } }) },
       "attributes" => -> { @client.event("words-written", "18", attributes: { "\xFF" => "a" }) },
       "id" => -> { @client.streak("\xFF") },
+      'user["\\xFF"]' => -> { @client.event("words-written", { "id" => "18", "\xFF" => "a" }) },
+      'body["\\xFF"]' => -> { @client.identify({ id: "18", "\xFF" => "a" }) },
       "body[:name]" => -> { @client.identify({ id: "18", name: "\xED\xA0\x80" }) },
       "tenant_id" => -> { @client.for_tenant("\xFF") },
       "api_key" => -> { @client.api_key = "\xFF" },

@@ -743,7 +743,7 @@ def _json(name: str, value: Mapping[str, Any] | None) -> bytes | None:
             found = next(_faults(name, value), None)
         except RecursionError:
             found = _invalid(f"{name or 'the arguments'}: nested too deeply, or within itself")
-        raise found or _invalid(f"{name}: {problem}") from None
+        raise found or _invalid(f"{name or 'the arguments'}: {problem}") from None
 
 
 def _mapping(value: Any) -> dict[Any, Any]:
@@ -772,7 +772,12 @@ def _faults(path: str, value: Any) -> Iterator[Exception]:
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from _faults(f"{path}[{index}]", item)
-    elif value is not None and not isinstance(value, (bool, int)):
+    elif isinstance(value, int):
+        try:
+            str(value)
+        except ValueError:  # Python refuses to write thousands of digits.
+            yield _invalid(f"{path}: is too large")
+    elif value is not None:
         yield TypeError(f"{path}: JSON has no value for a {type(value).__name__}")
 
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Number, json};
 
 use super::row::{Event, Row, Wrong, given};
 use crate::failure::Failure;
@@ -25,7 +25,7 @@ struct Members<'a> {
     user: Option<&'a RawValue>,
     #[serde(alias = "user_id")]
     user_id: Option<String>,
-    value: Option<f64>,
+    value: Option<Number>,
     #[serde(borrow)]
     attributes: Option<&'a RawValue>,
     #[serde(alias = "idempotency_key")]
@@ -125,7 +125,10 @@ fn event(line: &[u8]) -> Result<Event, Wrong> {
     Ok(Event {
         metric: members.metric.ok_or_else(|| wrong("has no \"metric\""))?,
         user,
-        value: members.value.ok_or_else(|| wrong("has no \"value\""))?,
+        value: members
+            .value
+            .and_then(|value| value.as_f64())
+            .ok_or_else(|| wrong("has no \"value\""))?,
         attributes: given(members.attributes),
         idempotency_key: members.idempotency_key,
     })
@@ -191,7 +194,10 @@ mod tests {
                 r#"{"metric":"m","userId":"1","vaule":1}"#,
                 "unknown field `vaule`",
             ),
-            (r#"{"metric":"m","userId":"1","value":"1"}"#, "at column"),
+            (
+                r#"{"metric":"m","userId":"1","value":"1"}"#,
+                "expected a JSON number at column",
+            ),
             (&long, "longer than a mebibyte"),
         ] {
             let text = format!(
