@@ -127,8 +127,9 @@ static const char *name, *queue, *queue_options;
 static uint64_t life;
 static int64_t key_number;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-/* The one that the second thread makes its own handle of. */
+/* The one that the second thread makes its own handle of, and which of this process it is. */
 static trophy_client *shared;
+static uint64_t shared_number;
 static int waiting_callbacks;
 
 static void key_text(char *key, size_t size) {
@@ -253,7 +254,8 @@ static void start(const trophy_client *client, struct source *from) {
     }
 }
 
-/* ---- the second thread: a tenant's events in all three ways, on handles of its own */
+/* ---- the second thread: a tenant's events in all three ways, on handles of its own. The last handle of a client may
+ * live on beside the next client, and order is a client's promise: so the events of each have users of their own. */
 
 static void *second(void *seed) {
     struct source from = source("t", *(uint64_t *)seed);
@@ -266,6 +268,7 @@ static void *second(void *seed) {
                 say("! no handle: %s", json);
             }
             trophy_string_free(json);
+            snprintf(from.name, sizeof from.name, "%st%" PRIu64, name, shared_number);
         }
         pthread_mutex_unlock(&mutex);
         uint64_t most = 20 + chance(&from.random, 500);
@@ -401,12 +404,13 @@ static void run(uint64_t seed) {
         pthread_create(&threads[i], NULL, bodies[i], &seed);
     }
     while (!control(STOP)) {
-        trophy_client *client = make_client(clients++);
+        trophy_client *client = make_client(clients);
         if (client == NULL) {
             break;
         }
         pthread_mutex_lock(&mutex);
         shared = client;
+        shared_number = clients++;
         pthread_mutex_unlock(&mutex);
         uint64_t most = 50 + chance(&random, 1000);
         for (uint64_t i = 0; i < most && !control(STOP); i++) {
