@@ -52,8 +52,11 @@ pub unsafe fn taken_json(status: i32, text: *mut c_char) -> String {
     json
 }
 
-/// Sound JSON all the same, which serde_json will not make values of: too deep, or a number beyond a double.
+/// Sound JSON all the same, which serde_json will not make values of: too deep, a number beyond a double, or half of a
+/// surrogate pair.
 pub fn is_beyond(error: &serde_json::Error) -> bool {
     let said = error.to_string();
-    said.contains("recursion limit") || said.contains("number out of range")
+    said.contains("recursion limit")
+        || said.contains("number out of range")
+        || said.contains("hex escape")
 }
