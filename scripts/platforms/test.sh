@@ -70,7 +70,7 @@ platform() { # platform NAME HOW FUNCTION ARGUMENT…
 
 with() { bash scripts/platforms/with.sh "$@"; }
 
-# What the tests of Rust that a machine leaves out are called; the rest of a line is the reason.
+# What the tests that a machine leaves out are called; the rest of a line is the reason.
 exceptions() { # exceptions TARGET RUNNER
     local files=("scripts/platforms/exceptions/$1")
     case $2 in qemu-*) files+=(scripts/platforms/exceptions/qemu) ;; esac
@@ -97,7 +97,8 @@ c_suite() { # c_suite TARGET RUNNER
     test=(env TROPHY_C_TARGET="$1" TROPHY_C_LIB="$lib" TROPHY_C_NATIVE_LIBS="$native" TROPHY_C_RUN="$2"
         TROPHY_C_CC="$cc" TROPHY_C_CXX="$cxx" TROPHY_TEST_KILL_SECONDS=10 cargo test -p trophy)
     [ -z "$quick" ] || filter=("${ESSENTIAL[@]}")
-    step "$1-c" "${test[@]}" --test c_api -- --show-output "${filter[@]}"
+    # shellcheck disable=SC2046
+    step "$1-c" "${test[@]}" --test c_api -- --show-output "${filter[@]}" $(exceptions "$1" "$2")
     # Where programs are often linked statically.
     case $1 in *-musl)
         step "$1-static" env TROPHY_C_STATIC=1 "${test[@]}" --test c_api -- --show-output "${filter[@]}" \
