@@ -32,3 +32,26 @@ install_packages() {
     done
     return 1
 }
+
+# A clean Debian of that release, with these packages, in a folder; prints why not, if not. Its archive is kept.
+debian_root() { # debian_root RELEASE PACKAGES FOLDER
+    base=$PWD/target/debian/$1.tar
+    [ -z "${CARGO_TARGET_DIR:-}" ] || base=$CARGO_TARGET_DIR/debian/$1.tar
+    [ "$(id -u)" = 0 ] || { echo "a chroot takes root"; return; }
+    if [ ! -f "$base" ]; then
+        command -v debootstrap >/dev/null 2>&1 || { echo "no debootstrap"; return; }
+        from=$(mirror)
+        [ -n "$from" ] || { echo "the sources of apt name no mirror of Debian"; return; }
+        use_proxy_of_apt "$from"
+        rm -rf --one-file-system "$base.root"
+        mkdir -p "$base.root"
+        if ! debootstrap --variant=minbase --include="$2" "$1" "$base.root" "$from" >"$base.log" 2>&1; then
+            echo "debootstrap failed: $(tail -n 1 "$base.log") (all of it: $base.log)"
+            return
+        fi
+        rm -rf "$base.root"/var/cache/apt/archives/*.deb
+        tar -C "$base.root" -cf "$base.part" . && mv "$base.part" "$base"
+        rm -rf --one-file-system "$base.root"
+    fi
+    mkdir -p "$3" && tar -C "$3" -xpf "$base" || echo "it does not unpack"
+}

@@ -58,8 +58,8 @@ archive_of() { # archive_of TARGET
     # The man pages and completions are written by a tool that runs here.
     cargo build -q -p trophy-cli
     export DIST_TOOL_HERE=$CARGO_TARGET_DIR/debug/trophy
-    bash scripts/platforms/with.sh "$target$libc" bash "$PWD/scripts/dist.sh" --in-environment "$target" "$prefix" \
-        >"$work/$target.log" 2>&1 || code=$?
+    TROPHY_BUILD_STD=std,panic_unwind bash scripts/platforms/with.sh "$target$libc" \
+        bash "$PWD/scripts/dist.sh" --in-environment "$target" "$prefix" >"$work/$target.log" 2>&1 || code=$?
     case $code in
         0) ;;
         77) grep '^skipped:' "$work/$target.log" || skipped "$target" ;;

@@ -21,6 +21,8 @@ rows=() total_passed=0 total_failed=0 total_skipped=0
 ROOMS=(--lib --test store --test queue --test calls --test ending --test transport --test wire)
 # Few random cases: an emulator is slow.
 export TROPHY_TEST_CASES=${TROPHY_TEST_CASES:-8}
+# Rust's tests want the standard library's crate `test`.
+[ -z "$quick" ] || export TROPHY_BUILD_STD=std,panic_unwind
 # In CI: sync, async, dispatch, the queue, the ends of calls in every phase, unloading, and (processes) kill -9.
 ESSENTIAL=(library client asynchronous_calls queue the_end_of_calls_in_every_phase loading_and_unloading
     the_readmes_program_works_as_it_stands_linked_either_way)
@@ -68,7 +70,7 @@ platform() { # platform NAME HOW FUNCTION ARGUMENT…
 
 with() { bash scripts/platforms/with.sh "$@"; }
 
-# What the tests of Rust that a machine leaves out are called; the rest of a line is the reason.
+# What the tests that a machine leaves out are called; the rest of a line is the reason.
 exceptions() { # exceptions TARGET RUNNER
     local files=("scripts/platforms/exceptions/$1")
     case $2 in qemu-*) files+=(scripts/platforms/exceptions/qemu) ;; esac
@@ -84,7 +86,8 @@ rust_tests() { # rust_tests TARGET RUNNER
         --show-output $(exceptions "$1" "$2")
 }
 
-# The programs of the C suite, built for the machine and run by $2; and those that are killed.
+# The programs of the C suite, built for the machine and run by $2, nothing if they run as they are; and those that are
+# killed.
 c_suite() { # c_suite TARGET RUNNER
     local lib=$cross/${1%%.*}/debug log="$logs/platforms-$1-library.log" native cc cxx filter=() test
     step "$1-library" with "$1" sh -c '$CARGO rustc -p trophy --lib --crate-type cdylib,staticlib -- \
@@ -94,7 +97,14 @@ c_suite() { # c_suite TARGET RUNNER
     test=(env TROPHY_C_TARGET="$1" TROPHY_C_LIB="$lib" TROPHY_C_NATIVE_LIBS="$native" TROPHY_C_RUN="$2"
         TROPHY_C_CC="$cc" TROPHY_C_CXX="$cxx" TROPHY_TEST_KILL_SECONDS=10 cargo test -p trophy)
     [ -z "$quick" ] || filter=("${ESSENTIAL[@]}")
-    step "$1-c" "${test[@]}" --test c_api -- --show-output "${filter[@]}"
+    # shellcheck disable=SC2046
+    step "$1-c" "${test[@]}" --test c_api -- --show-output "${filter[@]}" $(exceptions "$1" "$2")
+    # Where programs are often linked statically.
+    case $1 in *-musl)
+        step "$1-static" env TROPHY_C_STATIC=1 "${test[@]}" --test c_api -- --show-output "${filter[@]}" \
+            --skip loading --skip header --skip a_signature --skip a_dropped --skip readme
+        ;;
+    esac
     # shellcheck disable=SC2046
     step "$1-processes" "${test[@]}" --test processes -- --show-output $(exceptions "$1" "$2")
     [ -n "$quick" ] || step "$1-cpp" "${test[@]}" --test cpp_api -- --show-output --skip the_header::
@@ -113,6 +123,34 @@ linux() { # linux TARGET RUNNER PACKAGE…
     fi
     c_suite "$target" "$runner"
     [ -n "$quick" ] || rust_tests "$target" "$runner"
+}
+
+musl() {
+    local target=x86_64-unknown-linux-musl
+    [ -e /lib/ld-musl-x86_64.so.1 ] || install_packages musl 2>"$logs/platforms-apt.log" ||
+        { skipping "$target: not installed: musl"; return; }
+    c_suite "$target" ""
+    [ -n "$quick" ] || rust_tests "$target" env
+}
+
+# What is built for glibc 2.17, in the oldest Debian that debootstrap brings.
+old_glibc() {
+    local target=x86_64-unknown-linux-gnu.2.17 root=$keep/bullseye run=$keep/in-bullseye why=
+    unshare --mount mount -t proc proc /mnt 2>/dev/null || why="root may not mount here"
+    [ -n "$why" ] || [ -e "$root/usr/bin/gcc" ] || why=$(debian_root bullseye gcc,libc6-dev,pkg-config "$root")
+    [ -z "$why" ] || { skipping "$target: no Debian 11 to run in: $why"; return; }
+    mkdir -p "$root$PWD"
+    # The chroot sees this project, and the folder that the tests make their programs in.
+    cat >"$run" <<END
+#!/bin/sh
+exec unshare --mount --propagation private sh -ec '
+    root=\$1
+    shift
+    for it in /proc /dev /tmp "$PWD"; do mount --rbind "\$it" "\$root\$it"; done
+    exec chroot "\$root" "\$@"' sh "$root" "\$@"
+END
+    chmod +x "$run"
+    c_suite "$target" "$run"
 }
 
 windows() {
@@ -171,8 +209,8 @@ run() {
             "qemu-s390x -L /usr/s390x-linux-gnu" qemu-user ;;
         i686) platform "Linux i686" "ran under qemu" linux i686-unknown-linux-gnu \
             "qemu-i386 -L /usr/i686-linux-gnu" qemu-user ;;
-        musl) platform "Linux x86-64, musl" "ran natively" linux x86_64-unknown-linux-musl \
-            /lib/ld-musl-x86_64.so.1 musl ;;
+        musl) platform "Linux x86-64, musl" "ran natively" musl ;;
+        old-glibc) platform "Linux x86-64, glibc 2.31" "in a chroot" old_glibc ;;
         macos-arm64) platform "macOS arm64" "compiled" compiles aarch64-apple-darwin ;;
         macos-x86_64) platform "macOS x86-64" "compiled" compiles x86_64-apple-darwin ;;
         ios) platform "iOS arm64" "compiled" compiles aarch64-apple-ios ;;
@@ -185,8 +223,8 @@ run() {
 
 platforms=("$@")
 if [ $# = 0 ]; then
-    platforms=(windows arm64 macos-arm64 ios android windows-msvc freebsd)
-    [ -n "$quick" ] || platforms+=(armv7 i686 musl macos-x86_64)
+    platforms=(windows arm64 musl macos-arm64 ios android windows-msvc freebsd)
+    [ -n "$quick" ] || platforms+=(armv7 i686 old-glibc macos-x86_64)
 fi
 for it in "${platforms[@]}"; do
     run "$it"

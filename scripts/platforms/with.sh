@@ -39,15 +39,19 @@ use_zig() { # use_zig ZIG_TARGET
         python3 -m venv "$python" >&2 && "$python/bin/pip" install -q ziglang==0.17.1 cargo-zigbuild==0.24.1 >&2
     ) 9>"$keep/python.lock" || skip "pip cannot install zig"
     mkdir -p "$tools"
-    local tool
-    for tool in cc c++; do
-        printf '#!/bin/sh\nexec "%s/bin/cargo-zigbuild" zig %s -- -target %s "$@"\n' "$python" "$tool" "$1" >"$tools/$tool"
-    done
-    printf '#!/bin/sh\nexec "%s/bin/cargo-zigbuild" zig ar -- "$@"\n' "$python" >"$tools/ar"
-    chmod +x "$tools"/*
-    export PATH=$python/bin:$PATH CARGO_ZIGBUILD_ZIG_PATH=$python/bin/python-zig
     printf '#!/bin/sh\nexec "%s/bin/python" -m ziglang "$@"\n' "$python" >"$python/bin/python-zig"
     chmod +x "$python/bin/python-zig"
+    # Programs that are compiled outside of this environment find zig, too. Its sanitizer, which it has on without -O,
+    # would bring calls that an older musl has not.
+    local tool start="#!/bin/sh
+export PATH='$python/bin':\"\$PATH\" CARGO_ZIGBUILD_ZIG_PATH='$python/bin/python-zig'
+exec '$python/bin/cargo-zigbuild' zig"
+    for tool in cc c++; do
+        printf '%s %s -- -fno-sanitize=undefined -target %s "$@"\n' "$start" "$tool" "$1" >"$tools/$tool"
+    done
+    printf '%s ar -- "$@"\n' "$start" >"$tools/ar"
+    chmod +x "$tools"/*
+    export PATH=$python/bin:$PATH
     CC=$tools/cc CXX=$tools/c++ AR=$tools/ar
 }
 

@@ -42,7 +42,7 @@ static void check_refused(int line, trophy_status status, char *json, const char
 
 static void never_ready(void *user_data) {
     (void)user_data;
-    CHECK(!"the ready callback was called");
+    CHECK(0 && "the ready callback was called");
 }
 
 static void never(trophy_status status, const char *json, void *user_data) {

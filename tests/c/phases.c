@@ -334,7 +334,7 @@ static void a_close_and_a_free_end_calls_in_every_phase(void) {
             char *json = NULL;
             /* The blocking call may be there by then, or be refused. */
             CHECK_STATUS(trophy_client_close(client, 5, &json), TROPHY_STATUS_TIMEOUT);
-            CHECK(trophy_json_number(json, "/cancelled", 0) >= CALLS);
+            CHECK(trophy_json_number(json, "/cancelled", 0) >= (double)CALLS);
             trophy_string_free(json);
             pthread_join(thread, NULL);
             CHECK(blocking.status == TROPHY_STATUS_CANCELLED || blocking.status == TROPHY_STATUS_CLOSED);

@@ -161,7 +161,7 @@ static void without_descriptors_calls_fail_and_afterwards_all_works(void) {
     take_all_descriptors();
 
     CHECK_STATUS(trophy_users_get(client, "42", NULL, &json), TROPHY_STATUS_NETWORK);
-    CHECK_HOLDS(json, "open files");
+    CHECK_HOLDS(json, "os error 24");
     trophy_string_free(json);
     forget_heard();
     start(client, 8);

@@ -57,7 +57,12 @@ pub fn link(compiler: &mut Command, executable: &Path) {
             // A program that loads the library at run time is not to have it already.
             compiler.arg("-Wl,--as-needed");
         }
-        compiler.args(["-ltrophy", "-lm", "-pthread", "-ldl"]);
+        if is_static() {
+            compiler.arg("-DTROPHY_STATIC").arg(static_library());
+            compiler.args(native_libraries());
+        } else {
+            compiler.args(["-ltrophy", "-lm", "-pthread", "-ldl"]);
+        }
     }
     succeed(compiler);
 }
@@ -97,7 +102,7 @@ pub fn launch(executable: &Path) -> Option<Command> {
 /// `TROPHY_C_TARGET` is a target of Rust's, such as x86_64-pc-windows-gnu; `TROPHY_C_LIB` the folder of its
 /// libraries; `TROPHY_C_NATIVE_LIBS` what its programs link besides; `TROPHY_C_CC` and `TROPHY_C_CXX` its compilers
 /// (`CC` is also that of this test's own parts); `TROPHY_C_RUN` the command that runs its programs, such as
-/// `qemu-aarch64 -L /usr/aarch64-linux-gnu`.
+/// `qemu-aarch64 -L /usr/aarch64-linux-gnu`; `TROPHY_C_STATIC` has them linked with libtrophy.a.
 fn cross(name: &str) -> Option<String> {
     env::var(format!("TROPHY_C_{name}")).ok()
 }
@@ -115,6 +120,17 @@ pub fn on_windows() -> bool {
 
 pub fn on_linux() -> bool {
     is_target("linux")
+}
+
+pub fn on_glibc() -> bool {
+    match cross("TARGET") {
+        Some(target) => target.contains("linux-gnu"),
+        None => cfg!(all(target_os = "linux", target_env = "gnu")),
+    }
+}
+
+pub fn is_static() -> bool {
+    cross("STATIC").is_some()
 }
 
 /// Whether the programs are for the machine that runs the tests.
@@ -211,6 +227,10 @@ pub fn shared_library() -> PathBuf {
     let library = directory.join(&name);
     assert!(library.exists(), "no {}", library.display());
     library
+}
+
+pub fn static_library() -> PathBuf {
+    shared_library().with_file_name("libtrophy.a")
 }
 
 /// A folder with the library under the names that the linker and the loader look for.

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # make dist: each archive is unpacked into a path with a space; there a C program is built against it by pkg-config and by
-# CMake, shared and static, and runs, natively, under qemu or under wine, as does the tool; twice the same bytes.
-# Of this machine's platform as `make ship` built it; with TROPHY_DIST_ALL=1 of every platform that can be built here.
+# CMake, shared and static, and runs, natively, under qemu or under wine, as does the tool; twice the same bytes. The code
+# asks for glibc 2.17 at most and for no libgcc_s, and runs on that of Debian 11.
+# Of this machine's platform as `make ship` built it; with TROPHY_DIST_ALL=1 of every platform that can be built here, or
+# of those in TROPHY_DIST_TARGETS.
 . "$(dirname "$0")/checks.sh"
 [ "$(uname)" = Linux ] || { echo "skipped: it names the libraries as Linux does"; exit 77; }
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -51,6 +53,17 @@ foreach(kind \${KINDS})
 endforeach()
 END
 
+with() { bash scripts/platforms/with.sh "$@"; }
+
+# By the versions of the symbols that these files ask for, and the libraries.
+old_glibc() { # old_glibc TARGET FILE…
+    local target=$1 newest
+    shift
+    newest=$(readelf -VW "$@" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
+    check "$target: it needs glibc 2.17 at most: $newest" [ "$(printf '%s\n' GLIBC_2.17 "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ]
+    check "$target: it needs no libgcc_s" refused grep -q 'NEEDED.*libgcc_s' <(readelf -dW "$@")
+}
+
 # How a platform's programs are built and run here: the compiler, what CMake calls the platform, what runs them.
 platform() { # platform TARGET
     compiler= system= runner=() exe= kinds="trophy static"
@@ -59,8 +72,15 @@ platform() { # platform TARGET
         x86_64-unknown-linux-gnu) compiler=x86_64-linux-gnu-gcc system="Linux x86_64" runner=(qemu-x86_64 -L /usr/x86_64-linux-gnu) ;;
         aarch64-unknown-linux-gnu) compiler=aarch64-linux-gnu-gcc system="Linux aarch64" runner=(qemu-aarch64 -L /usr/aarch64-linux-gnu) ;;
         armv7-unknown-linux-gnueabihf) compiler=arm-linux-gnueabihf-gcc system="Linux armv7l" runner=(qemu-arm -L /usr/arm-linux-gnueabihf) ;;
-        x86_64-unknown-linux-musl) compiler=musl-gcc system="Linux x86_64" kinds=trophy ;;
-        x86_64-pc-windows-gnu) compiler=x86_64-w64-mingw32-gcc system="Windows x86_64" runner=(wine64) exe=.exe ;;
+        # zig has the libgcc_s that the static library wants; Debian has none for musl.
+        x86_64-unknown-linux-musl)
+            compiler=$(with x86_64-unknown-linux-musl sh -c 'echo "$CC"') || compiler=
+            system="Linux x86_64"
+            ;;
+        x86_64-pc-windows-gnu)
+            compiler=x86_64-w64-mingw32-gcc system="Windows x86_64" exe=.exe
+            runner=("$(command -v wine64 || echo /usr/lib/wine/wine64)")
+            ;;
     esac
 }
 
@@ -73,6 +93,31 @@ run() ( # run PROGRAM ARGUMENT…: with the archive's library
     fi
     exec "${runner[@]}" "$@"
 )
+
+# This machine's build asks for this machine's glibc. Its code does not: all of it links with one of 2012.
+links_for_old_glibc() {
+    local zig
+    zig=$(with x86_64-unknown-linux-gnu.2.17 sh -c 'echo "$CC"') || { skip "${zig#skipped: }"; return; }
+    check "$target: a program with the static library links for glibc 2.17" eval \
+        "$zig '$app/event.c' -o '$app/old' -DTROPHY_STATIC -I'$tree/include' '$tree/lib/libtrophy.a' $(cat "$CARGO_TARGET_DIR/ship/native-libs")"
+    check "$target: it runs" "$app/old"
+    old_glibc "$target, static" "$app/old"
+}
+
+# With the glibc of 2020, 2.31, and the compiler of that time.
+on_debian_11() {
+    root=$work/bullseye
+    local why kind; why=$(debian_root bullseye gcc,libc6-dev,pkg-config "$root")
+    if [ -n "$why" ]; then skip "$target: no Debian 11 to run in: $why"; return; fi
+    cp -a "$tree" "$root/opt/trophy" && cp "$app/event.c" "$root/tmp/"
+    for kind in trophy trophy-static; do
+        check "$target: Debian 11: a program builds with $kind" inside \
+            "export PKG_CONFIG_PATH=/opt/trophy/lib/pkgconfig; gcc -Wall -Wextra -Werror tmp/event.c -o tmp/event \$(pkg-config --cflags --libs $kind)"
+        check "$target: Debian 11: it runs" inside "LD_LIBRARY_PATH=/opt/trophy/lib tmp/event"
+        check "$target: Debian 11: it is this version" grep -q "^$version ok" "$work/out"
+    done
+    check "$target: Debian 11: the tool sends an event" inside "/opt/trophy/bin/trophy event words-written --user '{\"id\":\"old\"}' --value 1"
+}
 
 for archive in "$work"/dist/trophy-"$version"-*.tar.gz "$work"/dist/trophy-"$version"-*.zip; do
     [ -e "$archive" ] || continue
@@ -92,8 +137,7 @@ for archive in "$work"/dist/trophy-"$version"-*.tar.gz "$work"/dist/trophy-"$ver
     check "$target: no path of this machine is in it" refused grep -rlF -e "$PWD/" -e "$HOME/" "$tree"
     platform "$target"
     if [[ $target == *-gnu* && $target != *windows* && -n ${TROPHY_DIST_ALL:-} ]]; then
-        newest=$(readelf -VW "$tree/lib/libtrophy.so" "$tree/bin/trophy" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
-        check "$target: it needs glibc 2.17 at most: $newest" [ "$(printf '%s\n' GLIBC_2.17 "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ]
+        old_glibc "$target" "$tree/lib/libtrophy.so" "$tree/bin/trophy"
     fi
     if [ -z "$compiler" ] || ! have "$compiler"; then
         skip "$target: no ${compiler:-compiler} to build a program with"
@@ -103,7 +147,6 @@ for archive in "$work"/dist/trophy-"$version"-*.tar.gz "$work"/dist/trophy-"$ver
         skip "$target: no ${runner[0]} to run a program with"
         continue
     fi
-    if [ "$kinds" = trophy ]; then skip "$target: no gcc here that has a libgcc for it, which the static library wants"; fi
     if [[ $target == *-windows-* ]] && [ -f scripts/platforms/bcryptprimitives.c ]; then
         # What an older wine lacks.
         check "$target: bcryptprimitives.dll for wine" "$compiler" -shared scripts/platforms/bcryptprimitives.c -o "$app/bcryptprimitives.dll"
@@ -134,5 +177,8 @@ for archive in "$work"/dist/trophy-"$version"-*.tar.gz "$work"/dist/trophy-"$ver
         skip "no CMake"
     fi
     check "$target: the tool sends an event" run "$tree/bin/trophy$exe" event words-written --user '{"id":"tool"}' --value 1
+    if [ "$target" = x86_64-unknown-linux-gnu ]; then
+        if [ -n "${TROPHY_DIST_ALL:-}" ]; then on_debian_11; else links_for_old_glibc; fi
+    fi
 done
 total

@@ -1,6 +1,7 @@
 # Sourced by the tests beside it and by those of the packages: checks that are counted, a folder that goes, the sandbox.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. scripts/debian.sh
 export CARGO_TARGET_DIR; CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 PATH=$PATH:$CARGO_TARGET_DIR/dist/tools/bin
 work=$(mktemp -d)
@@ -82,4 +83,9 @@ int main(void) {
     return status == TROPHY_STATUS_OK ? 0 : 1;
 }
 END
+}
+
+inside() { # inside COMMAND: in the Debian in $root, with the sandbox
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive TROPHY_API_KEY="$TROPHY_API_KEY" \
+        TROPHY_BASE_URL="$TROPHY_BASE_URL" TROPHY_ADMIN_BASE_URL="$TROPHY_ADMIN_BASE_URL" chroot "$root" sh -ec "$1"
 }

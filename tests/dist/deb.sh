@@ -2,7 +2,6 @@
 # The Debian packages: lintian has nothing grave to say; in a clean Debian 12 they install with apt, a program is compiled
 # with gcc and pkg-config and nothing else, it and the tool run, and nothing is left when they are removed.
 . "$(dirname "$0")/checks.sh"
-. scripts/debian.sh
 for tool in dpkg-buildpackage dh; do have $tool || { echo "skipped: no $tool"; exit 77; }; done
 make --no-print-directory ship || exit 1
 check "make deb" make --no-print-directory deb DIST="$work/deb" || { total; exit; }
@@ -29,42 +28,16 @@ else
     skip "no lintian"
 fi
 
-chroot_why() {
-    [ "$(id -u)" = 0 ] || { echo "a chroot takes root"; return; }
-    have debootstrap || { echo "no debootstrap"; return; }
-    [ -n "$(mirror)" ] || echo "the sources of apt name no mirror of Debian"
-}
-why=$(chroot_why)
+root=$work/root
+why=$(debian_root bookworm gcc,libc6-dev,pkg-config "$root")
 if [ -n "$why" ]; then
     skip "no clean Debian to install in: $why"
     total
     exit
 fi
-# The base is kept as an archive.
-base=$CARGO_TARGET_DIR/debian/bookworm.tar
-if [ ! -f "$base" ]; then
-    mkdir -p "$(dirname "$base")"
-    from=$(mirror)
-    use_proxy_of_apt "$from"
-    if ! debootstrap --variant=minbase --include=gcc,libc6-dev,pkg-config bookworm "$work/base" "$from" >"$work/debootstrap" 2>&1; then
-        skip "debootstrap failed: $(tail -n 1 "$work/debootstrap")"
-        total
-        exit
-    fi
-    rm -rf "$work"/base/var/cache/apt/archives/*.deb
-    tar -C "$work/base" -cf "$base.part" . && mv "$base.part" "$base"
-    rm -rf "$work/base"
-fi
 start_sandbox
-root=$work/root
-mkdir "$root"
-tar -C "$root" -xpf "$base"
 cp "$work"/deb/*.deb "$root/tmp/"
 write_event_c "$root/tmp/event.c"
-inside() {
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive TROPHY_API_KEY="$TROPHY_API_KEY" \
-        TROPHY_BASE_URL="$TROPHY_BASE_URL" TROPHY_ADMIN_BASE_URL="$TROPHY_ADMIN_BASE_URL" chroot "$root" sh -ec "$1"
-}
 # All that is there, but for logs, caches and the word of what was done.
 files() { (cd "$root" && find . \( -path ./tmp -o -path ./var/log -o -path ./var/cache -o -path ./etc/ld.so.cache -o -path './var/lib/dpkg/*-old' \
     -o -path ./var/lib/apt \) -prune -o -print | sort); }
