@@ -634,7 +634,8 @@ fn memory_does_not_grow_with_the_file() {
         succeed(child.wait_with_output().unwrap());
         peak
     };
-    // The window is full with both.
+    // The window is full with both. A row that is held takes 365 bytes at least, so 26,000 of them would be 9 MiB; on a
+    // busy machine the peak of the same run differs by 4.
     let (few, many) = (peak("few.jsonl", 13_000), peak("many.jsonl", 39_000));
-    assert!(many < few + 4_096, "{few} KiB, then {many} KiB");
+    assert!(many < few + 8_192, "{few} KiB, then {many} KiB");
 }
