@@ -13,6 +13,9 @@ use crate::trouble::Trouble;
 
 /// A host that says that it ends may be heard later than the service sees its next request.
 const SLACK: Duration = Duration::from_secs(2);
+/// The hosts' `attempt_timeout_in_seconds`: then the library gives a request up, and after a pause sends it again, and a
+/// service that the machine keeps waiting may notice late.
+const ATTEMPT: Duration = Duration::from_secs(2);
 /// A thread that the machine lets wait between its decision and its write is late by this at most. What is closer
 /// together than that explains is above the limit.
 const LATE_US: u64 = 100_000;
@@ -59,7 +62,7 @@ pub fn judge(books: &Books, sandbox: &Sandbox, trouble: &Trouble, disk: &Path) -
         }
     }
     let counted = ledger["events"].as_u64().unwrap_or(0);
-    let (parallel, after_an_end) = parallel(&said, &service);
+    let (parallel, after_an_end, given_up) = parallel(&said, &service);
     let (above, by_late_threads, most) = above_the_limit(&said);
     let requests: u64 = ledger["requests"]
         .as_object()
@@ -94,6 +97,7 @@ pub fn judge(books: &Books, sandbox: &Sandbox, trouble: &Trouble, disk: &Path) -
         "processes": processes,
         "acknowledged by queue": said.by_queue,
         "seen under way at once with what a killed process left": after_an_end,
+        "seen under way at once with what its sender had given up": given_up,
         "most requests of a queue in a second": most,
         "faults": struck,
     });
@@ -132,8 +136,8 @@ fn find_key(letter: &Value) -> Option<&str> {
 }
 
 /// Those that the library is to blame for, and how many there were because a process or client had ended with a
-/// request under way, of which the service did not know yet.
-fn parallel(said: &Said, service: &OfService) -> (Vec<String>, usize) {
+/// request under way, or had given one up, of which the service did not know yet.
+fn parallel(said: &Said, service: &OfService) -> (Vec<String>, usize, usize) {
     let queue = |client: &str| {
         let name = client.split('/').nth(1).unwrap_or_default();
         queue_of(name).to_owned()
@@ -144,7 +148,12 @@ fn parallel(said: &Said, service: &OfService) -> (Vec<String>, usize) {
             *ended == of && *at + SLACK >= overlap.older.1 && *at <= overlap.newer.1 + SLACK
         })
     };
-    let (excused, broken): (Vec<_>, Vec<_>) = service.overlaps.iter().partition(had_ended);
+    let had_given_up = |overlap: &&Overlap| {
+        let late = Duration::from_micros(LATE_US);
+        overlap.older.0 == overlap.newer.0 && overlap.newer.1 - overlap.older.1 + late >= ATTEMPT
+    };
+    let (after_an_end, others): (Vec<_>, Vec<_>) = service.overlaps.iter().partition(had_ended);
+    let (given_up, broken): (Vec<_>, Vec<_>) = others.into_iter().partition(had_given_up);
     let words = |overlap: &Overlap| {
         format!(
             "{:?}: {} came {:?} after {}, which left {:?} later",
@@ -155,7 +164,11 @@ fn parallel(said: &Said, service: &OfService) -> (Vec<String>, usize) {
             overlap.left.map(|left| left - overlap.newer.1),
         )
     };
-    (broken.into_iter().map(words).collect(), excused.len())
+    (
+        broken.into_iter().map(words).collect(),
+        after_an_end.len(),
+        given_up.len(),
+    )
 }
 
 /// The seconds in which a client's queue sent more than it may; how many there are if no thread is ever late; and
@@ -321,6 +334,11 @@ mod tests {
             books.arrived(2, "soak/shared-1/1/0", &[lane("u")]);
         };
         assert_eq!(seen(&left_by_one_that_was_killed), [""; 0]);
+        let again_at_once = |books: &Books| {
+            books.arrived(1, "soak/single-0/1/0", &[lane("u")]);
+            books.arrived(2, "soak/single-0/1/0", &[lane("u")]);
+        };
+        assert_eq!(seen(&again_at_once), ["parallel in a lane"]);
         // 21 of 20.
         let too_fast = |books: &Books| {
             for number in 0..21 {
