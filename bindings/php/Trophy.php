@@ -457,21 +457,28 @@ final class Client
     private function start(Waiting $waiting, string $function, mixed ...$arguments): int
     {
         $id = $this->library->remember($waiting);
+        $this->send($id, $function, ...$arguments);
+        return $id;
+    }
+
+    private function send(int $id, string $function, mixed ...$arguments): void
+    {
         try {
             $this->library->call($function, $this->handle(), ...[...$arguments, $this->library->callbacks->run, $id]);
         } catch (TrophyException $refused) {
             $this->library->forget($id);
             throw $refused;
         }
-        return $id;
     }
 
     /** A call that blocks: an asynchronous one, which what the handler of a signal throws cancels. */
     private function await(string $function, mixed ...$arguments): mixed
     {
         $waiting = new Waiting(null, $this->shared, false);
-        $id = $this->start($waiting, $function, ...$arguments);
+        $id = $this->library->remember($waiting);
         try {
+            // What the handler throws may come as soon as the call has begun.
+            $this->send($id, $function, ...$arguments);
             while ($waiting->outcome === null) {
                 // The callbacks of others wait for their dispatch().
                 $this->dispatchInC(Library::SLICE_MS);

@@ -27,6 +27,7 @@ import unittest
 import urllib.request
 from concurrent.futures import CancelledError
 from typing import Any
+from unittest import mock
 
 import libtrophy as trophy
 
@@ -743,6 +744,25 @@ class Wrapper(unittest.TestCase):
                 self.assertEqual((code, errors), (5, ""))
                 assert process.stdout
                 self.assertEqual(process.stdout.read(), "heard\n")
+
+    # shows: interrupt
+    def test_an_interrupt_as_soon_as_a_call_has_begun_cancels_it(self) -> None:
+        self.hang()
+        begin = trophy._call
+
+        def begin_and_be_interrupted(*arguments: Any) -> None:
+            begin(*arguments)
+            raise KeyboardInterrupt
+
+        for name in ("event", "event_future"):
+            with self.subTest(name):
+                client = self.another()
+                with mock.patch.object(trophy, "_call", begin_and_be_interrupted):
+                    with self.assertRaises(KeyboardInterrupt):
+                        getattr(client, name)("words-written", "18")
+                while client.stats()["callsUnderWay"]:
+                    pass
+                self.assertEqual(client.close(0).cancelled, 0)
 
     # The rest
 

@@ -244,6 +244,7 @@ module Trophy
     def initialize(handle, done)
       @handle = handle
       @done = done
+      @number = 0 # Of no call, until it begins.
       @mutex = Mutex.new
       @changed = ConditionVariable.new
       @is_done = false

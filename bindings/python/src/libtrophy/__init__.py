@@ -465,8 +465,10 @@ def _reply(function: Any, start: Any, handle: _Handle, *arguments: Any) -> Json:
     """A call that blocks: on the main thread an asynchronous one, which an interrupt cancels."""
     if not _is_deaf_in_c():
         return _call(function, handle, *arguments)
-    pending = _start(start, handle, *arguments, is_awaited=True)
+    pending = _Pending(handle)
     try:
+        # An interrupt may come as soon as the call has begun.
+        _begin(pending, None, start, handle, *arguments)
         while not pending.done():
             if handle.shared.is_dispatched:
                 # The callbacks of others wait for their dispatch().
@@ -533,7 +535,7 @@ class _Pending(Future):  # type: ignore[type-arg]  # Future[…] is no class to 
     def __init__(self, handle: _Handle) -> None:
         super().__init__()
         self._call_handle = handle
-        self._number = 0
+        self._number = next(_numbers)
 
     def cancel(self) -> bool:
         # First the state, so that the callback finds the future cancelled.
@@ -551,18 +553,23 @@ class _Pending(Future):  # type: ignore[type-arg]  # Future[…] is no class to 
             self.set_exception(TrophyError(status, reply["error"]))
 
 
-def _start(function: Any, handle: _Handle, *arguments: Any, is_awaited: bool = False) -> Future[Json]:
-    """`is_awaited`: whoever calls this waits for it, so that there is nobody to be called back."""
+def _start(function: Any, handle: _Handle, *arguments: Any) -> Future[Json]:
     pending = _Pending(handle)
-    pending._number = next(_numbers)
-    later = handle.shared.due if handle.shared.is_dispatched and not is_awaited else None
+    try:
+        _begin(pending, handle.shared.due if handle.shared.is_dispatched else None, function, handle, *arguments)
+    except BaseException:
+        pending.cancel()
+        raise
+    return pending
+
+
+def _begin(pending: _Pending, later: Deque[Callable[[], object]] | None, function: Any, *arguments: Any) -> None:
     _waiting[pending._number] = _Waiting(pending._finish, True, later)
     try:
-        _call(function, handle, *arguments, _callback, pending._number)
+        _call(function, *arguments, _callback, pending._number)
     except BaseException:
         _forget(pending._number)
         raise
-    return pending
 
 
 class _Waiting(NamedTuple):
