@@ -72,11 +72,50 @@ type shared struct {
 	timeout  time.Duration // of a call, unless it says otherwise
 	tag      cgo.Handle    // of this, as user_data of deliveries
 	listener atomic.Pointer[func(Delivery)]
-	calls    sync.WaitGroup // calls that wait for their reply
+	calls    calls // that wait for their reply
 
 	mu      sync.RWMutex // read: a handle is in use
 	closing bool
 	handles int
+}
+
+// How many calls there are. A sync.WaitGroup would not do: a Close that is refused leaves its wait behind, and then
+// calls begin again.
+type calls struct {
+	mu    sync.Mutex
+	count int
+	idle  chan struct{} // closed at 0; nil: nobody has asked since
+}
+
+func (c *calls) began() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count++
+}
+
+func (c *calls) ended() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count--
+	if c.count == 0 && c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+// none is closed once there is no call.
+func (c *calls) none() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count == 0 {
+		idle := make(chan struct{})
+		close(idle)
+		return idle
+	}
+	if c.idle == nil {
+		c.idle = make(chan struct{})
+	}
+	return c.idle
 }
 
 // New makes a client. It sends nothing. Close it when you are done.
@@ -197,13 +236,8 @@ func (c *Client) Close(ctx context.Context) (Ending, error) {
 	}
 	c.shared.setClosing(true)
 	_, _ = c.Flush(ctx)
-	idle := make(chan struct{})
-	go func() {
-		c.shared.calls.Wait()
-		close(idle)
-	}()
 	select {
-	case <-idle:
+	case <-c.shared.calls.none():
 	case <-ctx.Done():
 	}
 	left, err := c.end(func(handle *C.trophy_client, out **C.char) C.trophy_status {
@@ -416,7 +450,7 @@ func (c *Client) await(
 	_, err := c.begin(func(handle *C.trophy_client) ([]byte, error) {
 		text, err := start(handle, C.uintptr_t(tag))
 		if err == nil {
-			c.shared.calls.Add(1)
+			c.shared.calls.began()
 		}
 		return text, err
 	})
@@ -424,7 +458,7 @@ func (c *Client) await(
 		tag.Delete() // There will be no callback.
 		return nil, err
 	}
-	defer c.shared.calls.Done()
+	defer c.shared.calls.ended()
 	var end outcome
 	select {
 	case end = <-done:

@@ -822,9 +822,24 @@ func TestCloseInsideOnDeliveryIsRefused(t *testing.T) {
 		_, err := closeNow(client)
 		heard <- err
 	})
+	// A call that the refused Close finds under way, and that ends after it.
+	ask(t, "/faults", Args{"fault": "hang", "operation": "users_get"})
+	waiting, leave := context.WithCancel(ctx)
+	left := make(chan error, 1)
+	go func() {
+		_, err := Call[json.RawMessage](waiting, client, "users_get", Args{"id": "user-1"})
+		left <- err
+	}()
+	waitFor(t, "the call is under way", func() bool {
+		stats, err := client.Stats()
+		ok(t, err)
+		return stats.CallsUnderWay == 1
+	})
 	_, err := client.Enqueue(words(1))
 	ok(t, err)
 	fails(t, <-heard, InvalidArgument)
+	leave()
+	fails(t, <-left, context.Canceled)
 	client.OnDelivery(nil)
 	reply, err := client.Event(ctx, words(1))
 	ok(t, err)
