@@ -55,9 +55,9 @@ archive_of() { # archive_of TARGET
     read -r _ libc prefix <<<"$row"
     [ "$prefix" != - ] || prefix=
     case $libc in glibc.*) libc=.${libc#glibc.} ;; *) libc= ;; esac
-    # The man pages and completions are written by a tool that runs here.
-    cargo build -q -p trophy-cli
-    export DIST_TOOL_HERE=$CARGO_TARGET_DIR/debug/trophy
+    # The man pages and completions are written by a tool that runs here: TROPHY_TOOL, or the one built now.
+    [ -n "${TROPHY_TOOL:-}" ] || cargo build -q -p trophy-cli
+    export DIST_TOOL_HERE=${TROPHY_TOOL:-$CARGO_TARGET_DIR/debug/trophy}
     TROPHY_BUILD_STD=std,panic_unwind bash scripts/platforms/with.sh "$target$libc" \
         bash "$PWD/scripts/dist.sh" --in-environment "$target" "$prefix" >"$work/$target.log" 2>&1 || code=$?
     case $code in

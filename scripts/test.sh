@@ -6,7 +6,8 @@
 # else its exit code (77: skipped). A line "skipped: why" is a test that could not run.
 #
 # All groups run in two lanes side by side, since most wait for time, for disks, or for a linker that has one thread.
-# What failed in either is told again at the end, for a reader who sees only the end.
+# What failed in either is told again at the end, for a reader who sees only the end. What hangs is ended, and has failed:
+# each step after half an hour, all of them at TEST_UNTIL (seconds since 1970) if that is set.
 set -u
 cd "$(dirname "$0")/.."
 logs=target/test-logs
@@ -14,12 +15,25 @@ mkdir -p "$logs"
 [ -n "${TEST_TOTAL:-}" ] || rm -f "$logs/failures"
 passed=0 failed=0 skipped=0
 export RUST_BACKTRACE=0 CARGO_TERM_COLOR=never
+# What scripts/built.sh makes.
+export TROPHY_LIB_DIR=$PWD/target/built TROPHY_SANDBOX=$PWD/target/built/trophy-sandbox TROPHY_TOOL=$PWD/target/built/trophy
 
 step() { # step NAME COMMAND…
-    local name=$1 log="$logs/${1//[^a-zA-Z0-9]/-}.log" start=$SECONDS code p f s
+    local name=$1 log="$logs/${1//[^a-zA-Z0-9]/-}.log" start=$SECONDS seconds=1800 left code p f s
     shift
-    "$@" >"$log" 2>&1 </dev/null
-    code=$?
+    left=$((${TEST_UNTIL:-9999999999} - $(date +%s)))
+    if [ "$left" -lt "$seconds" ]; then seconds=$left; fi
+    if [ "$seconds" -le 0 ]; then
+        echo "FAILED: not begun, since time is up" >"$log"
+        code=124
+    elif have timeout; then
+        timeout -k 10 "$seconds" "$@" >"$log" 2>&1 </dev/null
+        code=$?
+        if [ "$code" = 124 ] || [ "$code" = 137 ]; then echo "FAILED: ended after $seconds s" >>"$log"; fi
+    else
+        "$@" >"$log" 2>&1 </dev/null
+        code=$?
+    fi
     read -r p f s < <(count "$log" "$code")
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     {
@@ -136,7 +150,6 @@ group_c() {
 # The wrapper of each language that is installed; `make test-languages` prints them as a table.
 group_languages() {
     local test language
-    step "what the languages load" cargo build --workspace
     for test in bindings/*/test.sh examples/cpp/test.sh; do
         language=$(basename "$(dirname "$test")")
         step "language $language" bash scripts/test-languages.sh "$language"
@@ -147,14 +160,12 @@ group_languages() {
 
 # The sandbox against the official SDKs, and against a minute of generated requests: `make schemathesis` has more.
 group_sandbox() {
-    step "the sandbox" cargo build -p trophy-sandbox
     step "official SDKs" bash tests/sdks.sh
     step "generated requests" bash tests/schemathesis.sh 60
 }
 
 # The sandbox's page, in Chromium.
 group_page() {
-    step "what the page shows" cargo build --workspace
     step "the page" bash tests/page.sh
 }
 
@@ -185,9 +196,8 @@ group_artifact() {
     step "benches" bash tests/bench.sh
 }
 
-# The packages of the languages; they have the library that group_artifact built.
+# They have the library that group_artifact built.
 group_packages() {
-    step "what the packages are tried on" cargo build --workspace
     step "packages of the languages" bash tests/packages.sh
 }
 
@@ -212,6 +222,7 @@ group_platforms() {
 # What installs packages is in the second.
 lanes=("lint rust c sandbox page demo docs reliability" "artifact packages dist languages platforms")
 
+if [ -z "${TEST_TOTAL:-}" ]; then step "what the tests share" bash scripts/built.sh; fi
 if [ $# -gt 0 ]; then
     for group in "$@"; do
         "group_$group"

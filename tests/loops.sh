@@ -4,15 +4,16 @@
 set -u
 cd "$(dirname "$0")/.."
 debug=${CARGO_TARGET_DIR:-target}/debug
+library=$(realpath "${TROPHY_LIB_DIR:-$debug}")/libtrophy.so
 passed=0 failed=0 skipped=0
 work=$(mktemp -d)
 exec 9>/dev/null
 trap 'exec 9>&-; rm -rf "$work"' EXIT
 
-for name in libtrophy.so libtrophy.so.1; do ln -s "$(realpath "$debug")/libtrophy.so" "$work/$name"; done
+for name in libtrophy.so libtrophy.so.1; do ln -s "$library" "$work/$name"; done
 export LD_LIBRARY_PATH=$work SDL_VIDEODRIVER=dummy SDL_AUDIODRIVER=dummy
 mkfifo "$work/stdin"
-"$debug/trophy-sandbox" --port 0 --ready-file "$work/ready" --exit-with-stdin <"$work/stdin" >"$work/log" 2>&1 &
+"${TROPHY_SANDBOX:-$debug/trophy-sandbox}" --port 0 --ready-file "$work/ready" --exit-with-stdin <"$work/stdin" >"$work/log" 2>&1 &
 sandbox=$!
 exec 9>"$work/stdin"
 until [ -f "$work/ready" ]; do

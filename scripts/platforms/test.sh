@@ -22,7 +22,7 @@ ROOMS=(--lib --test store --test queue --test calls --test ending --test transpo
 # Few random cases: an emulator is slow.
 export TROPHY_TEST_CASES=${TROPHY_TEST_CASES:-8}
 # Rust's tests want the standard library's crate `test`.
-[ -z "$quick" ] || export TROPHY_BUILD_STD=std,panic_unwind
+[ -z "$quick" ] || export TROPHY_BUILD_STD=std,panic_unwind TROPHY_PLATFORMS_SECONDS=600
 # In CI: sync, async, dispatch, the queue, the ends of calls in every phase, unloading, and (processes) kill -9.
 ESSENTIAL=(library client asynchronous_calls queue the_end_of_calls_in_every_phase loading_and_unloading
     the_readmes_program_works_as_it_stands_linked_either_way)
@@ -49,8 +49,10 @@ tally() { # tally LOG CODE
 step() { # step NAME COMMAND…
     local log="$logs/platforms-$1.log" start=$SECONDS code
     shift
-    "$@" >"$log" 2>&1 </dev/null
+    # What hangs is ended, and has failed.
+    timeout -k 10 "${TROPHY_PLATFORMS_SECONDS:-3600}" "$@" >"$log" 2>&1 </dev/null
     code=$?
+    if [ "$code" = 124 ] || [ "$code" = 137 ]; then echo "error: $1 did not end" >>"$log"; fi
     tally "$log" "$code"
     took=$((took + SECONDS - start))
     return "$code"
@@ -82,7 +84,7 @@ rust_tests() { # rust_tests TARGET RUNNER
     local upper=${1^^}
     export "CARGO_TARGET_${upper//-/_}_RUNNER=$2"
     # shellcheck disable=SC2046
-    step "$1-rust" with "$1" sh -c '$CARGO test --no-fail-fast -p trophy "$@"' sh "${ROOMS[@]}" -- \
+    step "$1-rust" bash scripts/platforms/with.sh "$1" sh -c '$CARGO test --no-fail-fast -p trophy "$@"' sh "${ROOMS[@]}" -- \
         --show-output $(exceptions "$1" "$2")
 }
 
@@ -90,7 +92,7 @@ rust_tests() { # rust_tests TARGET RUNNER
 # killed.
 c_suite() { # c_suite TARGET RUNNER
     local lib=$cross/${1%%.*}/debug log="$logs/platforms-$1-library.log" native cc cxx filter=() test
-    step "$1-library" with "$1" sh -c '$CARGO rustc -p trophy --lib --crate-type cdylib,staticlib -- \
+    step "$1-library" bash scripts/platforms/with.sh "$1" sh -c '$CARGO rustc -p trophy --lib --crate-type cdylib,staticlib -- \
         --print native-static-libs' || return
     native=$(sed -n 's/^note: native-static-libs: //p' "$log" | tail -n 1)
     read -r cc cxx < <(with "$1" sh -c 'echo $CC $CXX')
@@ -166,7 +168,7 @@ windows() {
     mkdir -p "$prefix"
     # Kept alive, or the first test's output would be held open by what wine leaves in the background.
     "$server" -p >/dev/null 2>&1 </dev/null
-    "$wine" wineboot >/dev/null 2>&1 </dev/null
+    timeout -k 10 300 "$wine" wineboot >/dev/null 2>&1 </dev/null
     # What an older wine lacks.
     [ -e "$prefix/drive_c/windows/system32/bcryptprimitives.dll" ] ||
         with "$target" sh -c '$CC -shared -o "$0" scripts/platforms/bcryptprimitives.c -ladvapi32' \

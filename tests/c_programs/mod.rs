@@ -208,29 +208,42 @@ pub fn is_installed(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
 
-/// What Cargo built beside this test.
-pub fn shared_library() -> PathBuf {
-    if let Some(directory) = cross("LIB") {
-        let name = match on_windows() {
-            true => "trophy.dll",
-            false => "libtrophy.so",
-        };
-        return Path::new(&directory).join(name);
+/// The folder that Cargo built the library in, beside this test.
+fn built() -> PathBuf {
+    match cross("LIB") {
+        Some(directory) => PathBuf::from(directory),
+        None => env::current_exe().unwrap().parent().unwrap().to_owned(),
     }
-    let directory = env::current_exe().unwrap();
-    let directory = directory.parent().unwrap();
-    let name = format!(
-        "{}trophy{}",
-        env::consts::DLL_PREFIX,
-        env::consts::DLL_SUFFIX
-    );
-    let library = directory.join(&name);
-    assert!(library.exists(), "no {}", library.display());
-    library
 }
 
-pub fn static_library() -> PathBuf {
-    shared_library().with_file_name("libtrophy.a")
+/// Copies a library to where this test's programs find it.
+fn copy(file: &str, to: &Path) {
+    // A cargo that runs beside may build the library anew: it holds this lock while it does.
+    let lock = built().parent().map(|it| it.join(".cargo-lock"));
+    let lock = lock.and_then(|it| fs::File::open(it).ok());
+    if let Some(lock) = &lock {
+        lock.lock_shared().unwrap();
+    }
+    // What still runs has the old one.
+    let _ = fs::remove_file(to);
+    fs::copy(built().join(file), to).unwrap_or_else(|error| panic!("{file}: {error}"));
+}
+
+pub fn shared_library() -> PathBuf {
+    library_directory().join(match (on_windows(), cfg!(target_os = "macos")) {
+        (true, _) => "trophy.dll",
+        (false, true) => "libtrophy.dylib",
+        (false, false) => "libtrophy.so",
+    })
+}
+
+pub fn static_library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let library = library_directory().join("libtrophy.a");
+        copy("libtrophy.a", &library);
+        library
+    })
 }
 
 /// A folder with the library under the names that the linker and the loader look for.
@@ -240,26 +253,20 @@ pub fn library_directory() -> &'static Path {
         let target = cross("TARGET").unwrap_or_default();
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own_name() + &target);
         fs::create_dir_all(&directory).unwrap();
-        let library = shared_library();
-        // What Windows links is the DLL's import library, beside it.
-        let import = library.with_file_name("libtrophy.dll.a");
-        for (name, file) in [
-            ("libtrophy.so", &library),
-            ("libtrophy.so.1", &library),
-            ("libtrophy.dylib", &library),
-            ("libtrophy.1.dylib", &library),
-            ("trophy.dll", &library),
-            ("libtrophy.dll.a", &import),
-        ] {
-            let link = directory.join(name);
-            let _ = fs::remove_file(&link);
-            if name.contains(".dll") != on_windows() {
-                continue;
+        if on_windows() {
+            // What links the DLL is its import library.
+            for name in ["trophy.dll", "libtrophy.dll.a"] {
+                copy(name, &directory.join(name));
             }
+        } else {
+            let (name, versioned) = match cfg!(target_os = "macos") {
+                true => ("libtrophy.dylib", "libtrophy.1.dylib"),
+                false => ("libtrophy.so", "libtrophy.so.1"),
+            };
+            copy(name, &directory.join(name));
+            let _ = fs::remove_file(directory.join(versioned));
             #[cfg(unix)]
-            std::os::unix::fs::symlink(file, &link).unwrap();
-            #[cfg(not(unix))]
-            fs::copy(file, &link).unwrap();
+            std::os::unix::fs::symlink(name, directory.join(versioned)).unwrap();
         }
         directory
     })
