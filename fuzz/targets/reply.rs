@@ -55,7 +55,7 @@ enum Header {
 }
 
 struct Peer {
-    client: usize,
+    port: u16,
     replies: Mutex<Sender<Vec<Vec<u8>>>>,
 }
 
@@ -64,6 +64,14 @@ static PEER: LazyLock<Peer> = LazyLock::new(|| {
     let port = listener.local_addr().unwrap().port();
     let (replies, next) = channel();
     std::thread::spawn(move || serve(&listener, &next));
+    Peer {
+        port,
+        replies: Mutex::new(replies),
+    }
+});
+
+/// One an input: after a connection that died, or a 429, the next call would wait before it sends again.
+fn new_client(port: u16) -> *mut Client {
     let options = format!(
         r#"{{"base_url": "http://127.0.0.1:{port}", "max_retries": 0, "max_response_bytes": 65536,
             "timeout_in_seconds": 5}}"#
@@ -76,11 +84,8 @@ static PEER: LazyLock<Peer> = LazyLock::new(|| {
         let json = taken_json(status, json);
         assert_eq!(status, 0, "{json}");
     }
-    Peer {
-        client: client as usize,
-        replies: Mutex::new(replies),
-    }
-});
+    client
+}
 
 /// One reply a connection.
 fn serve(listener: &TcpListener, next: &Receiver<Vec<Vec<u8>>>) {
@@ -151,7 +156,7 @@ fuzz_target!(|input: Input<'_>| {
 
     let peer = &*PEER;
     peer.replies.lock().unwrap().send(pieces).unwrap();
-    let client = peer.client as *const Client;
+    let client = new_client(peer.port);
     let (mut json, none) = (ptr::null_mut(), ptr::null());
     // SAFETY: a client that lives, and text that ends in NUL.
     let (status, json) = unsafe {
@@ -171,6 +176,7 @@ fuzz_target!(|input: Input<'_>| {
                 )
             }
         };
+        trophy_client_free(client);
         (status, taken_json(status, json))
     };
     assert_ne!(status, 1, "it is no argument's fault: {json}");
