@@ -7,7 +7,7 @@
 #
 # All groups run in two lanes side by side, since most wait for time, for disks, or for a linker that has one thread.
 # What failed in either is told again at the end, for a reader who sees only the end. What hangs is ended, and has failed:
-# each step after half an hour, all of them at TEST_UNTIL (seconds since 1970) if that is set.
+# each step after 45 minutes, all of them at TEST_UNTIL (seconds since 1970) if that is set.
 set -u
 cd "$(dirname "$0")/.."
 logs=target/test-logs
@@ -19,7 +19,7 @@ export RUST_BACKTRACE=0 CARGO_TERM_COLOR=never
 export TROPHY_LIB_DIR=$PWD/target/built TROPHY_SANDBOX=$PWD/target/built/trophy-sandbox TROPHY_TOOL=$PWD/target/built/trophy
 
 step() { # step NAME COMMAND…
-    local name=$1 log="$logs/${1//[^a-zA-Z0-9]/-}.log" start=$SECONDS seconds=1800 left code p f s
+    local name=$1 log="$logs/${1//[^a-zA-Z0-9]/-}.log" start=$SECONDS seconds=2700 left code p f s
     shift
     left=$((${TEST_UNTIL:-9999999999} - $(date +%s)))
     if [ "$left" -lt "$seconds" ]; then seconds=$left; fi

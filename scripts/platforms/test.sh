@@ -22,7 +22,7 @@ ROOMS=(--lib --test store --test queue --test calls --test ending --test transpo
 # Few random cases: an emulator is slow.
 export TROPHY_TEST_CASES=${TROPHY_TEST_CASES:-8}
 # Rust's tests want the standard library's crate `test`.
-[ -z "$quick" ] || export TROPHY_BUILD_STD=std,panic_unwind TROPHY_PLATFORMS_SECONDS=600
+[ -z "$quick" ] || export TROPHY_BUILD_STD=std,panic_unwind TROPHY_PLATFORMS_SECONDS=1200
 # In CI: sync, async, dispatch, the queue, the ends of calls in every phase, unloading, and (processes) kill -9.
 ESSENTIAL=(library client asynchronous_calls queue the_end_of_calls_in_every_phase loading_and_unloading
     the_readmes_program_works_as_it_stands_linked_either_way)

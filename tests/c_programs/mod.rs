@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -281,7 +282,15 @@ pub fn native_libraries() -> Vec<String> {
 }
 
 pub fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
+    // Errors go to a file, since a pipe ends only when nobody has it any more: what wine starts beside its first
+    // program keeps the errors of that program open for ever.
+    let mut errors = tempfile::tempfile().unwrap();
+    let mut output = command
+        .stderr(errors.try_clone().unwrap())
+        .output()
+        .unwrap();
+    errors.rewind().unwrap();
+    errors.read_to_end(&mut output.stderr).unwrap();
     assert!(
         output.status.success(),
         "{command:?}: {}\n{}",
