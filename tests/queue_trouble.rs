@@ -298,7 +298,7 @@ fn a_refusal_that_says_what_is_wrong_costs_tens_of_requests() {
 }
 
 #[test]
-fn a_refused_witness_takes_no_good_event_with_it() {
+fn a_refused_probe_takes_no_good_event_with_it() {
     // Given a service that names a field which all have, and means the value that one has,
     let service = Scripted::start(|asked| match asked.users.iter().any(|user| user == "a") {
         true => Answer::Json(422, json!({"error": "genre is not as it should be"})),

@@ -3,9 +3,9 @@
 use super::record::Record;
 use crate::api::json::Members;
 
-/// Events with the same likeness differ in their value and their key only.
+/// Events with the same one differ in their values and idempotency keys only.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Likeness {
+pub struct CoalesceKey {
     /// Its idempotency key is not the caller's.
     pub may_join: bool,
     pub attributes: String,
@@ -13,7 +13,7 @@ pub struct Likeness {
     pub all_else: String,
 }
 
-impl Likeness {
+impl CoalesceKey {
     pub fn of(record: &Record<'_>) -> Option<Self> {
         let mut event: Members<'_> = serde_json::from_str(record.event.get()).ok()?;
         event
@@ -25,8 +25,8 @@ impl Likeness {
         )?;
         let mut all_else = in_order(event);
         if record.tenant.is_some() || !record.headers.is_empty() || !record.query.is_empty() {
-            let around = (&record.tenant, &record.headers, &record.query);
-            all_else.push_str(&serde_json::to_string(&around).ok()?);
+            let rest = (&record.tenant, &record.headers, &record.query);
+            all_else.push_str(&serde_json::to_string(&rest).ok()?);
         }
         Some(Self {
             may_join: !record.own_key,
@@ -80,9 +80,9 @@ mod tests {
         }
     }
 
-    fn like(args: &EventArgs<'_>, tenant: Option<&str>) -> Likeness {
+    fn like(args: &EventArgs<'_>, tenant: Option<&str>) -> CoalesceKey {
         let (text, _) = record::write(args, tenant, false, &Made).unwrap();
-        Likeness::of(&Record::parse(text.as_bytes()).unwrap()).unwrap()
+        CoalesceKey::of(&Record::parse(text.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]

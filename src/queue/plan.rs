@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::backlog::{Content, Limits, NewItem, World};
-use super::coalesce::Likeness;
+use super::backlog::{Content, Limits, NewItem, Resources};
+use super::coalesce::CoalesceKey;
 use super::dead;
 use super::record::Record;
 use super::sender::{Action, Sender, State};
@@ -130,13 +130,15 @@ impl Sender {
             bytes: state.batch_size.bytes(),
         };
         let is_outage = state.health.is_outage();
-        let mut around = Around {
+        let mut resources = LanesAndStore {
             sender: self,
             held: &mut state.held,
             awaited: &mut state.awaited,
             drain: state.drain.as_ref(),
         };
-        let choice = state.backlog.choose(time, limits, is_outage, &mut around);
+        let choice = state
+            .backlog
+            .choose(time, limits, is_outage, &mut resources);
         // Lanes that fell to the queue and are not used now are asked for again.
         for lane in std::mem::take(&mut state.held) {
             self.delivery.lanes.leave(lane);
@@ -257,14 +259,20 @@ impl Sender {
             let fields = record.fields()?;
             let tenant = record.tenant.as_deref();
             let lane = self.delivery.lanes.id(tenant, &fields.user.id, &fields.key);
-            let likeness = match self.options().coalesce {
-                true => Some(Arc::new(Likeness::of(&record)?)),
+            let coalesce_key = match self.options().coalesce {
+                true => Some(Arc::new(CoalesceKey::of(&record)?)),
                 false => None,
             };
             let tenant = tenant.map(Arc::from);
-            Some((lane, fields.value, tenant, record.fits_a_batch(), likeness))
+            Some((
+                lane,
+                fields.value,
+                tenant,
+                record.fits_a_batch(),
+                coalesce_key,
+            ))
         });
-        let Some((lane, value, tenant, fits_a_batch, likeness)) = parsed else {
+        let Some((lane, value, tenant, fits_a_batch, coalesce_key)) = parsed else {
             return Err(entry.payload);
         };
         let enqueued = self.clock.enqueued(entry.at_ms);
@@ -283,7 +291,7 @@ impl Sender {
             value,
             members,
             payload: entry.payload,
-            likeness,
+            coalesce_key,
         })
     }
 
@@ -367,15 +375,15 @@ impl Sender {
     }
 }
 
-/// The lanes, and the store, as the choice asks for them.
-struct Around<'a> {
+/// The lanes and the store of a running queue.
+struct LanesAndStore<'a> {
     sender: &'a Arc<Sender>,
     held: &'a mut HashSet<LaneId>,
     awaited: &'a mut HashMap<LaneId, Ticket>,
     drain: Option<&'a Drain>,
 }
 
-impl World for Around<'_> {
+impl Resources for LanesAndStore<'_> {
     fn may_use(&mut self, lane: LaneId) -> bool {
         if self.held.remove(&lane) {
             return true;
@@ -399,10 +407,10 @@ impl World for Around<'_> {
         // One that cannot be read is told of when it is to be sent.
         let entry = self.drain?.reread(position).ok()?;
         let record = Record::parse(&entry.payload)?;
-        let likeness = Likeness::of(&record).map(Arc::new);
+        let coalesce_key = CoalesceKey::of(&record).map(Arc::new);
         Some(Content {
             payload: entry.payload,
-            likeness,
+            coalesce_key,
         })
     }
 }

@@ -24,7 +24,7 @@ pub enum Search {
     /// Send each part by itself.
     Parts(Vec<Vec<u64>>),
     /// All have what is wrong: if the first alone is refused, they all are.
-    Witness(u64, Vec<u64>),
+    Probe(u64, Vec<u64>),
 }
 
 impl Traits {
@@ -92,7 +92,7 @@ pub fn search(batch: &[Traits], status: Status, said: &str, by_halves: bool) -> 
         let named = grouped(batch, way);
         match (named.len(), named.contains_key(&None)) {
             (1, true) => {}
-            (1, false) if suffices => return witness(batch),
+            (1, false) if suffices => return probe(batch),
             (1, false) => return halves(batch),
             _ => return Search::Parts(named.into_values().collect()),
         }
@@ -101,7 +101,7 @@ pub fn search(batch: &[Traits], status: Status, said: &str, by_halves: bool) -> 
         // A metric that does not exist is a 404 for the whole batch.
         let metrics = grouped(batch, &|it| Some(it.metric.clone()));
         return match metrics.len() {
-            1 => witness(batch),
+            1 => probe(batch),
             _ => Search::Parts(metrics.into_values().collect()),
         };
     }
@@ -119,10 +119,10 @@ fn grouped(batch: &[Traits], way: &Way<'_>) -> BTreeMap<Option<String>, Vec<u64>
     named
 }
 
-fn witness(batch: &[Traits]) -> Search {
+fn probe(batch: &[Traits]) -> Search {
     let mut numbers = batch.iter().map(|it| it.number);
     match numbers.next() {
-        Some(first) => Search::Witness(first, numbers.collect()),
+        Some(first) => Search::Probe(first, numbers.collect()),
         None => Search::Parts(Vec::new()),
     }
 }
@@ -193,7 +193,7 @@ mod tests {
     fn a_batch_that_has_it_in_common_sends_a_witness() {
         let batch = [event(1, "words", "a", "x"), event(2, "words", "b", "y")];
         let found = search(&batch, Status::NotFound, "no such metric", false);
-        assert_eq!(found, Search::Witness(1, vec![2]));
+        assert_eq!(found, Search::Probe(1, vec![2]));
         let found = search(&batch, Status::NotFound, "no such metric", true);
         assert_eq!(found, Search::Parts(vec![vec![1], vec![2]]));
     }
@@ -211,7 +211,7 @@ mod tests {
         let search = |said| search(&batch, Status::Unprocessable, said, false);
         assert_eq!(
             search("Invalid attribute keys: genre"),
-            Search::Witness(1, vec![2])
+            Search::Probe(1, vec![2])
         );
         // The value is what is wrong.
         assert_eq!(

@@ -62,14 +62,14 @@ mod tests {
     use crate::api::event::EventArgs;
     use crate::api::json;
     use crate::api::request::Made;
-    use crate::queue::backlog::{Backlog, Limits, NewItem, World};
+    use crate::queue::backlog::{Backlog, Limits, NewItem, Resources};
     use crate::queue::record;
     use crate::queue::store::Position;
     use std::time::Duration;
 
     struct Free;
 
-    impl World for Free {
+    impl Resources for Free {
         fn may_use(&mut self, _: u64) -> bool {
             true
         }
@@ -104,7 +104,7 @@ mod tests {
                 value: if at == 0 { 4.0 } else { 1.5 },
                 members: vec![Position::new(1, 99); usize::from(at == 0)],
                 payload: payload.into_bytes(),
-                likeness: None,
+                coalesce_key: None,
             });
         }
         let limits = Limits {

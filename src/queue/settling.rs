@@ -20,7 +20,7 @@ use crate::host::log;
 
 /// Failures by which the pause grows of one that meets a limit which others do not: to half a minute.
 const LONGEST_LIMITED: u32 = 7;
-/// How long a group waits for its witness, before it goes on without.
+/// How long a group waits for its probe, before it goes on without.
 const WITNESS: Duration = Duration::from_secs(60);
 
 impl Sender {
@@ -38,7 +38,7 @@ impl Sender {
         let reply = result.as_ref().map(String::as_str);
         let outcome = judge(reply, sending.batch, events, is_current_key);
         let bytes = sending.items.iter().map(|item| item.bytes).sum();
-        let witness_for = sending.group.witness_for;
+        let probe_of = sending.group.probe_of;
 
         match outcome {
             Outcome::Failed { .. } | Outcome::RateLimited | Outcome::Again => {}
@@ -50,8 +50,8 @@ impl Sender {
                 if sending.batch {
                     state.batch_size.was_taken(bytes);
                 }
-                if let Some(group) = witness_for {
-                    state.backlog.witness_passed(group);
+                if let Some(group) = probe_of {
+                    state.backlog.probe_passed(group);
                 }
                 let events = sending.items.iter().map(Item::events).sum();
                 self.delivery.stats.delivered.add(events);
@@ -127,8 +127,8 @@ impl Sender {
             }
             Outcome::Refused => {
                 let mut dead = sending.items;
-                if let Some(group) = sending.group.witness_for {
-                    dead.extend(self.condemned(state, &dead, group, &error));
+                if let Some(group) = sending.group.probe_of {
+                    dead.extend(self.dead_with_probe(state, &dead, group, &error));
                 }
                 self.set_aside(state, dead, &error);
             }
@@ -139,22 +139,22 @@ impl Sender {
         }
     }
 
-    /// Those for which a refused witness stood: dead like it, if what is wrong with it is what they have in common.
-    fn condemned(
+    /// Those for which a refused probe stood: dead like it, if what is wrong with it is what they have in common.
+    fn dead_with_probe(
         &self,
         state: &mut State,
-        witness: &[Item],
+        probe: &[Item],
         group: u64,
         error: &Error,
     ) -> Vec<Item> {
         let others = state.backlog.take_group(group);
-        let traits: Vec<_> = witness
+        let traits: Vec<_> = probe
             .iter()
             .chain(&others)
             .map(|item| traits_of(state, item))
             .collect();
         match refusal::search(&traits, error.status, &refusal_text(error), false) {
-            Search::Witness(..) => others,
+            Search::Probe(..) => others,
             Search::Parts(_) => {
                 let group = Group {
                     refused: true,
@@ -242,7 +242,7 @@ impl Sender {
         let group = Group {
             refused: true,
             by_halves,
-            witness_for: None,
+            probe_of: None,
             rests_until: Duration::ZERO,
             ..group
         };
@@ -252,8 +252,8 @@ impl Sender {
                 let of: Vec<_> = items.iter().map(|item| part_of(item.number)).collect();
                 put_back_in_parts(state, items, &group, |at| of[at].unwrap_or_default());
             }
-            Search::Witness(first, _) => {
-                let (witness, rest): (Vec<_>, Vec<_>) =
+            Search::Probe(first, _) => {
+                let (probe, rest): (Vec<_>, Vec<_>) =
                     items.into_iter().partition(|item| item.number == first);
                 let waiting = Group {
                     rests_until: self.clock.elapsed() + WITNESS,
@@ -262,10 +262,10 @@ impl Sender {
                 };
                 let id = state.backlog.put_back_as(rest, waiting);
                 let group = Group {
-                    witness_for: Some(id),
+                    probe_of: Some(id),
                     ..group
                 };
-                state.backlog.put_back_as(witness, group);
+                state.backlog.put_back_as(probe, group);
             }
         }
     }

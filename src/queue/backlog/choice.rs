@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::item::{Choice, Chosen, Group, Item, Limits, World};
+use super::item::{Choice, Chosen, Group, Item, Limits, Resources};
 use super::window::Backlog;
 use crate::delivery::lanes::LaneId;
 use crate::queue::coalesce;
@@ -18,16 +18,16 @@ impl Backlog {
         now: Duration,
         limits: Limits,
         is_outage: bool,
-        world: &mut impl World,
+        resources: &mut impl Resources,
     ) -> Option<Choice> {
         // Where nothing succeeds, what was not tried yet may be all that can.
         let choice = match self.chose_group || is_outage {
             true => self
-                .choose_fresh(limits, world)
-                .or_else(|| self.choose_group(now, limits, is_outage, world)),
+                .choose_fresh(limits, resources)
+                .or_else(|| self.choose_group(now, limits, is_outage, resources)),
             false => self
-                .choose_group(now, limits, is_outage, world)
-                .or_else(|| self.choose_fresh(limits, world)),
+                .choose_group(now, limits, is_outage, resources)
+                .or_else(|| self.choose_fresh(limits, resources)),
         }?;
         self.chose_group = choice.group.failures > 0 || choice.group.refused;
         Some(choice)
@@ -38,7 +38,7 @@ impl Backlog {
         now: Duration,
         limits: Limits,
         is_outage: bool,
-        world: &mut impl World,
+        resources: &mut impl Resources,
     ) -> Option<Choice> {
         let mut due: Vec<u64> = self
             .groups
@@ -63,7 +63,7 @@ impl Backlog {
             }
             let mut picked = Picked::new(limits);
             for number in numbers {
-                self.pick(number, &mut picked, world);
+                self.pick(number, &mut picked, resources);
             }
             if let Some(choice) = self.take_picked(picked, group) {
                 self.last_chosen = id;
@@ -74,7 +74,7 @@ impl Backlog {
     }
 
     /// In the order of their numbers: what stands first in its lane, and then what stands behind that.
-    fn choose_fresh(&mut self, limits: Limits, world: &mut impl World) -> Option<Choice> {
+    fn choose_fresh(&mut self, limits: Limits, resources: &mut impl Resources) -> Option<Choice> {
         let mut picked = Picked::new(limits);
         let mut followers: BTreeSet<u64> = BTreeSet::new();
         let mut last_head = 0;
@@ -88,7 +88,7 @@ impl Backlog {
                 last_head = number;
             }
             followers.remove(&number);
-            if self.pick(number, &mut picked, world) {
+            if self.pick(number, &mut picked, resources) {
                 followers.extend(self.follower(number, &picked));
             }
         }
@@ -104,7 +104,7 @@ impl Backlog {
     }
 
     /// Picks an item, if it can go with those that are picked, and nothing before it in its lane stays behind.
-    fn pick(&mut self, number: u64, picked: &mut Picked, world: &mut impl World) -> bool {
+    fn pick(&mut self, number: u64, picked: &mut Picked, resources: &mut impl Resources) -> bool {
         let Some(item) = self.items.get(&number) else {
             return false;
         };
@@ -119,11 +119,11 @@ impl Backlog {
             return false;
         }
         let lane = item.lane;
-        if !picked.lanes.contains(&lane) && !world.may_use(lane) {
+        if !picked.lanes.contains(&lane) && !resources.may_use(lane) {
             self.lane_is_busy(lane);
             return false;
         }
-        self.reload_lane(lane, number, world);
+        self.reload_lane(lane, number, resources);
         let Some(item) = self.items.get(&number) else {
             return false;
         };
@@ -142,10 +142,10 @@ impl Backlog {
         let Some(leader) = self.items.get(&number) else {
             return members;
         };
-        let Some(likeness) = &leader.likeness else {
+        let Some(coalesce_key) = &leader.coalesce_key else {
             return members;
         };
-        if !likeness.may_join || leader.attempted {
+        if !coalesce_key.may_join || leader.attempted {
             return members;
         }
         let Some(lane) = self.lanes.get(&leader.lane) else {
@@ -156,11 +156,13 @@ impl Backlog {
             let Some(item) = self.items.get(number) else {
                 continue;
             };
-            let Some(other) = &item.likeness else { break };
-            if other.all_else != likeness.all_else {
+            let Some(other) = &item.coalesce_key else {
+                break;
+            };
+            if other.all_else != coalesce_key.all_else {
                 break;
             }
-            let alike = other.may_join && other.attributes == likeness.attributes;
+            let alike = other.may_join && other.attributes == coalesce_key.attributes;
             let is_own = !item.attempted && item.members.is_empty();
             if !alike || !is_own || picked.absorbed.contains_key(number) {
                 continue;

@@ -24,8 +24,8 @@ impl Backlog {
         id
     }
 
-    /// A group's witness was not refused: there is more to be found out.
-    pub fn witness_passed(&mut self, id: u64) {
+    /// A group's probe was not refused: there is more to be found out.
+    pub fn probe_passed(&mut self, id: u64) {
         if let Some(group) = self.groups.get_mut(&id) {
             group.by_halves = true;
             group.rests_until = Duration::ZERO;

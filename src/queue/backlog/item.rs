@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::lanes::LaneId;
-use crate::queue::coalesce::Likeness;
+use crate::queue::coalesce::CoalesceKey;
 use crate::queue::store::Position;
 
 /// An undelivered event.
@@ -30,7 +30,7 @@ pub struct Item {
     /// `None`: only in the store.
     pub payload: Option<Vec<u8>>,
     /// Says which others can be merged with it, if any can.
-    pub likeness: Option<Arc<Likeness>>,
+    pub coalesce_key: Option<Arc<CoalesceKey>>,
     pub(super) group: Option<u64>,
 }
 
@@ -47,14 +47,14 @@ pub struct NewItem {
     pub value: f64,
     pub members: Vec<Position>,
     pub payload: Vec<u8>,
-    pub likeness: Option<Arc<Likeness>>,
+    pub coalesce_key: Option<Arc<CoalesceKey>>,
 }
 
 /// What of an event is not in memory while it cannot go.
 #[derive(Debug)]
 pub struct Content {
     pub payload: Vec<u8>,
-    pub likeness: Option<Arc<Likeness>>,
+    pub coalesce_key: Option<Arc<CoalesceKey>>,
 }
 
 impl Item {
@@ -86,7 +86,7 @@ pub struct Group {
     /// What was thought to be wrong with all of it was not: now it is searched by halves.
     pub by_halves: bool,
     /// If its one event is refused alone, so are those of that group: they have in common what is wrong.
-    pub witness_for: Option<u64>,
+    pub probe_of: Option<u64>,
 }
 
 /// An item of a request, and those that are to be merged into it.
@@ -120,8 +120,8 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// What the choice needs to know of the world.
-pub trait World {
+/// What a choice asks of the lanes and of the store.
+pub trait Resources {
     /// Whether a lane is free; then it is taken.
     fn may_use(&mut self, lane: LaneId) -> bool;
     /// The content of an event that is only in the store, where it decides what can be merged.

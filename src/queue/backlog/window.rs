@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::item::{Group, Item, NewItem, World};
+use super::item::{Group, Item, NewItem, Resources};
 use crate::delivery::lanes::LaneId;
 
 /// Events of which the content is in memory.
@@ -76,7 +76,7 @@ impl Backlog {
             members: new.members,
             bytes: new.payload.len(),
             payload: Some(new.payload),
-            likeness: new.likeness,
+            coalesce_key: new.coalesce_key,
             group: None,
         };
         self.insert(item);
@@ -92,7 +92,7 @@ impl Backlog {
         };
         if lane.busy || has_no_room {
             item.payload = None;
-            item.likeness = None;
+            item.coalesce_key = None;
         }
         self.count_in(&item);
         self.ages.insert((item.enqueued, item.number));
@@ -154,14 +154,14 @@ impl Backlog {
         if let Some(mut item) = self.items.remove(&number) {
             self.count_out(&item);
             item.payload = None;
-            item.likeness = None;
+            item.coalesce_key = None;
             self.items.insert(number, item);
         }
     }
 
     /// What was unloaded of a lane comes back, from a number on, as far as there is room: only what is loaded can be
     /// merged.
-    pub(super) fn reload_lane(&mut self, lane: LaneId, from: u64, world: &mut impl World) {
+    pub(super) fn reload_lane(&mut self, lane: LaneId, from: u64, resources: &mut impl Resources) {
         let is_wanted = |item: &Item| item.payload.is_none() && item.group.is_none();
         if !self.items.get(&from).is_some_and(is_wanted) {
             return;
@@ -180,11 +180,11 @@ impl Backlog {
             let Some(item) = self.items.get_mut(&number).filter(|item| is_wanted(item)) else {
                 continue;
             };
-            let Some(content) = world.reload(item.position) else {
+            let Some(content) = resources.reload(item.position) else {
                 return;
             };
             item.payload = Some(content.payload);
-            item.likeness = content.likeness;
+            item.coalesce_key = content.coalesce_key;
             self.loaded += 1;
             self.loaded_bytes += item.bytes;
         }
@@ -197,7 +197,7 @@ impl Backlog {
         }
         for item in self.items.values_mut().filter(|item| item.group.is_none()) {
             item.payload = None;
-            item.likeness = None;
+            item.coalesce_key = None;
         }
         self.loaded = 0;
         self.loaded_bytes = 0;

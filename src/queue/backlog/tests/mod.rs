@@ -5,7 +5,7 @@ mod model;
 use super::window::{LANE_EVENTS, WINDOW_EVENTS};
 use super::*;
 use crate::delivery::lanes::LaneId;
-use crate::queue::coalesce::Likeness;
+use crate::queue::coalesce::CoalesceKey;
 use crate::queue::health;
 use crate::queue::store::Position;
 use std::collections::{HashMap, HashSet};
@@ -23,7 +23,7 @@ pub struct Outside {
     coalesces: bool,
 }
 
-impl World for Outside {
+impl Resources for Outside {
     fn may_use(&mut self, lane: LaneId) -> bool {
         !self.busy.contains(&lane)
     }
@@ -32,7 +32,7 @@ impl World for Outside {
         self.reloads += 1;
         self.coalesces.then(|| Content {
             payload: payload(position),
-            likeness: likeness(),
+            coalesce_key: coalesce_key(),
         })
     }
 }
@@ -41,8 +41,8 @@ fn payload(position: Position) -> Vec<u8> {
     format!("{position:?}").into_bytes()
 }
 
-fn likeness() -> Option<Arc<Likeness>> {
-    Some(Arc::new(Likeness {
+fn coalesce_key() -> Option<Arc<CoalesceKey>> {
+    Some(Arc::new(CoalesceKey {
         may_join: true,
         attributes: String::new(),
         all_else: String::new(),
@@ -63,7 +63,7 @@ fn event(at: u32, lane: LaneId) -> NewItem {
         value: 1.0,
         members: Vec::new(),
         payload: payload(position),
-        likeness: None,
+        coalesce_key: None,
     }
 }
 
@@ -266,11 +266,11 @@ fn in_an_outage_one_event_of_a_batch_asks_whether_the_service_answers() {
     let lanes = batch.lanes();
     backlog.put_back_as(items(batch), group);
     backlog.finished(&lanes);
-    let mut world = Outside::default();
-    let choice = backlog.choose(SECOND, at_most(10), true, &mut world);
+    let mut resources = Outside::default();
+    let choice = backlog.choose(SECOND, at_most(10), true, &mut resources);
     assert_eq!(numbers(&choice).len(), 1);
     assert!(!choice.unwrap().batch);
-    let rest = backlog.choose(SECOND, at_most(10), false, &mut world);
+    let rest = backlog.choose(SECOND, at_most(10), false, &mut resources);
     assert_eq!(numbers(&rest).len(), 2);
 }
 
@@ -300,7 +300,7 @@ fn a_witness_speaks_for_its_group() {
     let batch = choose(&mut backlog, SECOND, 10).unwrap();
     let lanes = batch.lanes();
     let mut items = items(batch);
-    let witness = items.remove(0);
+    let probe = items.remove(0);
     let group = Group {
         rests_until: 60 * SECOND,
         refused: true,
@@ -309,10 +309,10 @@ fn a_witness_speaks_for_its_group() {
     let id = backlog.put_back_as(items, group.clone());
     let group = Group {
         rests_until: Duration::ZERO,
-        witness_for: Some(id),
+        probe_of: Some(id),
         ..group
     };
-    backlog.put_back_as(vec![witness], group);
+    backlog.put_back_as(vec![probe], group);
     backlog.finished(&lanes);
 
     let first = choose(&mut backlog, SECOND, 10);
@@ -320,7 +320,7 @@ fn a_witness_speaks_for_its_group() {
     assert!(choose(&mut backlog, SECOND, 10).is_none());
 
     // If it is taken, the others are looked at by halves.
-    backlog.witness_passed(id);
+    backlog.probe_passed(id);
     let others = choose(&mut backlog, SECOND, 10).unwrap();
     assert!(others.group.by_halves);
     let lanes = others.lanes();
@@ -328,7 +328,7 @@ fn a_witness_speaks_for_its_group() {
     let id = backlog.put_back_as(self::items(others), group);
     backlog.finished(&lanes);
 
-    // If it is refused, they are condemned with it.
+    // If it is refused, they are dead with it.
     assert_eq!(backlog.take_group(id).len(), 2);
     assert!(backlog.take_group(id).is_empty());
     backlog.finished(&first.unwrap().lanes());
@@ -337,13 +337,13 @@ fn a_witness_speaks_for_its_group() {
 
 #[test]
 fn a_lane_that_somebody_else_has_is_asked_for_once_and_fills_no_window() {
-    let mut world = Outside::default();
-    world.busy.insert(7);
+    let mut resources = Outside::default();
+    resources.busy.insert(7);
     let mut backlog = Backlog::default();
     backlog.add(event(1, 7));
     assert!(
         backlog
-            .choose(SECOND, at_most(1), false, &mut world)
+            .choose(SECOND, at_most(1), false, &mut resources)
             .is_none()
     );
     for at in 2..9_000 {
@@ -352,18 +352,18 @@ fn a_lane_that_somebody_else_has_is_asked_for_once_and_fills_no_window() {
     assert!(!backlog.is_full());
     assert_eq!((backlog.loaded, backlog.loaded_bytes), (0, 0));
     backlog.add(event(9_000, 8));
-    let other = backlog.choose(SECOND, at_most(1), false, &mut world);
+    let other = backlog.choose(SECOND, at_most(1), false, &mut resources);
     assert_eq!(numbers(&other), [9_000]);
 
-    world.busy.clear();
+    resources.busy.clear();
     assert!(
         backlog
-            .choose(SECOND, at_most(1), false, &mut world)
+            .choose(SECOND, at_most(1), false, &mut resources)
             .is_none()
     );
     backlog.lane_is_free(7);
     assert_eq!(
-        numbers(&backlog.choose(SECOND, at_most(1), false, &mut world)),
+        numbers(&backlog.choose(SECOND, at_most(1), false, &mut resources)),
         [1]
     );
 }
@@ -396,28 +396,28 @@ fn what_stands_behind_trouble_makes_room_for_others() {
 
 #[test]
 fn what_was_unloaded_is_merged_all_the_same() {
-    let mut world = Outside {
+    let mut resources = Outside {
         coalesces: true,
         ..Outside::default()
     };
-    world.busy.insert(7);
+    resources.busy.insert(7);
     let mut backlog = Backlog::default();
     for at in 1..=5_000 {
         backlog.add(NewItem {
-            likeness: likeness(),
+            coalesce_key: coalesce_key(),
             ..event(at, 7)
         });
     }
     assert!(
         backlog
-            .choose(SECOND, at_most(1), false, &mut world)
+            .choose(SECOND, at_most(1), false, &mut resources)
             .is_none()
     );
-    world.busy.clear();
+    resources.busy.clear();
     backlog.lane_is_free(7);
     let mut requests = 0;
     let mut events = 0;
-    while let Some(choice) = backlog.choose(SECOND, at_most(1), false, &mut world) {
+    while let Some(choice) = backlog.choose(SECOND, at_most(1), false, &mut resources) {
         requests += 1;
         events += choice.items[0].absorbed.len() + 1;
         backlog.finished(&choice.lanes());
@@ -430,14 +430,14 @@ fn what_was_unloaded_is_merged_all_the_same() {
 #[test]
 fn only_what_is_alike_and_was_never_sent_is_merged() {
     let alike = |attributes: &str, all_else: &str| {
-        Some(Arc::new(Likeness {
+        Some(Arc::new(CoalesceKey {
             may_join: true,
             attributes: attributes.into(),
             all_else: all_else.into(),
         }))
     };
     let mut backlog = Backlog::default();
-    for (at, (likeness, attempted, segment, value)) in [
+    for (at, (coalesce_key, attempted, segment, value)) in [
         (alike("", ""), false, 1, 1.0),
         (alike("genre", ""), false, 1, 1.0), // other attributes: passed over
         (alike("", ""), true, 1, 1.0),       // sent before
@@ -453,7 +453,7 @@ fn only_what_is_alike_and_was_never_sent_is_merged() {
             position: Position::new(segment, at as u32),
             attempted,
             value,
-            likeness,
+            coalesce_key,
             ..event(at as u32 + 1, 7)
         });
     }
@@ -469,7 +469,7 @@ fn only_what_is_alike_and_was_never_sent_is_merged() {
     let mut backlog = Backlog::default();
     for (at, all_else) in [(1, "ann"), (2, "bea"), (3, "ann")] {
         backlog.add(NewItem {
-            likeness: alike("", all_else),
+            coalesce_key: alike("", all_else),
             ..event(at, 7)
         });
     }
@@ -509,10 +509,10 @@ fn the_oldest_and_those_too_old_are_taken_wherever_they_are() {
 
 #[test]
 fn a_lane_that_nothing_waits_for_is_forgotten() {
-    let mut world = Outside::default();
-    world.busy.insert(7);
+    let mut resources = Outside::default();
+    resources.busy.insert(7);
     let mut backlog = backlog(&[7]);
-    backlog.choose(SECOND, at_most(1), false, &mut world);
+    backlog.choose(SECOND, at_most(1), false, &mut resources);
     backlog.take_older_than(100);
     assert!(!backlog.has_lane(7));
     backlog.lane_is_free(7);
@@ -524,7 +524,7 @@ fn of_one_lane_no_more_is_in_memory_than_is_soon_needed() {
     let mut backlog = Backlog::default();
     for at in 1..=100_000 {
         backlog.add(NewItem {
-            likeness: Some(Arc::new(Likeness {
+            coalesce_key: Some(Arc::new(CoalesceKey {
                 may_join: true,
                 attributes: format!("{{\"page\":\"{at}\"}}"),
                 all_else: String::new(),
@@ -532,7 +532,7 @@ fn of_one_lane_no_more_is_in_memory_than_is_soon_needed() {
             ..event(at, 7)
         });
     }
-    let held = |it: &Item| it.payload.is_some() || it.likeness.is_some();
+    let held = |it: &Item| it.payload.is_some() || it.coalesce_key.is_some();
     let in_memory = backlog.items.values().filter(|it| held(it)).count();
     assert!(in_memory <= LANE_EVENTS, "{in_memory}");
     assert!(!backlog.is_full());

@@ -35,7 +35,7 @@ enum Outcome {
     Failed(u32),
     FailedInHalves,
     Refused,
-    Witness,
+    Probe,
     Again,
 }
 
@@ -45,7 +45,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         2 => (0..100u32).prop_map(Outcome::Failed),
         1 => Just(Outcome::FailedInHalves),
         1 => Just(Outcome::Refused),
-        1 => Just(Outcome::Witness),
+        1 => Just(Outcome::Probe),
         1 => Just(Outcome::Again),
     ]
 }
@@ -73,7 +73,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Default)]
 struct Model {
     backlog: Backlog,
-    world: Outside,
+    resources: Outside,
     now: Duration,
     added: u32,
     /// By their place in the store, which is also their order.
@@ -99,14 +99,14 @@ impl Model {
                 self.waiting.insert(at, lane);
                 self.backlog.add(NewItem {
                     fits_a_batch,
-                    likeness: coalesces.then(likeness).flatten(),
+                    coalesce_key: coalesces.then(coalesce_key).flatten(),
                     ..event(at, lane)
                 });
             }
             Step::Take(lane) => {
                 // Not one that the queue has.
                 if !self.under_way.iter().any(|it| it.lanes().contains(&lane)) {
-                    self.world.busy.insert(lane);
+                    self.resources.busy.insert(lane);
                 }
             }
             Step::Release(lane) => self.release(lane),
@@ -138,7 +138,7 @@ impl Model {
     }
 
     fn release(&mut self, lane: LaneId) {
-        if self.world.busy.remove(&lane) {
+        if self.resources.busy.remove(&lane) {
             self.backlog.lane_is_free(lane);
         }
     }
@@ -147,7 +147,7 @@ impl Model {
         let limits = at_most(events);
         let Some(choice) = self
             .backlog
-            .choose(self.now, limits, is_outage, &mut self.world)
+            .choose(self.now, limits, is_outage, &mut self.resources)
         else {
             return;
         };
@@ -155,7 +155,7 @@ impl Model {
         assert!(!choice.batch || events > 1);
         let lanes = choice.lanes();
         for lane in &lanes {
-            assert!(!self.world.busy.contains(lane), "it is somebody else's");
+            assert!(!self.resources.busy.contains(lane), "it is somebody else's");
             let is_used = self.under_way.iter().any(|it| it.lanes().contains(lane));
             assert!(!is_used, "never two of a lane");
         }
@@ -209,8 +209,8 @@ impl Model {
         };
         match outcome {
             Outcome::Delivered => {
-                if let Some(id) = group.witness_for {
-                    self.backlog.witness_passed(id);
+                if let Some(id) = group.probe_of {
+                    self.backlog.probe_passed(id);
                 }
                 items.iter().for_each(|item| self.is_over(item));
             }
@@ -228,25 +228,25 @@ impl Model {
                 self.backlog.put_back_as(half, failed);
             }
             Outcome::Refused if items.len() == 1 => {
-                let condemned = group.witness_for.map(|id| self.backlog.take_group(id));
-                items.extend(condemned.unwrap_or_default());
+                let dead_with_probe = group.probe_of.map(|id| self.backlog.take_group(id));
+                items.extend(dead_with_probe.unwrap_or_default());
                 items.iter().for_each(|item| self.is_over(item));
             }
-            Outcome::Refused | Outcome::Witness => {
+            Outcome::Refused | Outcome::Probe => {
                 let rest = items.split_off(1);
                 let refused = Group {
                     refused: true,
-                    witness_for: None,
+                    probe_of: None,
                     rests_until: self.now + SECOND,
                     ..group
                 };
                 let id = self.backlog.put_back_as(rest, refused.clone());
-                let witness = Group {
-                    witness_for: Some(id),
+                let probe = Group {
+                    probe_of: Some(id),
                     rests_until: Duration::ZERO,
                     ..refused
                 };
-                self.backlog.put_back_as(items, witness);
+                self.backlog.put_back_as(items, probe);
             }
             Outcome::Again if group.failures > 0 || group.refused => {
                 self.backlog.put_back_as(items, group);
@@ -342,7 +342,7 @@ proptest! {
     #[test]
     fn every_event_ends_once_in_its_lanes_order_whatever_comes(coalesces: bool, steps in steps()) {
         let mut model = Model::default();
-        model.world.coalesces = coalesces;
+        model.resources.coalesces = coalesces;
         for step in steps {
             model.act(step);
         }
