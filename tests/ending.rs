@@ -15,36 +15,41 @@ use trophy::error::Status;
 #[test]
 fn close_keeps_its_deadline_against_a_server_that_never_answers() {
     for timeout in [0, 500] {
-        let service = Service::start();
-        service.fault(json!({"fault": "hang"}));
-        let client = Arc::new(service.client(json!({})));
-        let ear = Ear::new();
-        for number in 0..32 {
-            client
-                .event_async(&event(&user(number)), ear.callback(number))
-                .unwrap();
-        }
-        let blocked = {
-            let client = Arc::clone(&client);
-            std::thread::spawn(move || client.event(&event(&user("blocked"))))
-        };
-        wait_until("all workers and the blocked call are under way", || {
-            stats(&client)["callsUnderWay"] == 5
-        });
-
-        let start = Instant::now();
-        let ending = client.close(timeout).unwrap();
-        let late = start.elapsed() - Duration::from_millis(timeout as u64);
-
-        assert!(late < Duration::from_millis(50), "{late:?} late");
-        assert_eq!((ending.undelivered, ending.cancelled), (0, 33));
-        let error = blocked.join().unwrap().unwrap_err();
-        assert_eq!(error.status, Status::Cancelled);
-        let heard = ear.take(32);
-        assert!(heard.iter().all(|(status, _)| *status == Status::Cancelled));
-        drop(client);
-        assert_eq!(ear.rest().len(), 0);
+        takes_at_most(Duration::from_millis(50), || late_by(timeout));
     }
+}
+
+/// How much longer than its timeout a close takes, against a server that never answers.
+fn late_by(timeout: i64) -> Duration {
+    let service = Service::start();
+    service.fault(json!({"fault": "hang"}));
+    let client = Arc::new(service.client(json!({})));
+    let ear = Ear::new();
+    for number in 0..32 {
+        client
+            .event_async(&event(&user(number)), ear.callback(number))
+            .unwrap();
+    }
+    let blocked = {
+        let client = Arc::clone(&client);
+        std::thread::spawn(move || client.event(&event(&user("blocked"))))
+    };
+    wait_until("all workers and the blocked call are under way", || {
+        stats(&client)["callsUnderWay"] == 5
+    });
+
+    let start = Instant::now();
+    let ending = client.close(timeout).unwrap();
+    let late = start.elapsed() - Duration::from_millis(timeout as u64);
+
+    assert_eq!((ending.undelivered, ending.cancelled), (0, 33));
+    let error = blocked.join().unwrap().unwrap_err();
+    assert_eq!(error.status, Status::Cancelled);
+    let heard = ear.take(32);
+    assert!(heard.iter().all(|(status, _)| *status == Status::Cancelled));
+    drop(client);
+    assert_eq!(ear.rest().len(), 0);
+    late
 }
 
 #[test]
@@ -143,6 +148,11 @@ fn a_full_backlog_is_refused_and_the_memory_stays() {
 
 #[test]
 fn cancel_ends_the_calls_of_a_tag() {
+    takes_at_most(Duration::from_millis(50), cancelled_after);
+}
+
+/// How long it takes until all of them have heard of it.
+fn cancelled_after() -> Duration {
     let service = Service::start();
     service.fault(json!({"fault": "hang"}));
     let client = service.client(json!({"workers": 2}));
@@ -168,18 +178,15 @@ fn cancel_ends_the_calls_of_a_tag() {
     let start = Instant::now();
     assert_eq!(client.cancel(1), 7);
     let heard = mine.take(7);
+    let took = start.elapsed();
 
-    assert!(
-        start.elapsed() < Duration::from_millis(50),
-        "{:?}",
-        start.elapsed()
-    );
     assert!(heard.iter().all(|(status, _)| *status == Status::Cancelled));
     assert_eq!(client.cancel(1), 0);
     assert_eq!(client.cancel(3), 0);
     assert_eq!(others.rest().len(), 0);
     drop(client);
     assert_eq!(others.next().0, Status::Cancelled);
+    took
 }
 
 #[test]

@@ -570,11 +570,8 @@ fn what_is_queued_outlives_the_client() {
     }
     let start = Instant::now();
     let ending = client.close(100).unwrap();
-    assert!(
-        start.elapsed() < Duration::from_millis(150),
-        "{:?}",
-        start.elapsed()
-    );
+    // It waits for its timeout at most, and not until all is delivered.
+    assert!(start.elapsed() < PATIENCE / 4, "{:?}", start.elapsed());
     assert_eq!(ending.undelivered, 100);
     drop(client);
     service.0.clear_faults();

@@ -2010,12 +2010,13 @@ fn a_request_that_a_tunnel_ends_before_is_not_sent() {
 
 #[test]
 fn a_transport_is_made_within_a_moment_and_without_a_thread() {
-    let started = Instant::now();
-    drop(plain());
-    // A hundred times what it takes: the roots alone would take longer than that in a debug build.
-    assert!(
-        started.elapsed() < Duration::from_millis(100),
-        "{:?}",
+    let made_within = || {
+        let started = Instant::now();
+        drop(plain());
         started.elapsed()
-    );
+    };
+    // A hundred times what it takes: the roots alone would take longer than that in a debug build. At one of ten times,
+    // for a machine that is busy.
+    let shortest = (0..10).map(|_| made_within()).min().unwrap();
+    assert!(shortest < Duration::from_millis(100), "{shortest:?}");
 }
