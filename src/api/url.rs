@@ -1,6 +1,6 @@
 //! The server that a URL names: what `http` takes for one, and is none, is refused.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::Uri;
 
@@ -39,6 +39,23 @@ fn port(uri: &Uri) -> Result<u16, &'static str> {
     }
 }
 
+/// RFC 6761: such names never leave the machine.
+pub fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).as_bytes();
+    let name = &host[host.len().saturating_sub(b"localhost".len())..];
+    name.eq_ignore_ascii_case(b"localhost")
+        && matches!(
+            host.len().checked_sub(name.len() + 1).map(|at| host[at]),
+            None | Some(b'.')
+        )
+}
+
+/// Whether it is this machine, without the brackets of an IPv6 address.
+pub fn is_loopback(host: &str) -> bool {
+    let address = || host.parse::<IpAddr>();
+    is_localhost(host) || address().is_ok_and(|it| it.to_canonical().is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +80,31 @@ mod tests {
                 (Err(got), Err(expected)) => assert!(got.contains(expected), "{url}: {got}"),
                 (got, _) => panic!("{url}: {got:?}"),
             }
+        }
+    }
+    #[test]
+    fn loopback_is_told_by_name_and_by_address() {
+        for host in [
+            "localhost",
+            "LocalHost.",
+            "a.localhost",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "notlocalhost",
+            "localhost.example",
+            "10.0.0.1",
+            "0.0.0.0",
+            "::2",
+            "[::1]",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(!is_loopback(host), "{host}");
         }
     }
 }

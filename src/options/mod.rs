@@ -508,6 +508,8 @@ mod tests {
             "localhost:1",
             "[::1]:80",
             "LOCALHOST",
+            "trophy.localhost",
+            "[::ffff:127.0.0.1]",
         ] {
             assert!(
                 BaseUrl::parse(&format!("http://{host}/v1"))

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::{Deref, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::reader::{self, Raw, must_be};
 use crate::api::json::{self, Members};
-use crate::api::url::server;
+use crate::api::url::{is_loopback, server};
 use crate::error::Error;
 
 /// A whole number in a range.
@@ -336,12 +335,4 @@ impl BaseUrl {
             _ => Ok(()),
         }
     }
-}
-
-/// `host` is without the brackets of an IPv6 address.
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }

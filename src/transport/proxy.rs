@@ -8,9 +8,8 @@ use ureq::http::Uri;
 
 use super::exchange::Kind;
 use super::fault::Fault;
-use super::resolver::is_localhost;
 use super::url::authority;
-use crate::api::url::{host, server};
+use crate::api::url::{host, is_loopback, server};
 
 /// Which proxy, if any, stands before which server.
 #[derive(Debug, Clone)]
@@ -110,13 +109,6 @@ fn parse(url: &str) -> Result<Proxy, String> {
 /// As messages name it.
 pub fn name(proxy: &Proxy) -> String {
     authority(host(proxy.uri()), proxy.port())
-}
-
-fn is_loopback(host: &str) -> bool {
-    is_localhost(host)
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|it| it.to_canonical().is_loopback())
 }
 
 /// NO_PROXY as curl and Go read it: `*`; a domain with all below it, with or without a leading dot;
