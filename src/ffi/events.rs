@@ -61,7 +61,7 @@ pub unsafe extern "C" fn trophy_metrics_event(
 /// Sends a metric event without waiting: the reply comes to `callback`.
 ///
 /// POST /metrics/{key}/event. Returns at once; everything is copied. Events of one user and metric are sent in
-/// the order of the calls.
+/// the order of the calls on the client.
 ///
 /// @param client          Borrowed; safe from any thread.
 /// @param key             As for trophy_metrics_event(), as are the next five.
@@ -111,7 +111,8 @@ pub unsafe extern "C" fn trophy_metrics_event_async(
 /// Puts a metric event into the queue, which delivers it, now or after days offline, and counts it once.
 ///
 /// Returns when the event is safe on disk (see the queue's `durability`), after microseconds; everything is
-/// copied. How each event ended is told to trophy_client_on_delivery().
+/// copied. How each event ended is told to trophy_client_on_delivery(). Events of one user and metric are delivered
+/// in the order of the calls on the client; two clients that share a folder keep an order each.
 ///
 /// @param client          Borrowed; safe from any thread.
 /// @param key             As for trophy_metrics_event(), as are the next five.
