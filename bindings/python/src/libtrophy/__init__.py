@@ -281,6 +281,7 @@ class Client:
         # Freed when the last call that is still returning in another thread has let go of it.
         self._handle = None
         if self._owns_client:
+            handle.shared.dispatch_the_rest(handle)
             _run_due(handle.shared.due)
         return ending
 
@@ -358,6 +359,12 @@ class _Shared:
         """For what has come from C already, of which nobody else wakes the loop."""
         if self.due:
             self.wake()
+
+    def dispatch_the_rest(self, handle: _Handle) -> None:
+        """Of calls that took their time to notice that they were cancelled: nobody can dispatch a closed client."""
+        while any(waiting.is_once and waiting.later is self.due for waiting in list(_waiting.values())):
+            if not _lib.trophy_client_dispatch(handle, 0):
+                time.sleep(0.001)
 
     def _dispatch(self) -> None:
         for handle in list(self.handles)[:1]:
@@ -619,15 +626,16 @@ _NO_CALLBACK, _NO_READY, _NO_LOG = _CALLBACK(), _READY_CALLBACK(), _LOG_CALLBACK
 
 # An exception that leaves the next three ends in sys.unraisablehook, not in C.
 def _hear(status: int, text: bytes, number: int) -> None:
-    waiting = _waiting.get(number)
-    if waiting is None:
-        return
-    try:
-        reply = _decode(text)
-    except TrophyError as unreadable:
-        status, reply = unreadable.status, {"error": unreadable._error}
-    callback, later = waiting.callback, waiting.later
+    # From its first line, since the garbage collector may free a client in any.
     with _being_inside():
+        waiting = _waiting.get(number)
+        if waiting is None:
+            return
+        try:
+            reply = _decode(text)
+        except TrophyError as unreadable:
+            status, reply = unreadable.status, {"error": unreadable._error}
+        callback, later = waiting.callback, waiting.later
         if waiting.is_once:
             _forget(number)
         del waiting
@@ -647,8 +655,9 @@ def _wake(number: int) -> None:
 
 
 def _write(level: int, message: bytes, _: int) -> None:
-    if _logger is not None:
-        _logger.log(_LEVELS.get(level, logging.DEBUG), "%s", message.decode("utf-8", "replace"))
+    with _being_inside():
+        if _logger is not None:
+            _logger.log(_LEVELS.get(level, logging.DEBUG), "%s", message.decode("utf-8", "replace"))
 
 
 _callback, _ready, _log = _CALLBACK(_hear), _READY_CALLBACK(_wake), _LOG_CALLBACK(_write)
