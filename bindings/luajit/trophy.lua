@@ -153,9 +153,7 @@ end
 
 local function forget(id) waiting[id] = nil end
 
--- It runs inside C, which no error may cross: it only takes notes.
-local on_event = ffi.cast("trophy_callback", function(status, text, user_data)
-	local id = tonumber(user_data)
+local function note(status, text, id)
 	local who = waiting[id]
 	if not who then return end
 	if not who.lasts then waiting[id] = nil end
@@ -166,6 +164,15 @@ local on_event = ffi.cast("trophy_callback", function(status, text, user_data)
 	else
 		who.status, who.text = status, text
 	end
+end
+
+local is_inside = false
+
+-- It runs inside C, which no error may cross: it only takes notes.
+local on_event = ffi.cast("trophy_callback", function(status, text, user_data)
+	is_inside = true
+	note(status, text, tonumber(user_data))
+	is_inside = false
 end)
 
 local several_mt = {
@@ -202,9 +209,22 @@ end
 local Client = {}
 Client.__index = Client
 
-local function free(handle) C.trophy_client_free(handle) end
+local collected = {}
+
+local function free(handle)
+	if is_inside then
+		-- The collector came to it inside a callback, where the library frees nothing.
+		collected[#collected + 1] = handle
+	else
+		C.trophy_client_free(handle)
+	end
+end
 -- A compiled C call may not call back into Lua; these do.
 jit.off(free)
+
+local function free_collected()
+	while #collected > 0 do free(table.remove(collected)) end
+end
 
 local function adopt(status, out_client, out, shared, is_tenant)
 	local _, problem = outcome(status, out)
@@ -253,7 +273,10 @@ function Client:for_tenant(tenant_id)
 end
 
 --- The due callbacks of C's: it notes them.
-local function dispatch_in_c(self, timeout_ms) C.trophy_client_dispatch(self.handle, timeout_ms) end
+local function dispatch_in_c(self, timeout_ms)
+	C.trophy_client_dispatch(self.handle, timeout_ms)
+	free_collected()
+end
 -- A compiled C call may not call back into Lua.
 jit.off(dispatch_in_c)
 
@@ -475,6 +498,7 @@ local function let_go(self)
 	local handle = self.handle
 	self.handle = nil
 	free(ffi.gc(handle, nil))
+	free_collected()
 end
 
 --- Ends the client: delivers what is queued and waits for calls, for up to `timeout_ms` (2,000), negative for ever,
@@ -485,6 +509,8 @@ function Client:close(timeout_ms)
 	if problem then return nil, problem end
 	if not self.handle or self.is_tenant then
 		if self.handle then let_go(self) end
+		-- What a close that was interrupted has left.
+		if not self.is_tenant then run_due(self.shared) end
 		return { undelivered = 0, cancelled = 0 }
 	end
 	local ok, raised = pcall(slices, time, function(slice_ms)
