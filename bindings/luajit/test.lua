@@ -381,6 +381,23 @@ test("ctrl_c_is_heard_and_cancels_the_call", function()
 	end
 end)
 
+test("an_interrupt_in_the_middle_of_json_is_no_error_of_the_call", function(client)
+	for _, call in ipairs({
+		function() return client:stats() end,
+		function() return client:enqueue("words-written", { id = "18" }, 1) end,
+	}) do
+		debug.sethook(function()
+			if debug.getinfo(2, "S").source:find("json.lua", 1, true) then
+				debug.sethook()
+				error("json.lua:1: interrupted!", 0)
+			end
+		end, "l")
+		local ok, problem = pcall(call)
+		equal(ok, false)
+		equal(problem, "json.lua:1: interrupted!")
+	end
+end)
+
 test("a_close_that_is_interrupted_may_be_followed_by_another", function()
 	local client = open({ base_url = ("http://127.0.0.1:%d/v1"):format(silent_port()) })
 	local code

@@ -61,10 +61,18 @@ end
 
 local function invalid(message) return own_error(INVALID_ARGUMENT, message) end
 
+--- What a pcall of JSON's caught, unless it is of others: Ctrl-C is an error that may be raised anywhere.
+local function json_problem(problem)
+	if type(problem) ~= "string" or problem:find("interrupted!$") then error(problem, 0) end
+	return problem
+end
+
 --- A reply as Lua's values, or nil and an error: JSON may be nested more deeply than Lua's stack.
 local function decode(text)
 	local ok, value = pcall(json.decode, text)
-	if not ok then return nil, own_error(INVALID_RESPONSE, "the reply cannot be read in Lua: " .. tostring(value)) end
+	if not ok then
+		return nil, own_error(INVALID_RESPONSE, "the reply cannot be read in Lua: " .. json_problem(value))
+	end
 	return value
 end
 
@@ -108,7 +116,7 @@ local function as_json(...)
 		local name, value = select(i, ...)
 		if value ~= nil then
 			local ok, text = pcall(json.encode, value)
-			if not ok then return nil, invalid(name .. ": " .. tostring(text)) end
+			if not ok then return nil, invalid(name .. ": " .. json_problem(text)) end
 			texts[(i + 1) / 2] = text
 		end
 	end
