@@ -111,6 +111,15 @@ local function dispatch_until(client, condition)
 	error("waited too long for callbacks")
 end
 
+--- Where trophy.lua has the function that C calls back.
+local function first_line_of_callback()
+	local first = 0
+	for line in io.lines("trophy.lua") do
+		first = first + 1
+		if line:find('ffi.cast("trophy_callback"', 1, true) then return first end
+	end
+end
+
 local function equal(have, want)
 	if have ~= want then error(("have %s, want %s"):format(tostring(have), tostring(want)), 2) end
 end
@@ -398,6 +407,23 @@ test("an_interrupt_in_the_middle_of_json_is_no_error_of_the_call", function(clie
 	end
 end)
 
+test("ctrl_c_waits_until_c_has_returned", function(client)
+	local function is_blocked()
+		local signals = ffi.new("uint64_t[16]")
+		ffi.C.trophy_sigprocmask(0, nil, signals)
+		return tonumber(signals[0] % 4) >= 2
+	end
+	local first, blocked = first_line_of_callback(), nil
+	debug.sethook(function()
+		local running = debug.getinfo(2, "S")
+		if running.linedefined == first and running.source:find("trophy.lua", 1, true) then blocked = is_blocked() end
+	end, "l")
+	assert(client:call("achievements_all"))
+	debug.sethook()
+	equal(blocked, true)
+	equal(is_blocked(), false)
+end)
+
 test("a_close_that_is_interrupted_may_be_followed_by_another", function()
 	local client = open({ base_url = ("http://127.0.0.1:%d/v1"):format(silent_port()) })
 	local code
@@ -562,11 +588,7 @@ test("a_client_that_is_collected_in_a_callback_is_freed_after_it", function(clie
 	end
 	coroutine.wrap(begin)() -- on another stack, where what it leaves is collected
 	local connection = ffi.C.accept(listening, nil, nil)
-	local first = 0
-	for line in io.lines("trophy.lua") do
-		first = first + 1
-		if line:find('ffi.cast("trophy_callback"', 1, true) then break end
-	end
+	local first = first_line_of_callback()
 	debug.sethook(function()
 		local running = debug.getinfo(2, "Sl")
 		local is_callback = running.linedefined == first and running.source:find("trophy.lua", 1, true)

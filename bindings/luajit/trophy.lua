@@ -217,6 +217,38 @@ end
 local Client = {}
 Client.__index = Client
 
+ffi.cdef([[
+int trophy_sigprocmask(int how, const void *set, void *before) __asm__("sigprocmask");
+int trophy_sigemptyset(void *set) __asm__("sigemptyset");
+int trophy_sigaddset(void *set, int signal) __asm__("sigaddset");
+]])
+local BLOCK, SET = ffi.os == "Linux" and 0 or 1, ffi.os == "Linux" and 2 or 3
+local ctrl_c = ffi.new("uint64_t[16]")
+if ffi.os ~= "Windows" then
+	ffi.C.trophy_sigemptyset(ctrl_c)
+	ffi.C.trophy_sigaddset(ctrl_c, 2)
+end
+
+local function call_without_ctrl_c(call, ...)
+	ffi.C.trophy_sigprocmask(BLOCK, ctrl_c, nil)
+	return call(...)
+end
+
+--- Calls what may call back. Ctrl-C waits meanwhile: LuaJIT would raise its error in the callback, and it may not
+--- cross C.
+local function call_back_from(call, ...)
+	if ffi.os == "Windows" then return call(...) end
+	local before = ffi.new("uint64_t[16]")
+	ffi.C.trophy_sigprocmask(BLOCK, nil, before)
+	local ok, result_or_problem = pcall(call_without_ctrl_c, call, ...)
+	ffi.C.trophy_sigprocmask(SET, before, nil)
+	if not ok then error(result_or_problem, 0) end
+	return result_or_problem
+end
+-- A compiled C call may not call back into Lua; these do.
+jit.off(call_without_ctrl_c)
+jit.off(call_back_from)
+
 local collected = {}
 
 local function free(handle)
@@ -224,11 +256,9 @@ local function free(handle)
 		-- The collector came to it inside a callback, where the library frees nothing.
 		collected[#collected + 1] = handle
 	else
-		C.trophy_client_free(handle)
+		call_back_from(C.trophy_client_free, handle)
 	end
 end
--- A compiled C call may not call back into Lua; these do.
-jit.off(free)
 
 local function free_collected()
 	while #collected > 0 do free(table.remove(collected)) end
@@ -282,11 +312,9 @@ end
 
 --- The due callbacks of C's: it notes them.
 local function dispatch_in_c(self, timeout_ms)
-	C.trophy_client_dispatch(self.handle, timeout_ms)
+	call_back_from(C.trophy_client_dispatch, self.handle, timeout_ms)
 	free_collected()
 end
--- A compiled C call may not call back into Lua.
-jit.off(dispatch_in_c)
 
 --- Begins an asynchronous call: start(id, out) calls C. Gives its number and who waits, or nil and an error.
 local function begin(self, callback, start)
@@ -496,11 +524,10 @@ end
 
 local function close_in_c(self)
 	local out = out_json()
-	local left = ending(taken(C.trophy_client_close(self.handle, 0, out), out))
+	local left = ending(taken(call_back_from(C.trophy_client_close, self.handle, 0, out), out))
 	self.shared.is_closed = true
 	return left
 end
-jit.off(close_in_c)
 
 local function let_go(self)
 	local handle = self.handle
