@@ -794,6 +794,21 @@ class Wrapper(unittest.TestCase):
                 assert process.stdout
                 self.assertEqual(process.stdout.read(), "heard\n")
 
+    def test_an_interrupt_that_comes_with_the_reply_is_heard(self) -> None:
+        client = self.another(callbacks="dispatch")
+        decode, interrupts = trophy._decode, [signal.SIGINT]
+
+        def interrupt_and_decode(text: bytes) -> Any:
+            if trophy._is_inside() and interrupts:
+                signal.raise_signal(interrupts.pop())
+            return decode(text)
+
+        with mock.patch.object(trophy, "_decode", interrupt_and_decode), self.assertRaises(KeyboardInterrupt):
+            client.call("achievements_all")
+            # It may be heard a moment after the reply has come.
+            time.sleep(WAIT)
+        self.assertGreater(len(client.call("achievements_all")), 0)
+
     # shows: interrupt
     def test_an_interrupt_as_soon_as_a_call_has_begun_cancels_it(self) -> None:
         self.hang()

@@ -248,7 +248,7 @@ class Client:
         handle = self._open()
         due = handle.shared.due
         for milliseconds in _slices(timeout):
-            ran = _lib.trophy_client_dispatch(handle, 0 if due else milliseconds)
+            ran = _dispatch(handle, 0 if due else milliseconds)
             if ran or due or not handle.shared.is_dispatched or handle.shared.is_closed:
                 break
         return _run_due(due)
@@ -479,13 +479,32 @@ def _reply(function: Any, start: Any, handle: _Handle, *arguments: Any) -> Json:
         while not pending.done():
             if handle.shared.is_dispatched:
                 # The callbacks of others wait for their dispatch().
-                _lib.trophy_client_dispatch(handle, _SLICE_MS)
+                _dispatch(handle, _SLICE_MS)
             else:
                 wait_for_futures([pending], _SLICE_MS / 1000)
         return pending.result()
     finally:
         pending.cancel()
         handle.shared.wake_for_due()
+
+
+def _dispatch(handle: _Handle, milliseconds: int) -> int:
+    """Not on the main thread, if it waits: a Ctrl-C would be raised inside the callback that ends the wait, and lost."""
+    ran: Future[int] = Future()
+
+    def dispatch() -> None:
+        ran.set_result(_lib.trophy_client_dispatch(handle, milliseconds))
+
+    if milliseconds == 0 or not _is_deaf_in_c():
+        dispatch()
+    else:
+        try:
+            threading.Thread(target=dispatch, daemon=True).start()
+        except RuntimeError:  # The interpreter is ending: there are no more threads.
+            dispatch()
+        while not ran.done():
+            wait_for_futures([ran], _SLICE_MS / 1000)
+    return ran.result()
 
 
 def _close(handle: _Handle, timeout: float | None) -> Ending:
