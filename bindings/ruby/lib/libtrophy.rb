@@ -181,7 +181,7 @@ module Trophy
     # by then, so that they may do anything: exit, too.
     def dispatch(timeout = 0)
       Wire.slices(timeout) do |milliseconds|
-        @handle.use { |client| Native.trophy_client_dispatch(client, @shared.due.empty? ? milliseconds : 0) }
+        @handle.dispatch(@shared.due.empty? ? milliseconds : 0)
         break unless @shared.due.empty? && @shared.is_dispatched && !@shared.is_closed
       end
       @shared.run_due
@@ -571,8 +571,19 @@ module Trophy
       end
     end
 
+    # If it waits, in a thread of its own: what interrupts this one would be raised inside the callback that ends the
+    # wait, and lost.
+    def dispatch(milliseconds)
+      return use { |client| Native.trophy_client_dispatch(client, milliseconds) } if milliseconds.zero?
+
+      Thread.new do
+        Thread.current.report_on_exception = false
+        use { |client| Native.trophy_client_dispatch(client, milliseconds) }
+      end.value
+    end
+
     def dispatch_slice
-      use { |client| Native.trophy_client_dispatch(client, Wire::SLICE_MS) }
+      dispatch(Wire::SLICE_MS)
     rescue Error # The client is closed, and so is the call that was waited for.
       nil
     end

@@ -669,6 +669,23 @@ class TrophyTest < Minitest::Test
     end
   end
 
+  def test_an_interrupt_that_comes_with_the_reply_is_heard
+    client = another(callbacks: "dispatch")
+    wire = Trophy.const_get(:Wire)
+    read, signals = wire.method(:read), %i[INT]
+    interrupt_and_read = lambda do |status, text|
+      Process.kill(signals.pop, Process.pid) if WAITING.inside? && !signals.empty?
+      read.call(status, text)
+    end
+    replacing(wire, :read, interrupt_and_read) do
+      assert_raises(Interrupt) do
+        client.call(:achievements_all)
+        sleep WAIT # It may be heard a moment after the reply has come.
+      end
+    end
+    refute_empty client.call(:achievements_all)
+  end
+
   def test_a_timeout_ends_a_call_and_frees_its_lane
     hang
     assert_raises(Timeout::Error) { Timeout.timeout(0.05) { @client.event("words-written", "18") } }
