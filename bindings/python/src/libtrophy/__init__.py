@@ -361,7 +361,7 @@ class _Shared:
             self.wake()
 
     def dispatch_the_rest(self, handle: _Handle) -> None:
-        """Of calls that took their time to notice that they were cancelled: nobody can dispatch a closed client."""
+        """Of calls that were slow to notice that they were cancelled: nobody can dispatch a closed client."""
         while any(waiting.is_once and waiting.later is self.due for waiting in list(_waiting.values())):
             if not _lib.trophy_client_dispatch(handle, 0):
                 time.sleep(0.001)
@@ -489,7 +489,7 @@ def _reply(function: Any, start: Any, handle: _Handle, *arguments: Any) -> Json:
 
 
 def _dispatch(handle: _Handle, milliseconds: int) -> int:
-    """Not on the main thread, if it waits: a Ctrl-C would be raised inside the callback that ends the wait, and lost."""
+    """If it waits, not on the main thread: Ctrl-C would be raised in the callback that ends the wait, and lost."""
     ran: Future[int] = Future()
 
     def dispatch() -> None:
