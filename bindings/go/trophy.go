@@ -19,8 +19,16 @@ static void done(trophy_status status, const char *json, void *tag) {
 	goTrophyDone((int32_t)status, (char *)json, (uintptr_t)tag);
 }
 
+static _Thread_local int deliveries; // that this thread is inside of
+
 static void delivered(trophy_status status, const char *json, void *tag) {
+	deliveries++;
 	goTrophyDelivered((int32_t)status, (char *)json, (uintptr_t)tag);
+	deliveries--;
+}
+
+static int is_inside_delivery(void) {
+	return deliveries > 0;
 }
 
 static trophy_status start_event(const trophy_client *client, const char *key, const char *user, double value,
@@ -72,28 +80,28 @@ type shared struct {
 	timeout  time.Duration // of a call, unless it says otherwise
 	tag      cgo.Handle    // of this, as user_data of deliveries
 	listener atomic.Pointer[func(Delivery)]
-	calls    calls // that wait for their reply
+	calls    count // of calls that wait for their reply
+	hearings count // of calls of OnDelivery, which wait for the callback
 
 	mu      sync.RWMutex // read: a handle is in use
 	closing bool
 	handles int
 }
 
-// How many calls there are. A sync.WaitGroup would not do: a Close that is refused leaves its wait behind, and then
-// calls begin again.
-type calls struct {
+// A sync.WaitGroup would not do: a Close whose context ends leaves its wait behind, and then calls begin again.
+type count struct {
 	mu    sync.Mutex
 	count int
 	idle  chan struct{} // closed at 0; nil: nobody has asked since
 }
 
-func (c *calls) began() {
+func (c *count) began() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count++
 }
 
-func (c *calls) ended() {
+func (c *count) ended() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count--
@@ -103,8 +111,8 @@ func (c *calls) ended() {
 	}
 }
 
-// none is closed once there is no call.
-func (c *calls) none() <-chan struct{} {
+// none is closed once there is none.
+func (c *count) none() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.count == 0 {
@@ -191,10 +199,17 @@ func (c *Client) OnDelivery(hear func(Delivery)) {
 	if hear != nil {
 		wanted = 1
 	}
+	var borrowed *C.trophy_client
 	_, _ = c.use(func(handle *C.trophy_client) ([]byte, error) {
-		C.hear_deliveries(handle, wanted, C.uintptr_t(c.shared.tag))
+		borrowed = handle
+		c.shared.hearings.began()
 		return nil, nil
 	})
+	if borrowed != nil {
+		// With no lock held: it waits for the callback before, which may be using the client.
+		defer c.shared.hearings.ended()
+		C.hear_deliveries(borrowed, wanted, C.uintptr_t(c.shared.tag))
+	}
 }
 
 // Flush waits until the queue is delivered, or the context ends. Then the error is not nil, and tells by errors.Is
@@ -234,11 +249,15 @@ func (c *Client) Close(ctx context.Context) (Ending, error) {
 		c.free()
 		return Ending{}, nil
 	}
-	c.shared.setClosing(true)
-	_, _ = c.Flush(ctx)
-	select {
-	case <-c.shared.calls.none():
-	case <-ctx.Done():
+	// Inside OnDelivery the library refuses, and the client goes on.
+	isRefused := C.is_inside_delivery() != 0
+	if !isRefused {
+		c.shared.setClosing(true)
+		_, _ = c.Flush(ctx)
+		select {
+		case <-c.shared.calls.none():
+		case <-ctx.Done():
+		}
 	}
 	left, err := c.end(func(handle *C.trophy_client, out **C.char) C.trophy_status {
 		return C.trophy_client_close(handle, 0, out)
@@ -247,8 +266,9 @@ func (c *Client) Close(ctx context.Context) (Ending, error) {
 		return Ending{}, nil
 	}
 	if err != nil {
-		// Refused inside OnDelivery: the client goes on.
-		c.shared.setClosing(false)
+		if !isRefused {
+			c.shared.setClosing(false)
+		}
 		return Ending{}, err
 	}
 	c.free()
@@ -422,14 +442,24 @@ func (c *Client) free() {
 		return
 	}
 	runtime.SetFinalizer(c, nil)
-	// With no lock held: it waits for callbacks, which may be using the client.
+	if C.is_inside_delivery() != 0 {
+		// There the library frees nothing.
+		go c.shared.free(handle)
+	} else {
+		c.shared.free(handle)
+	}
+}
+
+// With no lock held: it waits for callbacks, which may be using the client.
+func (s *shared) free(handle *C.trophy_client) {
+	<-s.hearings.none()
 	C.trophy_client_free(handle)
-	c.shared.mu.Lock()
-	c.shared.handles--
-	isLast := c.shared.handles == 0
-	c.shared.mu.Unlock()
+	s.mu.Lock()
+	s.handles--
+	isLast := s.handles == 0
+	s.mu.Unlock()
 	if isLast {
-		c.shared.tag.Delete()
+		s.tag.Delete()
 	}
 }
 

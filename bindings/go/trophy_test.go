@@ -819,10 +819,10 @@ func TestCloseInsideOnDeliveryIsRefused(t *testing.T) {
 	ctx, client := start(t, Options{Queue: Queue{RequestsPerSecond: 1000}})
 	heard := make(chan error, 1)
 	client.OnDelivery(func(Delivery) {
-		_, err := closeNow(client)
+		_, err := client.Close(ctx)
 		heard <- err
 	})
-	// A call that the refused Close finds under way, and that ends after it.
+	// A call that the refused Close finds under way, and that ends after it: it does not wait for it.
 	ask(t, "/faults", Args{"fault": "hang", "operation": "users_get"})
 	waiting, leave := context.WithCancel(ctx)
 	left := make(chan error, 1)
@@ -844,6 +844,94 @@ func TestCloseInsideOnDeliveryIsRefused(t *testing.T) {
 	reply, err := client.Event(ctx, words(1))
 	ok(t, err)
 	equal(t, reply.Total, 2.0)
+}
+
+func TestACloseThatIsRefusedReopensNothingThatAnotherCloses(t *testing.T) {
+	ctx, client := start(t, Options{Queue: Queue{RequestsPerSecond: 1000}})
+	goOn, heard := make(chan struct{}), make(chan error, 1)
+	client.OnDelivery(func(Delivery) {
+		<-goOn
+		_, err := client.Close(ctx)
+		heard <- err
+	})
+	_, err := client.Enqueue(words(1))
+	ok(t, err)
+	closing, cancel := context.WithCancel(ctx)
+	closed := make(chan error)
+	ask(t, "/faults", Args{"fault": "hang", "operation": "users_get"})
+	left := make(chan error, 1)
+	go func() {
+		_, err := Call[json.RawMessage](ctx, client, "users_get", Args{"id": "user-1"})
+		left <- err
+	}()
+	waitFor(t, "the call is under way", func() bool {
+		stats, err := client.Stats()
+		ok(t, err)
+		return stats.CallsUnderWay == 1
+	})
+	go func() {
+		_, err := client.Close(closing)
+		closed <- err
+	}()
+	isClosing := func() bool {
+		_, err := client.Enqueue(words(1))
+		return errors.Is(err, Closed)
+	}
+	waitFor(t, "the client takes no more", isClosing)
+	close(goOn)
+	fails(t, <-heard, InvalidArgument)
+	equal(t, isClosing(), true)
+	cancel()
+	fails(t, <-closed, context.Canceled)
+	fails(t, <-left, Cancelled)
+}
+
+func TestATenantsHandleIsFreedInsideOnDelivery(t *testing.T) {
+	ctx, client := start(t, Options{})
+	lines := make(chan string, 100)
+	LogTo(LogError, func(_ LogLevel, line string) { lines <- line })
+	defer LogTo(LogOff, nil)
+	tenant, err := client.ForTenant("acme")
+	ok(t, err)
+	heard := make(chan error, 1)
+	client.OnDelivery(func(Delivery) {
+		_, err := tenant.Close(ctx)
+		heard <- err
+	})
+	_, err = client.Enqueue(words(1))
+	ok(t, err)
+	ok(t, <-heard)
+	_, err = tenant.Stats()
+	fails(t, err, Closed)
+	_, err = client.Close(ctx)
+	ok(t, err)
+	select {
+	case line := <-lines:
+		t.Error(line) // It was not freed.
+	default:
+	}
+}
+
+func TestWhoHearsOfDeliveriesMayBeReplacedWhileACallbackUsesTheClient(t *testing.T) {
+	ctx, client := start(t, Options{})
+	running, heard := make(chan struct{}), make(chan error, 1)
+	client.OnDelivery(func(Delivery) {
+		close(running)
+		time.Sleep(50 * time.Millisecond) // Meanwhile the others wait, or have ended.
+		_, err := client.Stats()
+		heard <- err
+	})
+	_, err := client.Enqueue(words(1))
+	ok(t, err)
+	<-running
+	closed := make(chan error)
+	go func() {
+		_, err := client.Close(ctx)
+		closed <- err
+	}()
+	client.OnDelivery(nil)
+	ok(t, <-heard)
+	ok(t, <-closed)
 }
 
 // shows: freed

@@ -11,6 +11,7 @@ int getsockname(int fd, void *addr, unsigned int *len);
 int connect(int fd, const void *addr, unsigned int len);
 int accept(int fd, void *addr, unsigned int *len);
 long read(int fd, void *to, size_t size);
+long recv(int fd, void *to, size_t size, int flags);
 long write(int fd, const void *from, size_t size);
 int close(int fd);
 int kill(int pid, int signal);
@@ -108,6 +109,15 @@ local function dispatch_until(client, condition)
 		assert(client:dispatch(10))
 	end
 	error("waited too long for callbacks")
+end
+
+--- Where trophy.lua has the function that C calls back.
+local function first_line_of_callback()
+	local first = 0
+	for line in io.lines("trophy.lua") do
+		first = first + 1
+		if line:find('ffi.cast("trophy_callback"', 1, true) then return first end
+	end
 end
 
 local function equal(have, want)
@@ -380,6 +390,59 @@ test("ctrl_c_is_heard_and_cancels_the_call", function()
 	end
 end)
 
+test("an_interrupt_in_the_middle_of_json_is_no_error_of_the_call", function(client)
+	for _, call in ipairs({
+		function() return client:stats() end,
+		function() return client:enqueue("words-written", { id = "18" }, 1) end,
+	}) do
+		debug.sethook(function()
+			if debug.getinfo(2, "S").source:find("json.lua", 1, true) then
+				debug.sethook()
+				error("json.lua:1: interrupted!", 0)
+			end
+		end, "l")
+		local ok, problem = pcall(call)
+		equal(ok, false)
+		equal(problem, "json.lua:1: interrupted!")
+	end
+end)
+
+test("ctrl_c_waits_until_c_has_returned", function(client)
+	local function is_blocked()
+		local signals = ffi.new("uint64_t[16]")
+		ffi.C.trophy_sigprocmask(0, nil, signals)
+		return tonumber(signals[0] % 4) >= 2
+	end
+	local first, blocked = first_line_of_callback(), nil
+	debug.sethook(function()
+		local running = debug.getinfo(2, "S")
+		if running.linedefined == first and running.source:find("trophy.lua", 1, true) then blocked = is_blocked() end
+	end, "l")
+	assert(client:call("achievements_all"))
+	debug.sethook()
+	equal(blocked, true)
+	equal(is_blocked(), false)
+end)
+
+test("a_close_that_is_interrupted_may_be_followed_by_another", function()
+	local client = open({ base_url = ("http://127.0.0.1:%d/v1"):format(silent_port()) })
+	local code
+	assert(client:call_async("achievements_all", nil, function(_, problem) code = problem.code end))
+	-- As LuaJIT does it on Ctrl-C, in the middle of close().
+	debug.sethook(function()
+		if debug.getinfo(2, "f").func == trophy.Client.stats then
+			debug.sethook()
+			error("interrupted!", 0)
+		end
+	end, "c")
+	local ok, problem = pcall(client.close, client, -1)
+	equal(ok, false)
+	equal(problem, "interrupted!")
+	equal(code, nil)
+	assert(client:close())
+	equal(code, "cancelled")
+end)
+
 -- shows: scripts
 test("unicode_comes_back_as_it_went", function(client)
 	local name = "Zoë 漢字 🏆 \"quoted\" \\ / \n"
@@ -514,6 +577,35 @@ test("a_forgotten_client_is_collected", function()
 		assert(client:call_async("achievements_all", nil, function() end))
 	end
 	collectgarbage() collectgarbage()
+end)
+
+test("a_client_that_is_collected_in_a_callback_is_freed_after_it", function(client)
+	local port, listening = silent_port()
+	local held, is_held = {}, true
+	local function begin()
+		held.client = open({ base_url = ("http://127.0.0.1:%d/v1"):format(port) })
+		assert(held.client:call_async("achievements_all", nil, function() end))
+	end
+	coroutine.wrap(begin)() -- on another stack, where what it leaves is collected
+	local connection = ffi.C.accept(listening, nil, nil)
+	local first = first_line_of_callback()
+	debug.sethook(function()
+		local running = debug.getinfo(2, "Sl")
+		local is_callback = running.linedefined == first and running.source:find("trophy.lua", 1, true)
+		-- Not in its first line, which makes nothing that could be collected.
+		if is_held and is_callback and running.currentline > first + 1 then
+			held.client, is_held = nil, false
+			collectgarbage() collectgarbage()
+		end
+	end, "l")
+	assert(client:call("achievements_all"))
+	debug.sethook()
+	equal(is_held, false)
+	-- It was freed if its connection ends.
+	local buffer = ffi.new("char[65536]")
+	wait_for("the connection's end", function() return ffi.C.recv(connection, buffer, 65536, 0x40) == 0 end)
+	ffi.C.close(connection)
+	ffi.C.close(listening)
 end)
 
 -- shows: example

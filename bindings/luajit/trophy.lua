@@ -61,10 +61,18 @@ end
 
 local function invalid(message) return own_error(INVALID_ARGUMENT, message) end
 
+--- What a pcall of JSON's caught, unless it is of others: Ctrl-C is an error that may be raised anywhere.
+local function json_problem(problem)
+	if type(problem) ~= "string" or problem:find("interrupted!$") then error(problem, 0) end
+	return problem
+end
+
 --- A reply as Lua's values, or nil and an error: JSON may be nested more deeply than Lua's stack.
 local function decode(text)
 	local ok, value = pcall(json.decode, text)
-	if not ok then return nil, own_error(INVALID_RESPONSE, "the reply cannot be read in Lua: " .. tostring(value)) end
+	if not ok then
+		return nil, own_error(INVALID_RESPONSE, "the reply cannot be read in Lua: " .. json_problem(value))
+	end
 	return value
 end
 
@@ -108,7 +116,7 @@ local function as_json(...)
 		local name, value = select(i, ...)
 		if value ~= nil then
 			local ok, text = pcall(json.encode, value)
-			if not ok then return nil, invalid(name .. ": " .. tostring(text)) end
+			if not ok then return nil, invalid(name .. ": " .. json_problem(text)) end
 			texts[(i + 1) / 2] = text
 		end
 	end
@@ -153,9 +161,7 @@ end
 
 local function forget(id) waiting[id] = nil end
 
--- It runs inside C, which no error may cross: it only takes notes.
-local on_event = ffi.cast("trophy_callback", function(status, text, user_data)
-	local id = tonumber(user_data)
+local function note(status, text, id)
 	local who = waiting[id]
 	if not who then return end
 	if not who.lasts then waiting[id] = nil end
@@ -166,6 +172,15 @@ local on_event = ffi.cast("trophy_callback", function(status, text, user_data)
 	else
 		who.status, who.text = status, text
 	end
+end
+
+local is_inside = false
+
+-- It runs inside C, which no error may cross: it only takes notes.
+local on_event = ffi.cast("trophy_callback", function(status, text, user_data)
+	is_inside = true
+	note(status, text, tonumber(user_data))
+	is_inside = false
 end)
 
 local several_mt = {
@@ -202,9 +217,52 @@ end
 local Client = {}
 Client.__index = Client
 
-local function free(handle) C.trophy_client_free(handle) end
+ffi.cdef([[
+int trophy_sigprocmask(int how, const void *set, void *before) __asm__("sigprocmask");
+int trophy_sigemptyset(void *set) __asm__("sigemptyset");
+int trophy_sigaddset(void *set, int signal) __asm__("sigaddset");
+]])
+local BLOCK, SET = ffi.os == "Linux" and 0 or 1, ffi.os == "Linux" and 2 or 3
+local ctrl_c = ffi.new("uint64_t[16]")
+if ffi.os ~= "Windows" then
+	ffi.C.trophy_sigemptyset(ctrl_c)
+	ffi.C.trophy_sigaddset(ctrl_c, 2)
+end
+
+local function call_without_ctrl_c(call, ...)
+	ffi.C.trophy_sigprocmask(BLOCK, ctrl_c, nil)
+	return call(...)
+end
+
+--- Calls what may call back. Ctrl-C waits meanwhile: LuaJIT would raise its error in the callback, and it may not
+--- cross C.
+local function call_back_from(call, ...)
+	if ffi.os == "Windows" then return call(...) end
+	local before = ffi.new("uint64_t[16]")
+	ffi.C.trophy_sigprocmask(BLOCK, nil, before)
+	local ok, result_or_problem = pcall(call_without_ctrl_c, call, ...)
+	ffi.C.trophy_sigprocmask(SET, before, nil)
+	if not ok then error(result_or_problem, 0) end
+	return result_or_problem
+end
 -- A compiled C call may not call back into Lua; these do.
-jit.off(free)
+jit.off(call_without_ctrl_c)
+jit.off(call_back_from)
+
+local collected = {}
+
+local function free(handle)
+	if is_inside then
+		-- The collector came to it inside a callback, where the library frees nothing.
+		collected[#collected + 1] = handle
+	else
+		call_back_from(C.trophy_client_free, handle)
+	end
+end
+
+local function free_collected()
+	while #collected > 0 do free(table.remove(collected)) end
+end
 
 local function adopt(status, out_client, out, shared, is_tenant)
 	local _, problem = outcome(status, out)
@@ -253,9 +311,10 @@ function Client:for_tenant(tenant_id)
 end
 
 --- The due callbacks of C's: it notes them.
-local function dispatch_in_c(self, timeout_ms) C.trophy_client_dispatch(self.handle, timeout_ms) end
--- A compiled C call may not call back into Lua.
-jit.off(dispatch_in_c)
+local function dispatch_in_c(self, timeout_ms)
+	call_back_from(C.trophy_client_dispatch, self.handle, timeout_ms)
+	free_collected()
+end
 
 --- Begins an asynchronous call: start(id, out) calls C. Gives its number and who waits, or nil and an error.
 local function begin(self, callback, start)
@@ -465,16 +524,16 @@ end
 
 local function close_in_c(self)
 	local out = out_json()
-	local left = ending(taken(C.trophy_client_close(self.handle, 0, out), out))
+	local left = ending(taken(call_back_from(C.trophy_client_close, self.handle, 0, out), out))
 	self.shared.is_closed = true
 	return left
 end
-jit.off(close_in_c)
 
 local function let_go(self)
 	local handle = self.handle
 	self.handle = nil
 	free(ffi.gc(handle, nil))
+	free_collected()
 end
 
 --- Ends the client: delivers what is queued and waits for calls, for up to `timeout_ms` (2,000), negative for ever,
@@ -485,6 +544,8 @@ function Client:close(timeout_ms)
 	if problem then return nil, problem end
 	if not self.handle or self.is_tenant then
 		if self.handle then let_go(self) end
+		-- What a close that was interrupted has left.
+		if not self.is_tenant then run_due(self.shared) end
 		return { undelivered = 0, cancelled = 0 }
 	end
 	local ok, raised = pcall(slices, time, function(slice_ms)

@@ -298,7 +298,11 @@ class Engine {
 
   /** For a client that nobody closed. */
   forget(handle) {
-    this.#isFreed ||= handle === this.#handle;
+    if (handle === this.#handle) {
+      this.#isFreed = true;
+      // It may be due yet, of a call that has ended or of a listener that is gone.
+      clearTimeout(this.#timer);
+    }
     this.free(handle);
   }
 

@@ -592,8 +592,13 @@ final class Client
     {
         if ($this->handle === null || $this->isTenant) {
             $this->free();
+            if (!$this->isTenant) {
+                // What a close that was interrupted has left.
+                Library::runDue($this->shared);
+            }
             return new Ending();
         }
+        $left = ['undelivered' => 0, 'cancelled' => 0];
         try {
             self::slices($timeoutMs, function (int $sliceMs): bool {
                 $isEmpty = $this->flushInC($sliceMs) === 0;
@@ -602,17 +607,24 @@ final class Client
                 $this->dispatchInC($isEmpty && !$isIdle ? $sliceMs : 0);
                 return $isEmpty && $isIdle;
             });
+        } catch (TrophyException $error) {
+            // Closed meanwhile by the handler of a signal?
+            if ($this->handle !== null) {
+                throw $error;
+            }
         } finally {
-            $handle = $this->handle();
-            [$status, $json] = $this->library->dispatching(
-                fn() => $this->library->callRaw('trophy_client_close', $handle, 0));
-            $this->shared->isClosed = true;
-            $this->free();
-            if ($this->shared->delivery !== null) {
-                $this->library->forget($this->shared->delivery);
+            $handle = $this->handle;
+            if ($handle !== null) {
+                [$status, $json] = $this->library->dispatching(
+                    fn() => $this->library->callRaw('trophy_client_close', $handle, 0));
+                $left = Library::decode($json);
+                $this->shared->isClosed = true;
+                $this->free();
+                if ($this->shared->delivery !== null) {
+                    $this->library->forget($this->shared->delivery);
+                }
             }
         }
-        $left = Library::decode($json);
         Library::runDue($this->shared);
         return new Ending($left['undelivered'], $left['cancelled']);
     }

@@ -346,6 +346,25 @@ $tests = [
         }
         ask('/reset', new stdClass());
     },
+    'a_close_that_a_signal_ends_may_be_followed_or_overtaken_by_another' => function (): void {
+        if (!function_exists('pcntl_signal')) {
+            return;
+        }
+        ask('/faults', ['fault' => 'hang', 'operation' => 'metrics_event']);
+        foreach (['pcntl_async_signals(true);', ''] as $async) {
+            foreach ([
+                'throw new Exception();' => 'try { pcntl_alarm(1); $client->close(-1); } catch (Exception) { echo "heard, "; } $client->close();',
+                'echo "heard, "; $client->close(0);' => 'pcntl_alarm(1); $client->close(-1);',
+            ] as $handler => $close) {
+                $process = start($async . 'pcntl_signal(SIGALRM, function () use ($client) { ' . $handler . ' });
+                    $client->eventAsync(function (mixed $reply, ?Exception $error) { echo $error->errorCode; }, "words-written", "18", 1);
+                    ' . $close, $out);
+                equal(stream_get_contents($out[1]) . stream_get_contents($out[2]), 'heard, cancelled');
+                equal(proc_close($process), 0);
+            }
+        }
+        ask('/reset', new stdClass());
+    },
     'a_forked_child_uses_the_client' => function (): void {
         if (!function_exists('pcntl_fork')) {
             return;

@@ -15,6 +15,7 @@ import { Client, TrophyError, verifyWebhook, version } from '../trophy.js';
 
 const KEY = 'sandbox_admin.open-sesame';
 const WAIT = 120_000; // ms; a condition that takes longer has failed
+const WHOLE = 300_000; // ms, of a program that does much
 // What takes a second on a machine of its own takes longer on a busy one; what takes ten is a wait for something.
 const SLOWNESS = 10;
 const folder = mkdtempSync(join(tmpdir(), 'trophy-'));
@@ -80,7 +81,7 @@ function fails(call, code) {
 /** Runs a program with a client of its own in another process. */
 async function run(program, ...flags) {
   const env = { ...process.env, TROPHY_API_KEY: KEY, TROPHY_BASE_URL: ready.url, TROPHY_ADMIN_BASE_URL: ready.adminUrl };
-  const options = { cwd: new URL('..', import.meta.url), env, timeout: 60_000 };
+  const options = { cwd: new URL('..', import.meta.url), env, timeout: WHOLE };
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [...flags, program], options);
     return { code: 0, stdout };
@@ -568,6 +569,31 @@ test('a forgotten client is freed, but not under a call', { skip: process.platfo
     '--expose-gc',
   );
   assert.deepEqual([code, stdout], [0, 'true true\n'], stderr);
+});
+
+test('a forgotten client is not looked at any more', async () => {
+  const { code, stdout, stderr } = await runText(
+    `const timers = new Set();
+    globalThis.setTimeout = () => {
+      const timer = { ref() {}, unref() {} };
+      timers.add(timer);
+      return timer;
+    };
+    globalThis.clearTimeout = (timer) => timers.delete(timer);
+    (function forget() {
+      const client = new Client();
+      client.onDelivery(console.log);
+      client.onDelivery(null);
+    })();
+    console.log(timers.size);
+    for (let left = 1000; timers.size > 0 && left > 0; left--) {
+      gc();
+      await new Promise(setImmediate);
+    }
+    console.log(timers.size);`,
+    '--expose-gc',
+  );
+  assert.deepEqual([code, stdout], [0, '1\n0\n'], stderr);
 });
 
 // shows: memory

@@ -288,6 +288,15 @@ class Wrapper(unittest.TestCase):
             pass
         self.assertEqual((threads, future.result(0)["total"]), ([threading.get_ident()], 1))
 
+    def test_close_in_dispatch_mode_ends_each_call_however_many_there_are(self) -> None:
+        self.hang()
+        client = self.another(callbacks="dispatch", workers=200)
+        futures = [client.event_future("words-written", f"user-{n}") for n in range(200)]
+        while client.stats()["callsUnderWay"] < len(futures):
+            pass
+        self.assertEqual(client.close(0), (0, len(futures)))
+        self.assertEqual(sum(future.done() for future in futures), len(futures))
+
     def test_what_callbacks_raise_comes_out_of_dispatch_all_of_it(self) -> None:
         client = self.another(callbacks="dispatch", queue={"requests_per_second": 1000})
         ran = []
@@ -543,6 +552,46 @@ class Wrapper(unittest.TestCase):
         while library_threads():
             gc.collect()
 
+    def test_a_client_that_is_collected_inside_a_callback_is_freed_outside(self) -> None:
+        self.addCleanup(gc.enable)
+        self.addCleanup(trophy.log_to, None)
+        inside: list[int] = []
+        freed: queue.Queue[int] = queue.Queue()
+        free, decode = trophy._lib.trophy_client_free, trophy._decode
+
+        def free_and_tell(client: Any) -> None:
+            free(client)
+            freed.put(threading.get_ident())
+
+        def collect(_: object) -> bool:
+            inside.append(threading.get_ident())
+            gc.collect()
+            return True
+
+        def decode_and_collect(text: bytes) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                collect(None)
+            return decode(text)
+
+        logger = logging.Logger("trophy.collecting")
+        logger.addFilter(collect)
+        for what in ("log", "callback"):
+            with self.subTest(what), mock.patch.object(trophy._lib, "trophy_client_free", free_and_tell):
+                gc.collect()
+                gc.disable()
+                cycle: list[Any] = [trophy.Client(KEY, base_url=self.sandbox.url)]
+                cycle.append(cycle)
+                del cycle
+                if what == "log":
+                    trophy.log_to(logger, logging.DEBUG)
+                    self.client.event("words-written", "18")
+                    trophy.log_to(None)
+                else:
+                    with mock.patch.object(trophy, "_decode", decode_and_collect):
+                        self.client.event_future("words-written", "18").result(WAIT)
+                self.assertNotIn(freed.get(timeout=WAIT), inside)
+                gc.enable()
+
     # shows: close-inside
     def test_close_inside_a_callback_is_refused(self) -> None:
         codes: queue.Queue[str] = queue.Queue()
@@ -744,6 +793,21 @@ class Wrapper(unittest.TestCase):
                 self.assertEqual((code, errors), (5, ""))
                 assert process.stdout
                 self.assertEqual(process.stdout.read(), "heard\n")
+
+    def test_an_interrupt_that_comes_with_the_reply_is_heard(self) -> None:
+        client = self.another(callbacks="dispatch")
+        decode, interrupts = trophy._decode, [signal.SIGINT]
+
+        def interrupt_and_decode(text: bytes) -> Any:
+            if trophy._is_inside() and interrupts:
+                signal.raise_signal(interrupts.pop())
+            return decode(text)
+
+        with mock.patch.object(trophy, "_decode", interrupt_and_decode), self.assertRaises(KeyboardInterrupt):
+            client.call("achievements_all")
+            # It may be heard a moment after the reply has come.
+            time.sleep(WAIT)
+        self.assertGreater(len(client.call("achievements_all")), 0)
 
     # shows: interrupt
     def test_an_interrupt_as_soon_as_a_call_has_begun_cancels_it(self) -> None:

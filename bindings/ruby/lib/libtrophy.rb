@@ -181,7 +181,7 @@ module Trophy
     # by then, so that they may do anything: exit, too.
     def dispatch(timeout = 0)
       Wire.slices(timeout) do |milliseconds|
-        @handle.use { |client| Native.trophy_client_dispatch(client, @shared.due.empty? ? milliseconds : 0) }
+        @handle.dispatch(@shared.due.empty? ? milliseconds : 0)
         break unless @shared.due.empty? && @shared.is_dispatched && !@shared.is_closed
       end
       @shared.run_due
@@ -216,6 +216,10 @@ module Trophy
       @handle.close
       @shared.run_due unless @is_tenant
       ending
+    rescue Error => error
+      raise unless error.code == :closed # by another thread meanwhile
+
+      Ending.new(0, 0)
     end
   end
 
@@ -393,12 +397,18 @@ module Trophy
     @last = 0
     @blocks = {}
 
+    def self.next_number
+      @mutex.synchronize { @last += 1 }
+    end
+
     # `due`: a queue in which the callback waits for dispatch; nil: it runs inside C's.
-    def self.add(is_once, due = nil, &block)
-      @mutex.synchronize do
-        @blocks[@last += 1] = [block, due, is_once]
-        @last
-      end
+    def self.add(is_once, due = nil, number = next_number, &block)
+      @mutex.synchronize { @blocks[number] = [block, due, is_once] }
+      number
+    end
+
+    def self.include?(number)
+      @mutex.synchronize { @blocks.include?(number) }
     end
 
     def self.remove(number)
@@ -440,8 +450,7 @@ module Trophy
       @is_dispatched = is_dispatched
       @is_closed = false
       @due = Thread::Queue.new
-      @mutex = Mutex.new
-      @number = 0
+      @number = Waiting.next_number # of deliveries
     end
 
     def later
@@ -463,24 +472,20 @@ module Trophy
     end
 
     def hear(client, block)
-      @mutex.synchronize do
-        number = block ? Waiting.add(false, later) { |status, reply| block.call(delivery(status, reply)) } : 0
-        Native.trophy_client_on_delivery(client, block ? Native.done : nil, number)
-        Waiting.remove(@number)
-        @number = number
-      end
+      Waiting.add(false, later, @number) { |status, reply| block.call(delivery(status, reply)) } if block
+      # With no lock held: it waits for a callback that runs, which may be about to come here, too.
+      Native.trophy_client_on_delivery(client, block ? Native.done : nil, @number)
+      Waiting.remove(@number) unless block
     end
 
     # A forked child has a callback of its own.
     def hear_again(client)
-      @mutex.synchronize do
-        Native.trophy_client_on_delivery(client, Native.done, @number) unless @number.zero?
-      end
+      Native.trophy_client_on_delivery(client, Native.done, @number) if Waiting.include?(@number)
     end
 
     def close
       @is_closed = true
-      @mutex.synchronize { Waiting.remove(@number) }
+      Waiting.remove(@number)
     end
 
     private
@@ -566,8 +571,19 @@ module Trophy
       end
     end
 
+    # If it waits, in a thread of its own: what interrupts this one would be raised inside the callback that ends the
+    # wait, and lost.
+    def dispatch(milliseconds)
+      return use { |client| Native.trophy_client_dispatch(client, milliseconds) } if milliseconds.zero?
+
+      Thread.new do
+        Thread.current.report_on_exception = false
+        use { |client| Native.trophy_client_dispatch(client, milliseconds) }
+      end.value
+    end
+
     def dispatch_slice
-      use { |client| Native.trophy_client_dispatch(client, Wire::SLICE_MS) }
+      dispatch(Wire::SLICE_MS)
     rescue Error # The client is closed, and so is the call that was waited for.
       nil
     end
@@ -597,12 +613,12 @@ module Trophy
         raise Wire.invalid("close: not from inside a callback, which it would wait for; return first")
       end
       ending = use do |client|
-        thread = Thread.new { Wire.run { |out| Native.trophy_client_close(client, milliseconds, out) } }
+        thread = close_in_thread(milliseconds)
         Wire.success(*thread.value, Native::TIMEOUT)
       ensure
         Wire.run { |out| Native.trophy_client_close(client, 0, out) } if thread&.alive?
+        @shared.close if thread
       end
-      @shared.close
       Ending.new(ending[:undelivered], ending[:cancelled])
     end
 
@@ -617,14 +633,27 @@ module Trophy
 
     def end_with_process
       # What a forked child never used is its parent's.
-      if !@closed && @pid == Process.pid
-        Wire.run { |out| Native.trophy_client_close(self, 0, out) }
+      if @pid == Process.pid
+        use { |client| Wire.run { |out| Native.trophy_client_close(client, 0, out) } }
         close
       end
+    rescue Error # It is closed.
+      nil
+    ensure
       self.autorelease = false
     end
 
     private
+
+    # It uses the handle for itself: who asked for it may be interrupted, and close the handle again.
+    def close_in_thread(milliseconds)
+      @mutex.synchronize { @users += 1 }
+      Thread.new do
+        Wire.run { |out| Native.trophy_client_close(self, milliseconds, out) }
+      ensure
+        let_go
+      end
+    end
 
     def renew
       @pid = Process.pid

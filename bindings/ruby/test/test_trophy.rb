@@ -88,6 +88,16 @@ class TrophyTest < Minitest::Test
     error
   end
 
+  def replacing(object, name, body)
+    original, verbose = object.method(name), $VERBOSE
+    $VERBOSE = nil # It would warn of what is redefined.
+    object.define_singleton_method(name, &body)
+    yield
+  ensure
+    object.define_singleton_method(name, original)
+    $VERBOSE = verbose
+  end
+
   # Events
 
   # shows: counts-once
@@ -359,6 +369,62 @@ class TrophyTest < Minitest::Test
     assert_equal 2, @client.event("words-written", "18")[:total]
   end
 
+  def test_who_hears_of_deliveries_is_replaced_by_several_threads_at_once
+    running = Queue.new
+    @client.on_delivery do
+      running << true
+      sleep 0.05 # Meanwhile the other waits for this callback, or has replaced it.
+      @client.on_delivery
+    end
+    @client.enqueue("words-written", "18")
+    running.pop
+    assert Thread.new { @client.on_delivery }.join(WAIT)
+  end
+
+  def test_a_close_that_another_thread_was_before_is_in_peace
+    @client.close
+    handle = @client.instance_variable_get(:@handle)
+    handle.define_singleton_method(:closed?) { false } # As it was a moment ago.
+    assert_equal [0, 0], @client.close.to_a
+  end
+
+  def test_a_client_whose_close_was_interrupted_is_closed_and_may_be_closed_again
+    hang
+    client = another(callbacks: "dispatch")
+    promise = client.event_async("words-written", "18")
+    wait_for_event
+    assert_raises(Timeout::Error) { Timeout.timeout(0.1) { client.close(nil) } }
+    Timeout.timeout(WAIT) { refute_equal 0, client.dispatch(nil) until promise.done? }
+    refused(:cancelled) { promise.value }
+    assert_equal 0, Timeout.timeout(WAIT) { client.dispatch(nil) }
+    refused(:closed) { client.event("words-written", "18") }
+    assert_equal [0, 0], client.close.to_a
+    assert_equal [0, 0], client.close.to_a
+  end
+
+  def test_a_client_is_not_freed_under_a_close_that_was_interrupted
+    client = another
+    native = Trophy.const_get(:Native)
+    close, free = native.method(:trophy_client_close), native.method(:trophy_client_free)
+    begun, go_on, freed = Array.new(3) { Queue.new }
+    slow_close = lambda do |handle, milliseconds, out|
+      (begun << true) && go_on.pop if milliseconds.negative?
+      close.call(handle, milliseconds, out)
+    end
+    replacing(native, :trophy_client_close, slow_close) do
+      replacing(native, :trophy_client_free, ->(handle) { free.call(handle).tap { freed << true } }) do
+        closing = Thread.new { assert_raises(IOError) { client.close(nil) } }
+        begun.pop
+        closing.raise(IOError)
+        closing.join
+        assert_equal [0, 0], client.close.to_a
+        assert_empty freed
+        go_on << true
+        assert Timeout.timeout(WAIT) { freed.pop }
+      end
+    end
+  end
+
   # shows: two-numbers
   def test_close_tells_events_from_calls
     hang
@@ -601,6 +667,23 @@ class TrophyTest < Minitest::Test
         end
       end
     end
+  end
+
+  def test_an_interrupt_that_comes_with_the_reply_is_heard
+    client = another(callbacks: "dispatch")
+    wire = Trophy.const_get(:Wire)
+    read, signals = wire.method(:read), %i[INT]
+    interrupt_and_read = lambda do |status, text|
+      Process.kill(signals.pop, Process.pid) if WAITING.inside? && !signals.empty?
+      read.call(status, text)
+    end
+    replacing(wire, :read, interrupt_and_read) do
+      assert_raises(Interrupt) do
+        client.call(:achievements_all)
+        sleep WAIT # It may be heard a moment after the reply has come.
+      end
+    end
+    refute_empty client.call(:achievements_all)
   end
 
   def test_a_timeout_ends_a_call_and_frees_its_lane

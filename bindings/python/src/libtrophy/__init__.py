@@ -248,7 +248,7 @@ class Client:
         handle = self._open()
         due = handle.shared.due
         for milliseconds in _slices(timeout):
-            ran = _lib.trophy_client_dispatch(handle, 0 if due else milliseconds)
+            ran = _dispatch(handle, 0 if due else milliseconds)
             if ran or due or not handle.shared.is_dispatched or handle.shared.is_closed:
                 break
         return _run_due(due)
@@ -281,6 +281,7 @@ class Client:
         # Freed when the last call that is still returning in another thread has let go of it.
         self._handle = None
         if self._owns_client:
+            handle.shared.dispatch_the_rest(handle)
             _run_due(handle.shared.due)
         return ending
 
@@ -358,6 +359,12 @@ class _Shared:
         """For what has come from C already, of which nobody else wakes the loop."""
         if self.due:
             self.wake()
+
+    def dispatch_the_rest(self, handle: _Handle) -> None:
+        """Of calls that were slow to notice that they were cancelled: nobody can dispatch a closed client."""
+        while any(waiting.is_once and waiting.later is self.due for waiting in list(_waiting.values())):
+            if not _lib.trophy_client_dispatch(handle, 0):
+                time.sleep(0.001)
 
     def _dispatch(self) -> None:
         for handle in list(self.handles)[:1]:
@@ -472,13 +479,32 @@ def _reply(function: Any, start: Any, handle: _Handle, *arguments: Any) -> Json:
         while not pending.done():
             if handle.shared.is_dispatched:
                 # The callbacks of others wait for their dispatch().
-                _lib.trophy_client_dispatch(handle, _SLICE_MS)
+                _dispatch(handle, _SLICE_MS)
             else:
                 wait_for_futures([pending], _SLICE_MS / 1000)
         return pending.result()
     finally:
         pending.cancel()
         handle.shared.wake_for_due()
+
+
+def _dispatch(handle: _Handle, milliseconds: int) -> int:
+    """If it waits, not on the main thread: Ctrl-C would be raised in the callback that ends the wait, and lost."""
+    ran: Future[int] = Future()
+
+    def dispatch() -> None:
+        ran.set_result(_lib.trophy_client_dispatch(handle, milliseconds))
+
+    if milliseconds == 0 or not _is_deaf_in_c():
+        dispatch()
+    else:
+        try:
+            threading.Thread(target=dispatch, daemon=True).start()
+        except RuntimeError:  # The interpreter is ending: there are no more threads.
+            dispatch()
+        while not ran.done():
+            wait_for_futures([ran], _SLICE_MS / 1000)
+    return ran.result()
 
 
 def _close(handle: _Handle, timeout: float | None) -> Ending:
@@ -619,15 +645,16 @@ _NO_CALLBACK, _NO_READY, _NO_LOG = _CALLBACK(), _READY_CALLBACK(), _LOG_CALLBACK
 
 # An exception that leaves the next three ends in sys.unraisablehook, not in C.
 def _hear(status: int, text: bytes, number: int) -> None:
-    waiting = _waiting.get(number)
-    if waiting is None:
-        return
-    try:
-        reply = _decode(text)
-    except TrophyError as unreadable:
-        status, reply = unreadable.status, {"error": unreadable._error}
-    callback, later = waiting.callback, waiting.later
+    # From its first line, since the garbage collector may free a client in any.
     with _being_inside():
+        waiting = _waiting.get(number)
+        if waiting is None:
+            return
+        try:
+            reply = _decode(text)
+        except TrophyError as unreadable:
+            status, reply = unreadable.status, {"error": unreadable._error}
+        callback, later = waiting.callback, waiting.later
         if waiting.is_once:
             _forget(number)
         del waiting
@@ -647,8 +674,9 @@ def _wake(number: int) -> None:
 
 
 def _write(level: int, message: bytes, _: int) -> None:
-    if _logger is not None:
-        _logger.log(_LEVELS.get(level, logging.DEBUG), "%s", message.decode("utf-8", "replace"))
+    with _being_inside():
+        if _logger is not None:
+            _logger.log(_LEVELS.get(level, logging.DEBUG), "%s", message.decode("utf-8", "replace"))
 
 
 _callback, _ready, _log = _CALLBACK(_hear), _READY_CALLBACK(_wake), _LOG_CALLBACK(_write)

@@ -27,8 +27,10 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -108,6 +110,9 @@ public final class Test {
         tests.put("the_common_operations_have_methods", Test::common);
         // shows: closed, close-inside
         tests.put("a_client_is_closed_once_and_then_says_so", client -> closedTwice());
+        tests.put("several_threads_close_a_client_in_peace", client -> closedAtOnce());
+        tests.put("a_tenants_handle_is_freed_in_a_callback", client -> freedInside());
+        tests.put("a_listener_is_replaced_by_several_threads_at_once", client -> replacedAtOnce());
         tests.put("a_blocked_call_ends_when_the_client_closes", client -> closedUnder());
         // shows: webhook
         tests.put("a_webhook_is_checked", client -> webhook());
@@ -669,6 +674,52 @@ public final class Test {
         equal(client.close(5000), new Ending(0, 0));
         client.close();
         failing(() -> client.streak("18"), "closed");
+    }
+
+    private static void closedAtOnce() {
+        for (int i = 0; i < 200; i++) {
+            TrophyClient client = open(Map.of());
+            CompletableFuture<Void> start = new CompletableFuture<>();
+            List<CompletableFuture<Ending>> closing = Stream.of(1, 2, 3, 4).map(number -> CompletableFuture.supplyAsync(() -> {
+                start.join();
+                return client.close(0);
+            }, task -> new Thread(task).start())).toList();
+            start.complete(null);
+            closing.forEach(ending -> equal(ending.join(), new Ending(0, 0)));
+        }
+    }
+
+    private static void freedInside() throws Exception {
+        List<String> lines = Collections.synchronizedList(new ArrayList<>());
+        try (TrophyClient client = open(Map.of())) {
+            TrophyClient tenant = client.forTenant("java-inside");
+            AtomicReference<Ending> ending = new AtomicReference<>();
+            TrophyClient.onLog(1, (level, message) -> lines.add(message));
+            client.onDelivery((delivery, error) -> ending.set(tenant.close(0)));
+            client.enqueue(Event.of("words-written", "java-inside", 1));
+            waitFor(() -> ending.get() != null);
+            failing(tenant::stats, "closed");
+        } finally {
+            TrophyClient.onLog(0, null);
+        }
+        equal(lines, List.of());
+    }
+
+    private static void replacedAtOnce() throws Exception {
+        try (TrophyClient client = open(Map.of())) {
+            CountDownLatch running = new CountDownLatch(1);
+            client.onDelivery((delivery, error) -> {
+                running.countDown();
+                LockSupport.parkNanos(50_000_000); // Meanwhile the other waits for this callback, or has replaced it.
+                client.onDelivery(null);
+            });
+            client.enqueue(Event.of("words-written", "java-replaced", 1));
+            running.await();
+            Thread other = new Thread(() -> client.onDelivery(null));
+            other.start();
+            other.join(WAIT);
+            equal(other.isAlive(), false);
+        }
     }
 
     private static void closedUnder() throws Exception {

@@ -186,10 +186,12 @@ interface Library extends com.sun.jna.Library {
 
         private Waiting() {}
 
-        static long add(boolean isOnce, Queue<Runnable> due, Listener listener) {
-            long id = LAST_ID.incrementAndGet();
+        static long newId() {
+            return LAST_ID.incrementAndGet();
+        }
+
+        static void put(long id, boolean isOnce, Queue<Runnable> due, Listener listener) {
             ENTRIES.put(id, new Entry(listener, isOnce, due));
-            return id;
         }
 
         /** False if it had been called, or removed. */

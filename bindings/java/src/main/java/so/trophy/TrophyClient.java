@@ -15,6 +15,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * A client, or a tenant's handle on one. Safe from any thread; one for a process is enough.
@@ -153,13 +154,15 @@ public final class TrophyClient implements AutoCloseable {
      */
     public void onDelivery(BiConsumer<Json, TrophyException> listener) {
         handle.use(client -> {
-            long id = listener == null ? 0 : Library.Waiting.add(false, shared.later(), (status, json) ->
-                    listener.accept(new Json(json), status == Library.OK ? null : new TrophyException(status, json)));
-            // One at a time, so that the library's listener is the one remembered here.
-            synchronized (shared) {
-                Library.C.trophy_client_on_delivery(
-                        client, listener == null ? null : Library.Waiting.CALLBACK, new Pointer(id));
-                shared.listenTo(id);
+            if (listener != null) {
+                Library.Waiting.put(shared.deliveries, false, shared.later(), (status, json) -> listener.accept(
+                        new Json(json), status == Library.OK ? null : new TrophyException(status, json)));
+            }
+            // With no lock held: it waits for a callback that runs, which may be about to call this, too.
+            Library.C.trophy_client_on_delivery(
+                    client, listener == null ? null : Library.Waiting.CALLBACK, new Pointer(shared.deliveries));
+            if (listener == null) {
+                Library.Waiting.remove(shared.deliveries);
             }
             return null;
         });
@@ -244,10 +247,8 @@ public final class TrophyClient implements AutoCloseable {
      * @return what is left; undelivered events stay in the queue's folder, if it has one
      */
     public Ending close(long timeoutMs) {
-        if (handle.isClosed()) {
-            return new Ending(0, 0);
-        }
-        Ending ending = isTenant ? new Ending(0, 0) : handle.use(client -> end(client, timeoutMs));
+        Ending nothing = new Ending(0, 0);
+        Ending ending = isTenant ? nothing : handle.useIfOpen(client -> end(client, timeoutMs), nothing);
         net.clean();
         if (!isTenant) {
             shared.close();
@@ -399,9 +400,10 @@ public final class TrophyClient implements AutoCloseable {
         }
     }
 
-    private CompletableFuture<Json> begin(Queue<Runnable> due, java.util.function.Supplier<Start> arguments) {
+    private CompletableFuture<Json> begin(Queue<Runnable> due, Supplier<Start> arguments) {
         CompletableFuture<Json> future = new CompletableFuture<>();
-        long id = Library.Waiting.add(true, due, (status, json) -> {
+        long id = Library.Waiting.newId();
+        Library.Waiting.put(id, true, due, (status, json) -> {
             if (status == Library.OK) {
                 future.complete(new Json(json));
             } else {
@@ -410,8 +412,8 @@ public final class TrophyClient implements AutoCloseable {
         });
         future.whenComplete((reply, error) -> {
             // Still there: it was not the library that completed it.
-            if (Library.Waiting.remove(id) && !handle.isClosed()) {
-                handle.use(client -> Library.C.trophy_client_cancel(client, new Pointer(id)));
+            if (Library.Waiting.remove(id)) {
+                handle.useIfOpen(client -> Library.C.trophy_client_cancel(client, new Pointer(id)), null);
             }
         });
         try {
@@ -482,7 +484,8 @@ public final class TrophyClient implements AutoCloseable {
         /** Callbacks that came from C, and wait for dispatch(). */
         final Queue<Runnable> due = new ConcurrentLinkedQueue<>();
         volatile boolean isClosed;
-        private long delivery;
+        /** The user_data of deliveries. */
+        final long deliveries = Library.Waiting.newId();
 
         Shared(Map<String, ?> options) {
             isDispatched = options != null && "dispatch".equals(options.get("callbacks"));
@@ -506,14 +509,9 @@ public final class TrophyClient implements AutoCloseable {
             return count;
         }
 
-        synchronized void listenTo(long id) {
-            Library.Waiting.remove(delivery);
-            delivery = id;
-        }
-
         void close() {
             isClosed = true;
-            listenTo(0);
+            Library.Waiting.remove(deliveries);
             runDue();
         }
     }
@@ -545,9 +543,7 @@ public final class TrophyClient implements AutoCloseable {
 
         private static void endAll() {
             for (Handle handle : OPEN) {
-                if (!handle.isClosed()) {
-                    handle.use(client -> endNow(client, 0));
-                }
+                handle.useIfOpen(client -> endNow(client, 0), null);
             }
             // Half a second for callbacks that run: one that called System.exit() never returns.
             for (int i = 0; i < 100 && Library.Waiting.isBusy(); i++) {
@@ -560,9 +556,19 @@ public final class TrophyClient implements AutoCloseable {
         }
 
         <T> T use(Function<Pointer, T> call) {
+            return use(call, () -> {
+                throw TrophyException.of(Library.CLOSED, "closed", "this client is closed: make another");
+            });
+        }
+
+        <T> T useIfOpen(Function<Pointer, T> call, T otherwise) {
+            return use(call, () -> otherwise);
+        }
+
+        private <T> T use(Function<Pointer, T> call, Supplier<T> ifClosed) {
             synchronized (this) {
                 if (closed) {
-                    throw TrophyException.of(Library.CLOSED, "closed", "this client is closed: make another");
+                    return ifClosed.get();
                 }
                 users++;
             }
@@ -573,9 +579,6 @@ public final class TrophyClient implements AutoCloseable {
             }
         }
 
-        synchronized boolean isClosed() {
-            return closed;
-        }
 
         void close() {
             synchronized (this) {
@@ -594,7 +597,12 @@ public final class TrophyClient implements AutoCloseable {
             }
             if (last) {
                 OPEN.remove(this);
-                Library.C.trophy_client_free(pointer);
+                if (Library.Waiting.isInside()) {
+                    // There the library frees nothing.
+                    new Thread(() -> Library.C.trophy_client_free(pointer), "trophy-free").start();
+                } else {
+                    Library.C.trophy_client_free(pointer);
+                }
             }
         }
     }
