@@ -127,6 +127,15 @@ linux() { # linux TARGET RUNNER PACKAGE…
     [ -n "$quick" ] || rust_tests "$target" "$runner"
 }
 
+# 32 bits, which processors and kernels of x86-64 run as they are.
+i686() {
+    local target=i686-unknown-linux-gnu
+    [ -e /lib/ld-linux.so.2 ] || install_packages libc6-i386 lib32gcc-s1 lib32stdc++6 2>"$logs/platforms-apt.log" ||
+        { skipping "$target: not installed: libc6-i386"; return; }
+    c_suite "$target" ""
+    [ -n "$quick" ] || rust_tests "$target" env
+}
+
 musl() {
     local target=x86_64-unknown-linux-musl
     [ -e /lib/ld-musl-x86_64.so.1 ] || install_packages musl 2>"$logs/platforms-apt.log" ||
@@ -226,8 +235,7 @@ run() {
             "qemu-arm -L /usr/arm-linux-gnueabihf" qemu-user ;;
         s390x) platform "Linux s390x (big-endian)" "ran under qemu" linux s390x-unknown-linux-gnu \
             "qemu-s390x -L /usr/s390x-linux-gnu" qemu-user ;;
-        i686) platform "Linux i686" "ran under qemu" linux i686-unknown-linux-gnu \
-            "qemu-i386 -L /usr/i686-linux-gnu" qemu-user ;;
+        i686) platform "Linux i686" "ran natively" i686 ;;
         musl) platform "Linux x86-64, musl" "ran natively" musl ;;
         old-glibc) platform "Linux x86-64, glibc 2.31" "in a chroot" old_glibc ;;
         macos-arm64) platform "macOS arm64" "$macos" links aarch64-apple-darwin ;;

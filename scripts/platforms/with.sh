@@ -78,7 +78,7 @@ use_lld_of_apple() { # use_lld_of_apple ZIG_TARGET
     linker=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/gcc-ld/ld64.lld
     [ -x "$linker" ] || skip "Rust has no ld64.lld"
     export SDKROOT=$sdk
-    export RUSTFLAGS="${RUSTFLAGS:-} -C linker-flavor=darwin-lld"
+    export RUSTFLAGS="${RUSTFLAGS:-} -Z unstable-options -C linker-flavor=darwin-lld"
 }
 
 case $asked in
