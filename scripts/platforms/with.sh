@@ -71,12 +71,23 @@ use_lld_of_apple() { # use_lld_of_apple ZIG_TARGET
     local sdk=$keep/macos-sdk zig name
     zig=$("$keep/python/bin/python" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__))')
     mkdir -p "$sdk/usr/lib"
-    # It knows of arm64 as arm64e, with signed pointers; the symbols are the same.
-    for name in System c m; do
-        sed 's/arm64e-/arm64-/g' "$zig/lib/libc/darwin/libSystem.tbd" >"$sdk/usr/lib/lib$name.tbd"
+    # It knows of arm64 as arm64e, with signed pointers; the symbols are the same. Nothing of iconv's is called.
+    for name in System c m iconv; do
+        sed -z 's/,[[:space:]]*arm64e\.x1-[a-z]*//g; s/arm64e-/arm64-/g' "$zig/lib/libc/darwin/libSystem.tbd" >"$sdk/usr/lib/lib$name.tbd"
     done
-    linker=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/gcc-ld/ld64.lld
-    [ -x "$linker" ] || skip "Rust has no ld64.lld"
+    name=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/rust-lld
+    [ -x "$name" ] || skip "Rust has no rust-lld"
+    # build.rs has an option for clang, which is the linker on a Mac.
+    linker=$sdk/ld
+    cat >"$linker" <<END
+#!/usr/bin/env bash
+all=()
+for it; do
+    case \$it in -Wl,*) IFS=, read -ra some <<<"\${it#-Wl,}"; all+=("\${some[@]}") ;; *) all+=("\$it") ;; esac
+done
+exec "$name" "\${all[@]}"
+END
+    chmod +x "$linker"
     export SDKROOT=$sdk
     export RUSTFLAGS="${RUSTFLAGS:-} -Z unstable-options -C linker-flavor=darwin-lld"
 }
