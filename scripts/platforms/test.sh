@@ -127,6 +127,15 @@ linux() { # linux TARGET RUNNER PACKAGE…
     [ -n "$quick" ] || rust_tests "$target" "$runner"
 }
 
+# 32 bits, which processors and kernels of x86-64 run as they are.
+i686() {
+    local target=i686-unknown-linux-gnu
+    [ -e /lib/ld-linux.so.2 ] || install_packages libc6-i386 lib32gcc-s1 lib32stdc++6 2>"$logs/platforms-apt.log" ||
+        { skipping "$target: not installed: libc6-i386"; return; }
+    c_suite "$target" ""
+    [ -n "$quick" ] || rust_tests "$target" env
+}
+
 musl() {
     local target=x86_64-unknown-linux-musl
     [ -e /lib/ld-musl-x86_64.so.1 ] || install_packages musl 2>"$logs/platforms-apt.log" ||
@@ -200,6 +209,23 @@ END
         CARGO_TARGET_DIR="$cross" CARGO_PROFILE_DEV_DEBUG=0 RUSTFLAGS="-D warnings" "$rust/bin/cargo" check -p trophy --lib --target "$1"
 }
 
+# Compiled, and linked but for the system's trust store, which takes frameworks of Apple's. The loader finds it by the
+# name that is meant, and sees what the header has.
+links() { # links TARGET
+    compiles "$1"
+    [ -z "$quick" ] || return
+    # shellcheck disable=SC2016
+    step "$1-link" bash scripts/platforms/with.sh "$1" sh -ec '
+        $CARGO rustc -p trophy --lib --crate-type cdylib --no-default-features --features admin,proxies
+        python3 scripts/platforms/macho.py "$CARGO_TARGET_DIR/$CARGO_BUILD_TARGET/debug/libtrophy.dylib" >"$0"
+        cat "$0"
+        is() { [ "$2" = "$3" ] || { echo "not true: $1: $2, not $3"; exit 1; }; }
+        is "install name" "$(sed -n "s/^install name //p" "$0")" @rpath/libtrophy.1.dylib
+        is "what it needs" "$(sed -n "s/^needs //p" "$0")" /usr/lib/libSystem.B.dylib
+        is "what it exports" "$(sed -n "s/^exports //p" "$0" | sort)" "$(grep -oE "trophy_[a-z0-9_]+\(" include/trophy.h | tr -d "(" | sort -u)"
+        ' "$keep/$1.txt"
+}
+
 run() {
     case $1 in
         windows) platform "Windows x86-64 (gnu)" "ran under Wine" windows ;;
@@ -209,12 +235,11 @@ run() {
             "qemu-arm -L /usr/arm-linux-gnueabihf" qemu-user ;;
         s390x) platform "Linux s390x (big-endian)" "ran under qemu" linux s390x-unknown-linux-gnu \
             "qemu-s390x -L /usr/s390x-linux-gnu" qemu-user ;;
-        i686) platform "Linux i686" "ran under qemu" linux i686-unknown-linux-gnu \
-            "qemu-i386 -L /usr/i686-linux-gnu" qemu-user ;;
+        i686) platform "Linux i686" "ran natively" i686 ;;
         musl) platform "Linux x86-64, musl" "ran natively" musl ;;
         old-glibc) platform "Linux x86-64, glibc 2.31" "in a chroot" old_glibc ;;
-        macos-arm64) platform "macOS arm64" "compiled" compiles aarch64-apple-darwin ;;
-        macos-x86_64) platform "macOS x86-64" "compiled" compiles x86_64-apple-darwin ;;
+        macos-arm64) platform "macOS arm64" "$macos" links aarch64-apple-darwin ;;
+        macos-x86_64) platform "macOS x86-64" "$macos" links x86_64-apple-darwin ;;
         ios) platform "iOS arm64" "compiled" compiles aarch64-apple-ios ;;
         android) platform "Android arm64" "compiled" compiles aarch64-linux-android ;;
         windows-msvc) platform "Windows x86-64 (msvc)" "compiled" compiles x86_64-pc-windows-msvc ;;
@@ -223,6 +248,8 @@ run() {
     esac
 }
 
+macos=linked
+[ -z "$quick" ] || macos=compiled
 platforms=("$@")
 if [ $# = 0 ]; then
     platforms=(windows arm64 musl macos-arm64 ios android windows-msvc freebsd)

@@ -32,7 +32,7 @@ need() { # need PROGRAM PACKAGE…
 # zig as C compiler and linker, for a glibc of any age and for musl. cargo-zigbuild's wrapper of it knows what rustc and
 # the cc crate pass that zig would refuse.
 use_zig() { # use_zig ZIG_TARGET
-    local python=$keep/python tools=$keep/zig-$1
+    local python=$keep/python tools=$keep/zig-$1 processor=
     (
         flock 9
         [ -x "$python/bin/cargo-zigbuild" ] && exit
@@ -46,8 +46,11 @@ use_zig() { # use_zig ZIG_TARGET
     local tool start="#!/bin/sh
 export PATH='$python/bin':\"\$PATH\" CARGO_ZIGBUILD_ZIG_PATH='$python/bin/python-zig'
 exec '$python/bin/cargo-zigbuild' zig"
+    # zig calls ARM by no other name, and takes no -march for it, which cargo-zigbuild leaves out. It would use NEON,
+    # which Rust's armv7 does without.
+    case $1 in arm-*) processor=-mcpu=generic+v7a+vfp3d16-neon ;; esac
     for tool in cc c++; do
-        printf '%s %s -- -fno-sanitize=undefined -target %s "$@"\n' "$start" "$tool" "$1" >"$tools/$tool"
+        printf '%s %s -- -fno-sanitize=undefined -target %s %s "$@"\n' "$start" "$tool" "$1" "$processor" >"$tools/$tool"
     done
     printf '%s ar -- "$@"\n' "$start" >"$tools/ar"
     chmod +x "$tools"/*
@@ -59,6 +62,34 @@ use_gcc() { # use_gcc PREFIX PACKAGE…
     need "$1-g++" "${@:2}"
     CC=$1-gcc CXX=$1-g++ AR=$1-ar
     export LD=$1-ld STRIP=$1-strip OBJCOPY=$1-objcopy NM=$1-nm
+}
+
+# LLD, which Rust brings along, against the symbols of macOS's C library that zig has: no SDK, and so no framework. zig's
+# own linker has no list of what is exported.
+use_lld_of_apple() { # use_lld_of_apple ZIG_TARGET
+    use_zig "$1"
+    local sdk=$keep/macos-sdk zig name
+    zig=$("$keep/python/bin/python" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__))')
+    mkdir -p "$sdk/usr/lib"
+    # It knows of arm64 as arm64e, with signed pointers; the symbols are the same. Nothing of iconv's is called.
+    for name in System c m iconv; do
+        sed -z 's/,[[:space:]]*arm64e\.x1-[a-z]*//g; s/arm64e-/arm64-/g' "$zig/lib/libc/darwin/libSystem.tbd" >"$sdk/usr/lib/lib$name.tbd"
+    done
+    name=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/rust-lld
+    [ -x "$name" ] || skip "Rust has no rust-lld"
+    # build.rs has an option for clang, which is the linker on a Mac.
+    linker=$sdk/ld
+    cat >"$linker" <<END
+#!/usr/bin/env bash
+all=()
+for it; do
+    case \$it in -Wl,*) IFS=, read -ra some <<<"\${it#-Wl,}"; all+=("\${some[@]}") ;; *) all+=("\$it") ;; esac
+done
+exec "$name" "\${all[@]}"
+END
+    chmod +x "$linker"
+    export SDKROOT=$sdk
+    export RUSTFLAGS="${RUSTFLAGS:-} -Z unstable-options -C linker-flavor=darwin-lld"
 }
 
 case $asked in
@@ -76,7 +107,13 @@ case $asked in
         # Of musl rustc knows copies of its own, which this toolchain does not have; and a shared library is wanted.
         export RUSTFLAGS="${RUSTFLAGS:-} -C link-self-contained=no -C target-feature=-crt-static"
         ;;
-    *-linux-gnu*.*) use_zig "${target%%-*}-linux-gnu${target##*-gnu}.${asked#*.}" ;;
+    *-apple-darwin)
+        use_lld_of_apple "${target%%-*}-macos"
+        ;;
+    *-linux-gnu*.*)
+        arch=${target%%-*}
+        use_zig "${arch/#armv7/arm}-linux-gnu${target##*-gnu}.${asked#*.}"
+        ;;
     *) skip "no compiler for it is known to scripts/platforms/with.sh" ;;
 esac
 

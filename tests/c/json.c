@@ -19,7 +19,9 @@ static void a_number_is_read_or_the_fallback_given(void) {
 
 static void a_number_is_the_double_that_was_written(void) {
     static uint64_t state = 1;
-    CHECK(trophy_json_number("0.9215686321258545", "", -1) == 0.9215686321258545);
+    /* In C a constant may have more digits than a double, as on a 32-bit x86. */
+    const double written = 0.9215686321258545;
+    CHECK(trophy_json_number("0.9215686321258545", "", -1) == written);
     for (int i = 0; i < 1000; i++) {
         char text[64];
         double value;
