@@ -52,7 +52,9 @@ pub fn link(compiler: &mut Command, executable: &Path) {
             "-ltrophy",
             "-lws2_32",
         ]);
-        compiler.args(["-Wl,-Bstatic", "-lpthread", "-Wl,-Bdynamic"]);
+        // All of the threads' library: that of C++, which comes later, calls it too.
+        compiler.args(["-Wl,-Bstatic,--whole-archive", "-lpthread"]);
+        compiler.args(["-Wl,--no-whole-archive,-Bdynamic"]);
     } else {
         if on_linux() {
             // A program that loads the library at run time is not to have it already.
