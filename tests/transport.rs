@@ -1866,7 +1866,10 @@ impl Duplex for ServerStream {
             match from.read(&mut buffer) {
                 Ok(0) => false,
                 Ok(amount) => to.write_all(&buffer[..amount]).is_ok(),
-                Err(error) => error.kind() == ErrorKind::WouldBlock,
+                // As Unix and as Windows call the end of such a time.
+                Err(error) => {
+                    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+                }
             }
         }
         while forward(&mut self, &mut other) && forward(&mut other, &mut self) {}

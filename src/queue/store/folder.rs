@@ -152,6 +152,12 @@ impl OsFolder {
             Some(libc::ELOOP) => is_a_link(),
             _ => error,
         });
+        // Windows says of a folder that access to it is denied.
+        #[cfg(windows)]
+        let opened = opened.map_err(|error| match self.path.join(name).is_dir() {
+            true => io::Error::new(io::ErrorKind::IsADirectory, error),
+            false => error,
+        });
         let file = opened?;
         if !file.get()?.metadata()?.is_file() {
             return Err(io::Error::new(
@@ -237,19 +243,21 @@ impl Folder for OsFolder {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let mut parents = lock(&self.parents);
         // Windows cannot sync a folder and does not need to.
-        if cfg!(unix) {
-            let mut parents = lock(&self.parents);
-            while let Some(parent) = parents.last() {
-                // A relative path's first parent has no name.
-                let named = !parent.as_os_str().is_empty();
-                let parent = if named { parent } else { Path::new(".") };
-                fs::File::open(parent)?.sync_all()?;
-                parents.pop();
-            }
-            fs::File::open(&self.path)?.sync_all()?;
+        if cfg!(windows) {
+            parents.clear();
+            return Ok(());
         }
-        Ok(())
+        while let Some(parent) = parents.last() {
+            // A relative path's first parent has no name.
+            let named = !parent.as_os_str().is_empty();
+            let parent = if named { parent } else { Path::new(".") };
+            fs::File::open(parent)?.sync_all()?;
+            parents.pop();
+        }
+        drop(parents);
+        fs::File::open(&self.path)?.sync_all()
     }
 
     fn id(&self, name: &str) -> io::Result<FileId> {
