@@ -28,7 +28,7 @@ from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from types import TracebackType
-from typing import Any, Callable, Deque, Iterator, Mapping, NamedTuple, Union
+from typing import Any, Callable, Deque, Iterator, Mapping, NamedTuple, TypeVar, Union
 
 __all__ = ["Client", "Delivery", "Ending", "TrophyError", "log_to", "verify_webhook", "version"]
 
@@ -490,50 +490,56 @@ def _reply(function: Any, start: Any, handle: _Handle, *arguments: Any) -> Json:
 
 def _dispatch(handle: _Handle, milliseconds: int) -> int:
     """If it waits, not on the main thread: Ctrl-C would be raised in the callback that ends the wait, and lost."""
-    ran: Future[int] = Future()
-
-    def dispatch() -> None:
-        ran.set_result(_lib.trophy_client_dispatch(handle, milliseconds))
-
     if milliseconds == 0 or not _is_deaf_in_c():
-        dispatch()
-    else:
-        try:
-            threading.Thread(target=dispatch, daemon=True).start()
-        except RuntimeError:  # The interpreter is ending: there are no more threads.
-            dispatch()
-        while not ran.done():
-            wait_for_futures([ran], _SLICE_MS / 1000)
+        return int(_lib.trophy_client_dispatch(handle, milliseconds))
+    ran = _in_a_thread(lambda: int(_lib.trophy_client_dispatch(handle, milliseconds)))
+    _wait_for(ran)
     return ran.result()
 
 
 def _close(handle: _Handle, timeout: float | None) -> Ending:
     """An interrupt closes at once."""
     milliseconds = _milliseconds(timeout)
-    ending: Future[Ending] = Future()
 
-    def close() -> None:
-        try:
-            reply = _success(*_run(_lib.trophy_client_close, handle, milliseconds), also=_TIMEOUT)
-            handle.shared.is_closed = True
-            ending.set_result(Ending(reply["undelivered"], reply["cancelled"]))
-        except TrophyError as refused:
-            ending.set_exception(refused)
+    def close() -> Ending:
+        reply = _success(*_run(_lib.trophy_client_close, handle, milliseconds), also=_TIMEOUT)
+        handle.shared.is_closed = True
+        return Ending(reply["undelivered"], reply["cancelled"])
 
     if 0 <= milliseconds <= _SLICE_MS or not _is_deaf_in_c():
-        close()
-    else:
-        try:
-            threading.Thread(target=close, daemon=True).start()
-        except RuntimeError:  # The interpreter is ending: there are no more threads.
-            close()
-        try:
-            while not ending.done():
-                wait_for_futures([ending], _SLICE_MS / 1000)
-        except BaseException:
-            _run(_lib.trophy_client_close, handle, 0)
-            raise
+        return close()
+    ending = _in_a_thread(close)
+    try:
+        _wait_for(ending)
+    except BaseException:
+        _run(_lib.trophy_client_close, handle, 0)
+        raise
     return ending.result()
+
+
+_Result = TypeVar("_Result")
+
+
+def _in_a_thread(call: Callable[[], _Result]) -> Future[_Result]:
+    ended: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(call())
+        except BaseException as raised:
+            ended.set_exception(raised)
+
+    try:
+        threading.Thread(target=run, daemon=True).start()
+    except RuntimeError:  # The interpreter is ending: there are no more threads.
+        run()
+    return ended
+
+
+def _wait_for(future: Future[Any]) -> None:
+    """By slices: Ctrl-C is heard after each."""
+    while not future.done():
+        wait_for_futures([future], _SLICE_MS / 1000)
 
 
 def _run_due(due: Deque[Callable[[], object]]) -> int:
