@@ -47,12 +47,12 @@ tally() { # tally LOG CODE
 }
 
 step() { # step NAME COMMAND…
-    local log="$logs/platforms-$1.log" start=$SECONDS code
+    local name=$1 log="$logs/platforms-$1.log" start=$SECONDS code
     shift
     # What hangs is ended, and has failed.
     timeout -k 10 "${TROPHY_PLATFORMS_SECONDS:-3600}" "$@" >"$log" 2>&1 </dev/null
     code=$?
-    if [ "$code" = 124 ] || [ "$code" = 137 ]; then echo "error: $1 did not end" >>"$log"; fi
+    if [ "$code" = 124 ] || [ "$code" = 137 ]; then echo "error: $name did not end" >>"$log"; fi
     tally "$log" "$code"
     took=$((took + SECONDS - start))
     return "$code"
@@ -127,19 +127,12 @@ linux() { # linux TARGET RUNNER PACKAGE…
     [ -n "$quick" ] || rust_tests "$target" "$runner"
 }
 
-# 32 bits, which processors and kernels of x86-64 run as they are.
-i686() {
-    local target=i686-unknown-linux-gnu
-    [ -e /lib/ld-linux.so.2 ] || install_packages libc6-i386 lib32gcc-s1 lib32stdc++6 2>"$logs/platforms-apt.log" ||
-        { skipping "$target: not installed: libc6-i386"; return; }
-    c_suite "$target" ""
-    [ -n "$quick" ] || rust_tests "$target" env
-}
-
-musl() {
-    local target=x86_64-unknown-linux-musl
-    [ -e /lib/ld-musl-x86_64.so.1 ] || install_packages musl 2>"$logs/platforms-apt.log" ||
-        { skipping "$target: not installed: musl"; return; }
+# Its programs run here as they are, once their loader is there.
+natively() { # natively TARGET LOADER PACKAGE…
+    local target=$1 loader=$2
+    shift 2
+    [ -e "$loader" ] || install_packages "$@" 2>"$logs/platforms-apt.log" ||
+        { skipping "$target: not installed: $*"; return; }
     c_suite "$target" ""
     [ -n "$quick" ] || rust_tests "$target" env
 }
@@ -235,8 +228,10 @@ run() {
             "qemu-arm -L /usr/arm-linux-gnueabihf" qemu-user ;;
         s390x) platform "Linux s390x (big-endian)" "ran under qemu" linux s390x-unknown-linux-gnu \
             "qemu-s390x -L /usr/s390x-linux-gnu" qemu-user ;;
-        i686) platform "Linux i686" "ran natively" i686 ;;
-        musl) platform "Linux x86-64, musl" "ran natively" musl ;;
+        i686) platform "Linux i686" "ran natively" natively i686-unknown-linux-gnu /lib/ld-linux.so.2 \
+            libc6-i386 lib32gcc-s1 lib32stdc++6 ;;
+        musl) platform "Linux x86-64, musl" "ran natively" natively x86_64-unknown-linux-musl \
+            /lib/ld-musl-x86_64.so.1 musl ;;
         old-glibc) platform "Linux x86-64, glibc 2.31" "in a chroot" old_glibc ;;
         macos-arm64) platform "macOS arm64" "$macos" links aarch64-apple-darwin ;;
         macos-x86_64) platform "macOS x86-64" "$macos" links x86_64-apple-darwin ;;

@@ -233,11 +233,15 @@ fn copy(file: &str, to: &Path) {
 }
 
 pub fn shared_library() -> PathBuf {
-    library_directory().join(match (on_windows(), cfg!(target_os = "macos")) {
+    library_directory().join(shared_library_name())
+}
+
+fn shared_library_name() -> &'static str {
+    match (on_windows(), cfg!(target_os = "macos")) {
         (true, _) => "trophy.dll",
         (false, true) => "libtrophy.dylib",
         (false, false) => "libtrophy.so",
-    })
+    }
 }
 
 pub fn static_library() -> &'static Path {
@@ -256,20 +260,19 @@ pub fn library_directory() -> &'static Path {
         let target = cross("TARGET").unwrap_or_default();
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own_name() + &target);
         fs::create_dir_all(&directory).unwrap();
+        let name = shared_library_name();
+        copy(name, &directory.join(name));
         if on_windows() {
-            // What links the DLL is its import library.
-            for name in ["trophy.dll", "libtrophy.dll.a"] {
-                copy(name, &directory.join(name));
-            }
+            // What links the DLL.
+            copy("libtrophy.dll.a", &directory.join("libtrophy.dll.a"));
         } else {
-            let (name, versioned) = match cfg!(target_os = "macos") {
-                true => ("libtrophy.dylib", "libtrophy.1.dylib"),
-                false => ("libtrophy.so", "libtrophy.so.1"),
-            };
-            copy(name, &directory.join(name));
-            let _ = fs::remove_file(directory.join(versioned));
+            let versioned = directory.join(match cfg!(target_os = "macos") {
+                true => "libtrophy.1.dylib",
+                false => "libtrophy.so.1",
+            });
+            let _ = fs::remove_file(&versioned);
             #[cfg(unix)]
-            std::os::unix::fs::symlink(name, directory.join(versioned)).unwrap();
+            std::os::unix::fs::symlink(name, &versioned).unwrap();
         }
         directory
     })
