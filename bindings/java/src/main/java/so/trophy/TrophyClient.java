@@ -579,7 +579,6 @@ public final class TrophyClient implements AutoCloseable {
             }
         }
 
-
         void close() {
             synchronized (this) {
                 if (closed) {
