@@ -17,21 +17,30 @@ mod operations;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The sections of functions: a title and the file in src/ffi/.
-const SECTIONS: &[(&str, &str)] = &[
-    ("Library", "library.rs"),
-    ("Client: safe from any thread", "client.rs"),
+/// The sections of functions: a title and the files in src/ffi/.
+const SECTIONS: &[(&str, &[&str])] = &[
+    ("Library", &["library.rs"]),
+    ("Client: safe from any thread", &["client.rs"]),
     (
         "The main job: one event, three ways, one parameter list",
-        "events.rs",
+        &["events.rs"],
     ),
-    ("The queue", "queue.rs"),
-    ("Every operation: by name, arguments as JSON", "call.rs"),
-    ("The other 26 application operations", "operations.rs"),
-    ("Webhooks", "webhooks.rs"),
+    ("The queue", &["queue.rs"]),
+    ("Every operation: by name, arguments as JSON", &["call.rs"]),
+    (
+        "The other 26 application operations",
+        &[
+            "operations/achievements.rs",
+            "operations/users.rs",
+            "operations/streaks.rs",
+            "operations/points.rs",
+            "operations/leaderboards.rs",
+        ],
+    ),
+    ("Webhooks", &["webhooks.rs"]),
     (
         "Reading JSON without a JSON library, and writing a string safely",
-        "json.rs",
+        &["json.rs"],
     ),
 ];
 
@@ -90,16 +99,17 @@ fn header(root: &Path) -> Result<String> {
         "host/log.rs",
         "ffi/pointers.rs",
         "ffi/callback.rs",
-    ];
+    ]
+    .map(|file| root.join("src").join(file));
     let types = [ItemType::Enums, ItemType::OpaqueItems, ItemType::Typedefs];
     out.push_str(&c_of(root, &files, &types)?);
-    for (title, file) in SECTIONS {
+    for (title, files) in SECTIONS {
         banner(&mut out, title);
-        out.push_str(&c_of(
-            root,
-            &[&format!("ffi/{file}")],
-            &[ItemType::Functions],
-        )?);
+        let files: Vec<_> = files
+            .iter()
+            .map(|file| root.join("src/ffi").join(file))
+            .collect();
+        out.push_str(&c_of(root, &files, &[ItemType::Functions])?);
     }
     out.push_str("\n#ifdef __cplusplus\n}\n#endif\n\n#endif /* TROPHY_H */\n");
     Ok(out)
@@ -125,15 +135,15 @@ fn fill_in_version(text: &str) -> Result<String> {
         ))
 }
 
-/// The items of these kinds in these files below src/, as C.
-fn c_of(root: &Path, files: &[&str], kinds: &[ItemType]) -> Result<String> {
+/// The items of these kinds in these files, as C.
+fn c_of(root: &Path, files: &[PathBuf], kinds: &[ItemType]) -> Result<String> {
     let mut config = Config::from_file(root.join("cbindgen.toml"))?;
     // Only enums know C++: a sized one there, an integer and constants in C.
     config.cpp_compat = kinds.contains(&ItemType::Enums);
     config.export.item_types = kinds.to_vec();
     let mut builder = Builder::new().with_config(config);
     for file in files {
-        builder = builder.with_src(root.join("src").join(file));
+        builder = builder.with_src(file);
     }
     let mut out = Vec::new();
     builder.generate()?.write(&mut out);

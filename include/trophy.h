@@ -1102,22 +1102,6 @@ trophy_status trophy_users_streak(const trophy_client *client,
                                   char **out_json);
 
 /**
- * Lists the streaks of some users, the longest first.
- *
- * GET /streaks. Blocks until the reply, at most the client's `timeout_in_seconds`.
- *
- * @param client    Borrowed; safe from any thread.
- * @param args_json `{"userIds": ["42", "43"]}`: needed, up to 100. Borrowed, UTF-8.
- * @param out_json  Set to the streaks, an array, or to error JSON. Owned: free with trophy_string_free().
- *                  May be NULL.
- * @return TROPHY_STATUS_OK; TROPHY_STATUS_UNPROCESSABLE if the service refuses it; or another status.
- */
-TROPHY_API
-trophy_status trophy_streaks_list(const trophy_client *client,
-                                  const char *args_json,
-                                  char **out_json);
-
-/**
  * Reads a user's points in a points system.
  *
  * GET /users/{id}/points/{key}. Blocks until the reply, at most the client's `timeout_in_seconds`.
@@ -1222,6 +1206,22 @@ trophy_status trophy_users_wrapped(const trophy_client *client,
                                    const char *id,
                                    const char *args_json,
                                    char **out_json);
+
+/**
+ * Lists the streaks of some users, the longest first.
+ *
+ * GET /streaks. Blocks until the reply, at most the client's `timeout_in_seconds`.
+ *
+ * @param client    Borrowed; safe from any thread.
+ * @param args_json `{"userIds": ["42", "43"]}`: needed, up to 100. Borrowed, UTF-8.
+ * @param out_json  Set to the streaks, an array, or to error JSON. Owned: free with trophy_string_free().
+ *                  May be NULL.
+ * @return TROPHY_STATUS_OK; TROPHY_STATUS_UNPROCESSABLE if the service refuses it; or another status.
+ */
+TROPHY_API
+trophy_status trophy_streaks_list(const trophy_client *client,
+                                  const char *args_json,
+                                  char **out_json);
 
 /**
  * Counts the users in each range of points.
