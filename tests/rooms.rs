@@ -47,7 +47,7 @@ const TOUCHED_ONLY_BY: &[(&str, &[&str])] = &[
     // The disk, and besides it the certificates of `ca_file`, and the system calls that std does not offer.
     (
         "std::fs",
-        &["queue/store/", "transport/tls.rs", "host/sys/files.rs"],
+        &["queue/store/", "transport/tls.rs", "host/sys/files/"],
     ),
     ("no_mangle", &["ffi/"]),
     // The system calls back on a fork.
