@@ -19,6 +19,7 @@ mod sender;
 mod sending;
 mod settling;
 pub mod store;
+mod threads;
 mod throughput;
 mod work;
 
