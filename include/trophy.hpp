@@ -129,7 +129,8 @@ std::string number(T value) {
 /** A number of the library's as an integer: a server may ask for more than one holds. */
 template <typename Integer>
 Integer integer(double number) {
-  constexpr auto most = std::numeric_limits<Integer>::max();
+  // In parentheses, as windows.h has a macro max().
+  constexpr auto most = (std::numeric_limits<Integer>::max)();
   return number < static_cast<double>(most) ? static_cast<Integer>(number) : most;
 }
 
@@ -456,7 +457,8 @@ class Array {
   /**
    * An array of these items.
    *
-   * @param items The items.
+   * @param items The items. Of one that is an Array itself compilers differ in whether this is a copy of it: for an
+   *              array in an array write `Array().add(inner)`.
    */
   Array(std::initializer_list<Value> items) {
     for (const Value &item : items) add(item);
@@ -808,6 +810,51 @@ using LogSlot = Slot<trophy_log_level, std::string_view>;
 struct Slots {
   DeliverySlot delivery;
   ReadySlot ready;
+
+  /**
+   * Frees a handle. Inside a callback the library does not free a client's last one, and goes on calling the slots. So
+   * there they keep themselves, until a handle that is freed outside shows that there was another.
+   */
+  template <typename Handle>
+  static void free(const std::shared_ptr<Slots> &slots, Handle &handle) noexcept {
+    if (depth() > 0) {
+      slots->begin_inside(slots);
+      handle.reset();
+      slots->end_inside();
+    } else {
+      const auto inside = slots->ended_inside();
+      handle.reset();
+      if (inside) slots->let_go(*inside);
+    }
+  }
+
+ private:
+  void begin_inside(const std::shared_ptr<Slots> &slots) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    self_ = slots;
+    ++begun_;
+  }
+
+  void end_inside() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++ended_;
+  }
+
+  /** How many were freed inside callbacks; none while one is being freed there. */
+  std::optional<std::size_t> ended_inside() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return begun_ == ended_ ? std::optional(ended_) : std::nullopt;
+  }
+
+  void let_go(std::size_t inside) {
+    std::shared_ptr<Slots> self;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (begun_ == inside) self.swap(self_);
+  }
+
+  std::mutex mutex_;
+  std::shared_ptr<Slots> self_;
+  std::size_t begun_ = 0, ended_ = 0;
 };
 
 inline void on_delivery(Status status, const char *json, void *user_data) noexcept {
@@ -900,8 +947,7 @@ class Client {
 
   /** Ends it as close() with no wait. What is queued stays on disk. After that no callback runs. */
   ~Client() {
-    // Inside a callback the library frees nothing, so what it still calls must stay.
-    if (handle_ && detail::depth() > 0) static_cast<void>(new std::shared_ptr<detail::Slots>(slots_));
+    if (handle_) detail::Slots::free(slots_, handle_);
   }
 
   /**
