@@ -633,7 +633,7 @@ TROPHY_API trophy_status trophy_client_close(const trophy_client *client, int64_
  * left. What is queued stays on disk.
  *
  * @param client Owned by the caller until now; no other thread may be using this handle. NULL is fine.
- *               Inside a callback nothing is freed, and the log says so.
+ *               Inside a callback a client's last handle is not freed, and the log says so.
  */
 TROPHY_API void trophy_client_free(trophy_client *client);
 

@@ -28,6 +28,8 @@ use crate::transport::{Settings, TlsRoots, Transport};
 pub struct Client {
     shared: Arc<Shared>,
     tenant: Option<Arc<str>>,
+    /// Among the `handles`; not since [`Self::let_go`] inside a callback.
+    is_counted: bool,
 }
 
 /// What the handles of a client share.
@@ -115,6 +117,7 @@ impl Client {
         let client = Self {
             tenant: shared.options.tenant_id.as_deref().map(Arc::from),
             shared,
+            is_counted: true,
         };
         client.process().queue.open_at_start()?;
         log::info(|| {
@@ -134,6 +137,7 @@ impl Client {
         Ok(Self {
             shared: Arc::clone(&self.shared),
             tenant: Some(Arc::from(tenant_id)),
+            is_counted: true,
         })
     }
 
@@ -269,9 +273,20 @@ impl Client {
         Ok(ending)
     }
 
-    /// Whether the handle may be dropped here.
-    pub fn may_free(&self) -> Result<(), Error> {
-        refuse_inside("trophy_client_free")
+    /// Before the handle is dropped. An error if it may not be: inside a callback the last one would wait for itself.
+    pub fn let_go(&mut self) -> Result<(), Error> {
+        let Err(error) = refuse_inside("trophy_client_free") else {
+            return Ok(());
+        };
+        let without_this = |handles: usize| (handles > 1).then(|| handles - 1);
+        let handles = &self.shared.handles;
+        match handles.fetch_update(Ordering::SeqCst, Ordering::SeqCst, without_this) {
+            Ok(_) => {
+                self.is_counted = false;
+                Ok(())
+            }
+            Err(_) => Err(error),
+        }
     }
 
     fn run(&self, process: &Process, request: Request) -> Result<String, Error> {
@@ -305,7 +320,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if self.shared.handles.fetch_sub(1, Ordering::SeqCst) > 1 {
+        if !self.is_counted || self.shared.handles.fetch_sub(1, Ordering::SeqCst) > 1 {
             return;
         }
         // A child that never used the client has nothing to end.

@@ -181,15 +181,15 @@ pub unsafe extern "C" fn trophy_client_close(
 /// left. What is queued stays on disk.
 ///
 /// @param client Owned by the caller until now; no other thread may be using this handle. NULL is fine.
-///               Inside a callback nothing is freed, and the log says so.
+///               Inside a callback a client's last handle is not freed, and the log says so.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trophy_client_free(client: *mut ClientHandle) {
     guard((), || {
         // SAFETY: the rules of the header.
-        let Ok(handle) = (unsafe { self::client(client) }) else {
+        let Some(handle) = (unsafe { client.as_mut() }) else {
             return;
         };
-        match handle.may_free() {
+        match handle.0.let_go() {
             // SAFETY: it came from `OutClient::set`, and is freed once.
             Ok(()) => drop(unsafe { Box::from_raw(client) }),
             Err(error) => log::error(|| format!("trophy_client_free: {}", error.message)),

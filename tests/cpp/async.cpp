@@ -250,9 +250,7 @@ static void a_callback_may_start_the_next_call() {
 }
 
 // shows: close-inside
-static void a_client_that_ends_in_its_callback_stays() {
-  // On purpose nothing is freed then.
-  if (is_checked_for_leaks()) return;
+static void a_client_that_ends_in_its_callback_stays_for_its_other_handles() {
   std::atomic<bool> may_end{false}, ended{false};
   auto client = std::make_shared<Client>(make_client());
   client->on_delivery([](const Delivery &) {});
@@ -268,6 +266,49 @@ static void a_client_that_ends_in_its_callback_stays() {
   wait_until([&] { return ended.load(); });
   CHECK(second.enqueue("words-written", "18", 1).ok());
   CHECK(second.flush()->done);
+}
+
+static void a_tenants_handle_may_end_in_a_callback() {
+  std::atomic<int> told{0}, ended{0};
+  {
+    const Client client = make_client();
+    client.on_delivery([&, witness = Witness(ended)](const Delivery &) {
+      client.for_tenant("acme").value();
+      told++;
+    });
+    std::atomic<int> called{0};
+    for (int i = 0; i < 20; i++) {
+      const auto call = client.event_async(event, [&](const Result<Json> &) {
+        const Client tenant = client.for_tenant("acme").value();
+        CHECK(tenant.enqueue("words-written", "18", 1).ok());
+        called++;
+      });
+      CHECK(call.ok());
+    }
+    wait_until([&] { return called == 20 && told == 20; });
+  }
+  // The client has ended, and with it who listened.
+  CHECK(ended == 1);
+}
+
+/** Its callbacks, and who listens, are there as long as it calls them. */
+static void the_last_handle_stays_in_a_callback() {
+  // On purpose nothing is freed then.
+  if (is_checked_for_leaks()) return;
+  static std::atomic<int> told{0}, ended{0};
+  auto client = std::make_unique<Client>(make_client());
+  client->on_delivery([witness = Witness(ended)](const Delivery &) { told++; });
+  std::promise<void> may_end;
+  auto *const raw = client.get();
+  const auto call = raw->event_async(event, [&, client = std::move(client)](const Result<Json> &) mutable {
+    may_end.get_future().wait();
+    CHECK(client->enqueue("words-written", "18", 1).ok());
+    client.reset();
+  });
+  CHECK(call.ok());
+  may_end.set_value();
+  wait_until([&] { return told == 1; });
+  CHECK(ended == 0);
 }
 
 static void an_exception_that_leaves_a_callback_ends_the_program() {
@@ -398,7 +439,9 @@ int main() {
   RUN(a_promise_makes_a_future);
   RUN(anything_that_can_be_called_will_do);
   RUN(a_callback_may_start_the_next_call);
-  RUN(a_client_that_ends_in_its_callback_stays);
+  RUN(a_client_that_ends_in_its_callback_stays_for_its_other_handles);
+  RUN(a_tenants_handle_may_end_in_a_callback);
+  RUN(the_last_handle_stays_in_a_callback);
   RUN(an_exception_that_leaves_a_callback_ends_the_program);
   RUN(close_tells_events_from_calls);
   RUN(no_reply_breaks_anything);
