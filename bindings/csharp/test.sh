@@ -28,15 +28,16 @@ case $runtime in
 		;;
 esac
 
-# A program that ends while its threads run is left by Wine 8 now and then: its code is told, but its last thread waits in
-# Wine's own ntdll.so for a lock of one that is gone. In a process of one thread nobody can end such a wait (202 is futex).
+# A program that ends while its threads run is left by Wine 8 now and then: of its threads one is left, which ends too, and
+# waits in Wine's own ntdll.so for a lock of one that is gone. Alone it would wait for ever (202 is the call futex).
 end_what_wine_leaves() {
 	while sleep 1; do
-		for process in $(grep -lsF "${out##*/}" /proc/[0-9]*/cmdline | cut -d / -f 3); do
-			case $(ls "/proc/$process/task") in "$process") ;; *) continue ;; esac
-			case $(cat "/proc/$process/syscall") in "202 "*) ;; *) continue ;; esac
-			kill "$process"
-			echo "ended: process $process, which Wine left"
+		for thread in $(grep -lsF "${out##*/}" /proc/[0-9]*/task/*/cmdline); do
+			thread=${thread%/cmdline} process=${thread%/task/*}
+			case $(cat "$thread/syscall") in "202 "*) ;; *) continue ;; esac
+			[ "$(grep -h '^State:' "$process"/task/*/status | grep -vc 'Z (')" = 1 ] || continue
+			kill "${process#/proc/}" || continue
+			echo "ended: process ${process#/proc/}, which Wine left"
 		done
 	done
 }
@@ -69,15 +70,30 @@ case $runtime in
 			kill -0 $sandbox 2>/dev/null || { cat "$out/sandbox"; echo "FAILED: the sandbox did not start"; exit 1; }
 			sleep 0.1
 		done
+		TROPHY_API_KEY=sandbox_admin.open-sesame
+		TROPHY_BASE_URL=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$out/ready")
+		TROPHY_SANDBOX_READY="Z:$out/ready" TROPHY_REPLIES="Z:$TROPHY_REPLIES"
+		export TROPHY_API_KEY TROPHY_BASE_URL TROPHY_SANDBOX_READY TROPHY_REPLIES
 		end_what_wine_leaves 9>&- >"$out/left" 2>/dev/null &
 		left=$!
 		# Errors go to a file, which what Wine leaves in the background may keep open. Its debugger would hold up programs
 		# that end by an exception, as some of the tests' do.
+		under_wine() {
+			WINEDLLOVERRIDES="winedbg.exe=d" "$TROPHY_WINE" "$dotnet/dotnet.exe" "$1" 9>&- >"$out/output" 2>"$out/errors" </dev/null ||
+				code=$?
+			cat "$out/output" "$out/errors"
+		}
 		code=0
-		TROPHY_SANDBOX_READY="Z:$out/ready" TROPHY_REPLIES="Z:$TROPHY_REPLIES" WINEDLLOVERRIDES="winedbg.exe=d" \
-			"$TROPHY_WINE" "$dotnet/dotnet.exe" "$out/Test.exe" 9>&- >"$out/output" 2>"$out/errors" </dev/null || code=$?
+		# The example as NuGet lays it out: the library is not beside it.
+		python3 -B "$project/packaging/packages.py" csharp --out "$out" --work "$out/work" \
+			--native "x86_64-pc-windows-gnu=$TROPHY_LIB_DIR/trophy.dll"
+		mcs -r:"$out/work/csharp/bindings/csharp/Trophy.dll" -out:"$out/app.exe" Example/Example.cs
+		python3 -B "$project/tests/dist/nuget.py" "$out"/libtrophy.*.nupkg "$out/app.exe" "$out/app"
+		under_wine "$out/app/app.dll"
+		grep -q '^streak: 1' "$out/output" || { echo "FAILED: the example with the package of NuGet"; exit 1; }
+		under_wine "$out/Test.exe"
 		kill $left
-		cat "$out/output" "$out/errors" "$out/left"
+		cat "$out/left"
 		[ "$code" = 0 ] || exit "$code"
 		;;
 esac

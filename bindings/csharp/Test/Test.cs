@@ -904,12 +904,13 @@ public static class Test
     {
         GC.Collect();
         GC.WaitForPendingFinalizers();
-        return long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1]) * 4;
+        return IsWindows ? Environment.WorkingSet / 1024
+            : long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1]) * 4;
     }
 
     private static void Flat(TrophyClient client)
     {
-        if (!File.Exists("/proc/self/statm"))
+        if (!IsWindows && !File.Exists("/proc/self/statm"))
         {
             Console.WriteLine("skipped: memory: no /proc is here");
             return;
