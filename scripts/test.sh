@@ -149,9 +149,10 @@ group_c() {
 
 # The wrapper of each language that is installed; `make test-languages` prints them as a table.
 group_languages() {
-    local test language
-    for test in bindings/*/test.sh examples/cpp/test.sh; do
-        language=$(basename "$(dirname "$test")")
+    local test language languages=()
+    for test in bindings/*/test.sh examples/cpp/test.sh; do languages+=("$(basename "$(dirname "$test")")"); done
+    # dotnet: C# once more, on .NET.
+    for language in "${languages[@]}" dotnet; do
         step "language $language" bash scripts/test-languages.sh "$language"
         # Its row of the table: the version, or why it was skipped.
         grep -a "^$language " "$logs/language-$language.log" | sed 's/^/    /' | say

@@ -189,6 +189,12 @@ as_user_of_csharp() {
     cp bindings/csharp/Example/Example.cs "$home"
     check "csharp: a program compiles against it" as_user mcs -r:Trophy.dll Example.cs || return
     check "csharp: the example" example mono Example.exe
+    # As a .NET SDK lays it out, the library is not beside the program.
+    local dotnet
+    dotnet=$(bash scripts/dotnet.sh linux) || { skip "csharp: ${dotnet#skipped: }"; return; }
+    check "csharp: it is laid out as dotnet publish does" \
+        python3 -B tests/dist/nuget.py "$package" "$home/Example.exe" "$home/app" || return
+    check "csharp: the example, on .NET" example "$dotnet/dotnet" app/Example.dll
 }
 
 as_user_of_java() {

@@ -112,6 +112,14 @@ c_suite() { # c_suite TARGET RUNNER
     [ -n "$quick" ] || step "$1-cpp" "${test[@]}" --test cpp_api -- --show-output --skip the_header::
 }
 
+# The C# wrapper, on .NET under Wine.
+csharp() { # csharp TARGET WINE
+    local lib=$cross/$1/debug
+    [ -e "$lib/trophy.dll" ] || { skipping "$1: no trophy.dll for C#"; return; }
+    [ -n "${TROPHY_SANDBOX:-}" ] || step "$1-sandbox" cargo build -p trophy-sandbox || return
+    step "$1-csharp" env TROPHY_LIB_DIR="$lib" TROPHY_WINE="$2" sh bindings/csharp/test.sh wine
+}
+
 skipping() { echo "    skipped: $1"; skipped=$((skipped + 1)); }
 
 # ---- the platforms
@@ -176,7 +184,10 @@ windows() {
         with "$target" sh -c '$CC -shared -o "$0" scripts/platforms/bcryptprimitives.c -ladvapi32' \
             "$prefix/drive_c/windows/system32/bcryptprimitives.dll" || skipping "$target: no bcryptprimitives.dll"
     c_suite "$target" "$wine"
-    [ -n "$quick" ] || rust_tests "$target" "$wine"
+    if [ -z "$quick" ]; then
+        rust_tests "$target" "$wine"
+        csharp "$target" "$wine"
+    fi
     "$server" -k >/dev/null 2>&1
 }
 

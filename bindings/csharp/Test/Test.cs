@@ -9,7 +9,6 @@ using System.Linq;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
@@ -21,6 +20,8 @@ public static class Test
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(120); // a condition that takes longer has failed
     // What takes a second on a machine of its own takes longer on a busy one; what takes ten is a wait for something.
     private const int Slowness = 10;
+    private static readonly bool IsMono = Type.GetType("Mono.Runtime") != null;
+    private static readonly bool IsWindows = Environment.OSVersion.Platform == PlatformID.Win32NT;
     private static TrophyJson ready;
 
     public static int Main(string[] arguments)
@@ -31,14 +32,20 @@ public static class Test
         }
         string folder = Path.Combine(Path.GetTempPath(), "trophy-" + Guid.NewGuid());
         Directory.CreateDirectory(folder);
-        string readyFile = Path.Combine(folder, "ready");
-        Process sandbox = Process.Start(new ProcessStartInfo(Environment.GetEnvironmentVariable("TROPHY_SANDBOX"),
-            "--port 0 --exit-with-stdin --ready-file " + readyFile)
+        // Under Wine the sandbox is none of ours: its ready file is named.
+        string readyFile = Environment.GetEnvironmentVariable("TROPHY_SANDBOX_READY");
+        Process sandbox = null;
+        if (string.IsNullOrEmpty(readyFile))
         {
-            UseShellExecute = false,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        });
+            readyFile = Path.Combine(folder, "ready");
+            sandbox = Process.Start(new ProcessStartInfo(Environment.GetEnvironmentVariable("TROPHY_SANDBOX"),
+                "--port 0 --exit-with-stdin --ready-file " + readyFile)
+            {
+                UseShellExecute = false,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+            });
+        }
         WaitFor(() => File.Exists(readyFile));
         ready = new TrophyJson(File.ReadAllText(readyFile));
 
@@ -94,6 +101,7 @@ public static class Test
             ["a rotated key is taken"] = client => Rotated(),
             // shows: freed
             ["a forgotten client is freed, but not under a call"] = client => Forgotten(),
+            ["a client that is not used after a call is not freed under it"] = client => NotUsedAfter(),
             // shows: webhook
             ["a webhook is believed only with its signature"] = client => Webhook(),
             // shows: log
@@ -125,8 +133,11 @@ public static class Test
                 return 1;
             }
         }
-        sandbox.StandardInput.Close();
-        sandbox.WaitForExit();
+        if (sandbox != null)
+        {
+            sandbox.StandardInput.Close();
+            sandbox.WaitForExit();
+        }
         Directory.Delete(folder, true);
         Console.WriteLine(tests.Count + " tests");
         return 0;
@@ -818,14 +829,50 @@ public static class Test
         host.Stop();
     }
 
+    // Nothing names the client while its last call waits in C, which .NET's collector sees once the code is optimised. A
+    // `try` here would hide it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static TrophyJson LastCall(Func<TrophyClient, TrophyJson> call)
+    {
+        TrophyClient client = Open();
+        client.Delivered += delivery => { };
+        return call(client);
+    }
+
+    private static void NotUsedAfter()
+    {
+        var calls = new Dictionary<string, Func<TrophyClient, TrophyJson>>
+        {
+            ["Event"] = client => client.Event("words-written", "18"),
+            ["Flush"] = client =>
+            {
+                client.Enqueue("words-written", "18");
+                return new TrophyJson(client.Flush(Wait).ToString());
+            },
+            ["Call"] = client => client.Call("achievements_all"),
+            ["a tenant's Streak"] = client => client.ForTenant("acme").Streak("18"),
+        };
+        foreach (KeyValuePair<string, Func<TrophyClient, TrophyJson>> call in calls)
+        {
+            Ask("/reset", "{}");
+            Hang();
+            Task<TrophyJson> reply = Task.Run(() => LastCall(call.Value));
+            WaitFor(() => Ask("/ledger").Length("/requests") > 0);
+            for (int round = 0; round < 20; round++)
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                Thread.Sleep(5);
+            }
+            Equal(call.Key + (reply.IsCompleted ? " ended" : " waits"), call.Key + " waits");
+        }
+    }
+
     private static void Webhook()
     {
         byte[] body = Encoding.UTF8.GetBytes("{\"type\":\"achievement.completed\",\"name\":\"Zoë\"}");
-        string signature;
-        using (var hmac = new HMACSHA256(Encoding.UTF8.GetBytes("secret")))
-        {
-            signature = Convert.ToBase64String(hmac.ComputeHash(body));
-        }
+        // By `openssl dgst -sha256 -hmac secret -binary | base64`: .NET itself needs an OpenSSL of its time for it.
+        string signature = "yTkvO+Pl7RGy5hjM2cWXk/OUWI3xLlq9+/B79j9MI1I=";
         Equal(TrophyClient.VerifyWebhook(body, signature, "secret").String("/name"), "Zoë");
         body[0] ^= 1;
         Fails(() => TrophyClient.VerifyWebhook(body, signature, "secret"), "invalid_signature");
@@ -857,13 +904,15 @@ public static class Test
     {
         GC.Collect();
         GC.WaitForPendingFinalizers();
-        return long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1]) * 4;
+        return IsWindows ? Environment.WorkingSet / 1024
+            : long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1]) * 4;
     }
 
     private static void Flat(TrophyClient client)
     {
-        if (!File.Exists("/proc/self/statm"))
+        if (!IsWindows && !File.Exists("/proc/self/statm"))
         {
+            Console.WriteLine("skipped: memory: no /proc is here");
             return;
         }
         string wrong = new string('x', 1000);
@@ -881,9 +930,14 @@ public static class Test
             }
         };
         some(2000);
-        long before = ResidentKib();
-        some(8000);
-        long grown = ResidentKib() - before;
+        // .NET lets its heap grow once, by tens of megabytes; what leaks grows every time.
+        long grown = long.MaxValue;
+        for (int round = 0; round < 3 && grown > 2500; round++)
+        {
+            long before = ResidentKib();
+            some(8000);
+            grown = ResidentKib() - before;
+        }
         // The texts of Stats() alone would be 3,000 KiB, those of the errors 8,000.
         if (grown > 2500)
         {
@@ -972,11 +1026,21 @@ public static class Test
         Console.Out.Flush();
     }
 
+    /// <summary>What a runtime ends with after an exception that nobody caught.</summary>
+    private static int Uncaught
+    {
+        get
+        {
+            // .NET aborts; Windows gives the code of the exception.
+            return IsMono ? 1 : IsWindows ? unchecked((int)0xE0434352) : 128 + 6;
+        }
+    }
+
     private static void Ends()
     {
         var ways = new Dictionary<string, int>
         {
-            ["return"] = 0, ["exit"] = 7, ["exit on a thread"] = 6, ["uncaught"] = 1, ["exit in a handler"] = 9,
+            ["return"] = 0, ["exit"] = 7, ["exit on a thread"] = 6, ["uncaught"] = Uncaught, ["exit in a handler"] = 9,
         };
         foreach (KeyValuePair<string, int> way in ways)
         {
@@ -1012,8 +1076,9 @@ public static class Test
 
     private static void Interrupted()
     {
-        if (!File.Exists("/bin/kill"))
+        if (IsWindows || !File.Exists("/bin/kill"))
         {
+            Console.WriteLine("skipped: Ctrl-C: no kill is here");
             return;
         }
         Hang();
@@ -1030,7 +1095,7 @@ public static class Test
 
     private static Process Start(string program, string arguments)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("TROPHY_RUNTIME") ?? "mono",
+        var start = new ProcessStartInfo(Process.GetCurrentProcess().MainModule.FileName,
             Path.Combine(AppDomain.CurrentDomain.BaseDirectory, program) + " " + arguments)
         {
             UseShellExecute = false,

@@ -65,7 +65,7 @@ namespace Trophy
             string idempotencyKey = null, object options = null)
         {
             var text = new EventText(key, user, attributes, idempotencyKey, options);
-            return Native.Take(Native.trophy_metrics_event(handle, text.Key, text.User, value, text.Attributes,
+            return Take(Native.trophy_metrics_event(handle, text.Key, text.User, value, text.Attributes,
                 text.IdempotencyKey, text.Options, out IntPtr json), json);
         }
 
@@ -86,7 +86,7 @@ namespace Trophy
             string idempotencyKey = null, object options = null)
         {
             var text = new EventText(key, user, attributes, idempotencyKey, options);
-            return Native.Take(Native.trophy_metrics_event_enqueue(handle, text.Key, text.User, value, text.Attributes,
+            return Take(Native.trophy_metrics_event_enqueue(handle, text.Key, text.User, value, text.Attributes,
                 text.IdempotencyKey, text.Options, out IntPtr json), json).String("/idempotencyKey");
         }
 
@@ -108,7 +108,7 @@ namespace Trophy
                 Native.trophy_string_free(json);
                 throw TrophyException.Of(status, "cancelled", "Flush: the client was closed meanwhile");
             }
-            return (long)Native.Take(status, json, TrophyStatus.Timeout).Number("/undelivered", 0);
+            return (long)Take(status, json, TrophyStatus.Timeout).Number("/undelivered", 0);
         }
 
         // ---- Every operation ----------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ namespace Trophy
         /// <summary>Calls any operation by its name: <c>Call("users_streak", new { id = "18" })</c>.</summary>
         public TrophyJson Call(string operation, object args = null)
         {
-            return Native.Take(Native.trophy_call(
+            return Take(Native.trophy_call(
                 handle, Native.Text("operation", operation), Native.Json("args", args), out IntPtr json), json);
         }
 
@@ -169,13 +169,13 @@ namespace Trophy
         /// <summary>What the client has done and has to do.</summary>
         public TrophyJson Stats()
         {
-            return Native.Take(Native.trophy_client_stats(handle, out IntPtr json), json);
+            return Take(Native.trophy_client_stats(handle, out IntPtr json), json);
         }
 
         /// <summary>Changes the key after it was rotated; a queue that was paused by the old one goes on.</summary>
         public void SetApiKey(string apiKey)
         {
-            Native.Take(Native.trophy_client_set_api_key(handle, Native.Text("apiKey", apiKey), out IntPtr json), json);
+            Take(Native.trophy_client_set_api_key(handle, Native.Text("apiKey", apiKey), out IntPtr json), json);
         }
 
         /// <summary>
@@ -186,7 +186,9 @@ namespace Trophy
         /// <returns>how many were run</returns>
         public int Dispatch(TimeSpan timeout)
         {
-            return Waiting.RunHere(() => (int)Native.trophy_client_dispatch(handle, Milliseconds(timeout)));
+            int count = Waiting.RunHere(() => (int)Native.trophy_client_dispatch(handle, Milliseconds(timeout)));
+            GC.KeepAlive(this);
+            return count;
         }
 
         /// <summary>Closes the client within 2 seconds.</summary>
@@ -248,6 +250,16 @@ namespace Trophy
         public static void OnLog(TrophyLogLevel level, Action<TrophyLogLevel, string> listener)
         {
             Waiting.SetLog(level, listener);
+        }
+
+        /// <summary>
+        /// The reply of a call that has returned. Until here the client is in use: .NET's collector may take one that
+        /// nothing names after the call while the call waits in C, and would end it.
+        /// </summary>
+        private TrophyJson Take(TrophyStatus status, IntPtr json, TrophyStatus also = TrophyStatus.Ok)
+        {
+            GC.KeepAlive(this);
+            return Native.Take(status, json, also);
         }
 
         private async Task<TrophyJson> Begin(CancellationToken cancel, Action<IntPtr> start)
