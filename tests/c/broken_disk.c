@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -36,9 +37,9 @@ static void find_error(void) {
 
 /* What the kernel does when a device goes: nothing is written or read any more, not even the journal. */
 static void take_device_away(void) {
-    const unsigned int without_journal = 2;
+    const uint32_t without_journal = 2;
     int file = open(folder, O_RDONLY | O_DIRECTORY);
-    CHECK(ioctl(file, _IOR('X', 125, __u32), &without_journal) == 0);
+    CHECK(ioctl(file, _IOR('X', 125, uint32_t), &without_journal) == 0);
     close(file);
 }
 
