@@ -15,8 +15,14 @@ use service::*;
 /// What glibc's heap grows and shrinks by, whatever the program does.
 const NOISE_KB: i64 = 3_000;
 
+/// What is in use of it differs by what happens to be under way, and by the buffers of each connection that is kept.
+const HEAP_NOISE_KB: i64 = 200;
+const CONNECTION_KB: i64 = 80;
+
 struct Taken {
     memory_kb: i64,
+    /// -1: nobody knows.
+    heap_kb: i64,
     descriptors: i64,
     threads: i64,
 }
@@ -24,11 +30,12 @@ struct Taken {
 fn taken(output: &str, when: &str) -> Taken {
     let line = output.lines().find(|line| line.starts_with(when)).unwrap();
     let numbers = line.split(' ').skip(1).map(|it| it.parse().unwrap());
-    let [memory_kb, descriptors, threads] = numbers.collect::<Vec<_>>()[..] else {
+    let [memory_kb, heap_kb, descriptors, threads] = numbers.collect::<Vec<_>>()[..] else {
         panic!("{line}");
     };
     Taken {
         memory_kb,
+        heap_kb,
         descriptors,
         threads,
     }
@@ -72,6 +79,8 @@ fn memory_descriptors_and_threads_do_not_grow_with_what_was_done() {
             "calls that failed": output.lines().find_map(|line| line.strip_prefix("failures ")?.parse::<u64>().ok()),
             "memory after a half, KB": half.memory_kb,
             "memory at the end, KB": end.memory_kb,
+            "of it in use after a half, KB": half.heap_kb,
+            "of it in use at the end, KB": end.heap_kb,
             "descriptors after a half": half.descriptors,
             "descriptors at the end": end.descriptors,
             "threads after a half": half.threads,
@@ -83,6 +92,13 @@ fn memory_descriptors_and_threads_do_not_grow_with_what_was_done() {
         end.memory_kb - half.memory_kb < NOISE_KB,
         "{} KB more",
         end.memory_kb - half.memory_kb
+    );
+    let connections = (end.descriptors - half.descriptors).max(0);
+    assert!(
+        half.heap_kb < 0
+            || end.heap_kb - half.heap_kb < HEAP_NOISE_KB + connections * CONNECTION_KB,
+        "{} KB more are in use",
+        end.heap_kb - half.heap_kb
     );
     // Connections come and go; none is forgotten.
     assert!(

@@ -5,6 +5,13 @@
 #include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+/* mallinfo2() is glibc's since then. */
+#if defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 33)
+#include <malloc.h>
+#define KNOWS_HEAP
+#endif
+#endif
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -56,6 +63,17 @@ static long descriptors(void) {
     return many;
 }
 
+/* What is allocated and not freed, in KB; -1 where nobody knows. It is what grows if something is remembered for ever:
+ * the rest of a process's memory is what its heap has free between. */
+static long heap(void) {
+#ifdef KNOWS_HEAP
+    struct mallinfo2 said = mallinfo2();
+    return (long)((said.uordblks + said.hblkhd) / 1024);
+#else
+    return -1;
+#endif
+}
+
 static void look(const trophy_client *client, const char *when) {
     CHECK_STATUS(trophy_client_flush(client, 100000, NULL), TROPHY_STATUS_OK);
     pthread_mutex_lock(&mutex);
@@ -67,7 +85,7 @@ static void look(const trophy_client *client, const char *when) {
     for (int tenths = 0; number_in("/proc/self/status", "Threads:") > 2 && tenths < 1200; tenths++) {
         poll(NULL, 0, 100);
     }
-    printf("%s %ld %ld %ld\n", when, number_in("/proc/self/status", "VmRSS:"), descriptors(),
+    printf("%s %ld %ld %ld %ld\n", when, number_in("/proc/self/status", "VmRSS:"), heap(), descriptors(),
            number_in("/proc/self/status", "Threads:"));
     fflush(stdout);
 }
