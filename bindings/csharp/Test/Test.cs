@@ -87,6 +87,7 @@ public static class Test
             ["a call under way ends when the client closes"] = client => ClosedUnder(),
             ["the garbage collector disturbs no call"] = Collecting,
             ["tasks go on, and exceptions come out, in Dispatch"] = client => Dispatched(),
+            ["options may be text, as a file has it"] = client => OptionsAsText(),
             ["what awaits on a user interface's thread goes on there, and a handler may post to it"] = OnItsThread,
             // shows: queue
             ["the queue delivers and says how each event ended"] = Queued,
@@ -614,6 +615,25 @@ public static class Test
             Equal(ran.Single(), Thread.CurrentThread.ManagedThreadId);
             Equal(client.Dispatch(TimeSpan.Zero), 0);
 
+            // Where there is a context, as in Unity and in windows, tasks end there too.
+            SynchronizationContext before = SynchronizationContext.Current;
+            SynchronizationContext.SetSynchronizationContext(new UserInterface());
+            try
+            {
+                Task<TrophyJson> call = client.CallAsync("achievements_all");
+                Equal(client.Dispatch(Wait), 1);
+                Equal(call.IsCompleted, true);
+                var cancel = new CancellationTokenSource();
+                call = client.CallAsync("achievements_all", cancel: cancel.Token);
+                cancel.Cancel();
+                Equal(client.Dispatch(Wait), 1);
+                Equal(call.IsCompleted, true);
+            }
+            finally
+            {
+                SynchronizationContext.SetSynchronizationContext(before);
+            }
+
             client.Delivered += delivery => throw new InvalidOperationException(delivery.Key);
             client.Enqueue("words-written", "18");
             AggregateException thrown = Throws<AggregateException>(() => client.Dispatch(Wait));
@@ -627,6 +647,20 @@ public static class Test
     }
 
     /// <summary>The loop of a user interface: what is posted runs on the thread that runs it.</summary>
+    private static void OptionsAsText()
+    {
+        new TrophyClient(Key, new TrophyJson("{ }")).Dispose();
+        string text = "\r\n { \"base_url\": \"" + ready.String("/url") + "\" }\r\n";
+        using (var client = new TrophyClient(Key, new TrophyJson(text)))
+        {
+            var threads = new BlockingCollection<string>();
+            client.Delivered += delivery => threads.Add(Thread.CurrentThread.Name);
+            client.Enqueue("words-written", "18");
+            Equal(threads.TryTake(out string thread, Wait), true);
+            Equal(thread, "trophy");
+        }
+    }
+
     private sealed class UserInterface : SynchronizationContext
     {
         private readonly BlockingCollection<Action> posted = new BlockingCollection<Action>();

@@ -23,10 +23,12 @@ namespace Trophy
         public TrophyClient(string apiKey = null, object options = null)
         {
             string json = options == null ? "{}" : TrophyJson.Write("options", options);
-            string mode = new TrophyJson(json).String("/callbacks");
-            if (mode == null && json.StartsWith("{"))
+            var given = new TrophyJson(json);
+            string mode = given.String("/callbacks");
+            string members = json.TrimStart();
+            if (mode == null && members.StartsWith("{", StringComparison.Ordinal))
             {
-                json = "{\"callbacks\":\"dispatch\"" + (json == "{}" ? "" : ",") + json.Substring(1);
+                json = "{\"callbacks\":\"dispatch\"" + (given.Length("") > 0 ? "," : "") + members.Substring(1);
             }
             byte[] key = Native.Text("apiKey", apiKey);
             Native.Take(Native.trophy_client_new(key, Native.Text("options", json), out handle, out IntPtr error), error);
@@ -262,13 +264,18 @@ namespace Trophy
             return Native.Take(status, json, also);
         }
 
-        private async Task<TrophyJson> Begin(CancellationToken cancel, Action<IntPtr> start)
+        private Task<TrophyJson> Begin(CancellationToken cancel, Action<IntPtr> start)
         {
-            cancel.ThrowIfCancellationRequested();
-            callbacks.Start();
+            if (cancel.IsCancellationRequested)
+            {
+                return Task.FromCanceled<TrophyJson>(cancel);
+            }
+            // Its task is what the caller gets: one with an await in between would end on another thread than Dispatch's.
             var reply = new TaskCompletionSource<TrophyJson>(callbacks.Completion);
+            var registration = new Registration();
             IntPtr id = Waiting.Add(true, (status, json) =>
             {
+                registration.End();
                 if (status == TrophyStatus.Ok)
                 {
                     reply.TrySetResult(json);
@@ -286,17 +293,16 @@ namespace Trophy
             });
             try
             {
+                callbacks.Start();
                 start(id);
+                registration.Begin(cancel.Register(() => owner.Cancel(id)));
             }
-            catch
+            catch (Exception exception)
             {
                 Waiting.Remove(id);
-                throw;
+                return Task.FromException<TrophyJson>(exception);
             }
-            using (cancel.Register(() => owner.Cancel(id)))
-            {
-                return await reply.Task.ConfigureAwait(false);
-            }
+            return reply.Task;
         }
 
         private void Cancel(IntPtr id)
@@ -315,6 +321,38 @@ namespace Trophy
         {
             // Rounded up, so that a wait is never none.
             return time < TimeSpan.Zero ? -1 : (long)Math.Ceiling(time.TotalMilliseconds);
+        }
+
+        /// <summary>A call's entry with its cancellation token, which ends with the call, even if that is first.</summary>
+        private sealed class Registration
+        {
+            private CancellationTokenRegistration registration;
+            private bool isOver;
+
+            public void Begin(CancellationTokenRegistration made)
+            {
+                lock (this)
+                {
+                    if (!isOver)
+                    {
+                        registration = made;
+                        return;
+                    }
+                }
+                made.Dispose();
+            }
+
+            public void End()
+            {
+                CancellationTokenRegistration made;
+                lock (this)
+                {
+                    isOver = true;
+                    made = registration;
+                }
+                // With no lock held: it waits for a cancellation under way.
+                made.Dispose();
+            }
         }
 
         /// <summary>The texts of an event, as C takes them.</summary>
