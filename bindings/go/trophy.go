@@ -78,7 +78,7 @@ type Client struct {
 // What the handles of a client have in common.
 type shared struct {
 	timeout  time.Duration // of a call, unless it says otherwise
-	tag      cgo.Handle    // of this, as user_data of deliveries
+	tag      cgo.Handle    // of this, as user_data of deliveries: it keeps the listener, as Go 1.19 has no weak pointer
 	listener atomic.Pointer[func(Delivery)]
 	calls    count // of calls that wait for their reply
 	hearings count // of calls of OnDelivery, which wait for the callback
@@ -192,7 +192,8 @@ func (c *Client) Enqueue(event Event) (idempotencyKey string, err error) {
 }
 
 // OnDelivery sets who hears how each queued event ended; nil: nobody. It is called on a thread of the library, which
-// waits for it. It must not call Close or Flush.
+// waits for it. It must not call Close or Flush. If it refers to its client, it keeps it, which the garbage collector
+// then never frees: Close it, or call OnDelivery(nil).
 func (c *Client) OnDelivery(hear func(Delivery)) {
 	c.shared.listener.Store(&hear)
 	wanted := C.int(0)

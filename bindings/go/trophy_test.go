@@ -957,6 +957,51 @@ func TestAForgottenClientIsFreed(t *testing.T) {
 	})
 }
 
+func TestAListenerKeepsNoClientThatItDoesNotReferTo(t *testing.T) {
+	start(t, Options{})
+	hang(t)
+	func() {
+		client, err := New(Options{APIKey: key, BaseURL: sandbox.URL})
+		ok(t, err)
+		client.OnDelivery(func(Delivery) {})
+		enqueueAndSeeThreads(t, client)
+	}()
+	waitFor(t, "the client's threads are gone", func() bool {
+		runtime.GC()
+		return libraryThreads(t) == 0
+	})
+}
+
+func TestAListenerKeepsItsClientUntilItIsReplaced(t *testing.T) {
+	start(t, Options{})
+	heard := make(chan Delivery, 1)
+	func() {
+		client, err := New(Options{APIKey: key, BaseURL: sandbox.URL})
+		ok(t, err)
+		client.OnDelivery(func(delivery Delivery) {
+			client.OnDelivery(nil)
+			heard <- delivery
+		})
+		_, err = client.Enqueue(words(1))
+		ok(t, err)
+	}()
+	// As often as it takes for a finalizer.
+	runtime.GC()
+	runtime.GC()
+	ok(t, (<-heard).Err)
+	waitFor(t, "the client's threads are gone", func() bool {
+		runtime.GC()
+		return libraryThreads(t) == 0
+	})
+}
+
+func enqueueAndSeeThreads(t *testing.T, client *Client) {
+	t.Helper()
+	_, err := client.Enqueue(words(1))
+	ok(t, err)
+	waitFor(t, "the queue has a thread", func() bool { return libraryThreads(t) > 0 })
+}
+
 // libraryThreads counts threads of this process by the library's names for them.
 func libraryThreads(t *testing.T) (count int) {
 	t.Helper()

@@ -579,6 +579,28 @@ test("a_forgotten_client_is_collected", function()
 	collectgarbage() collectgarbage()
 end)
 
+test("callbacks_that_hold_their_client_do_not_keep_it", function()
+	local port, listening = silent_port()
+	local function forget()
+		-- Without these times the connection would end with the call.
+		local times = { timeout_in_seconds = WAIT * 10, attempt_timeout_in_seconds = WAIT * 10 }
+		times.base_url = ("http://127.0.0.1:%d/v1"):format(port)
+		local client = open(times)
+		assert(client:on_delivery(function() client:stats() end))
+		assert(client:call_async("achievements_all", nil, function() client:stats() end))
+	end
+	coroutine.wrap(forget)() -- on another stack, where what it leaves is collected
+	local connection = ffi.C.accept(listening, nil, nil)
+	-- It was freed if its connection ends.
+	local buffer = ffi.new("char[65536]")
+	wait_for("the connection's end", function()
+		collectgarbage()
+		return ffi.C.recv(connection, buffer, 65536, 0x40) == 0
+	end)
+	ffi.C.close(connection)
+	ffi.C.close(listening)
+end)
+
 test("a_client_that_is_collected_in_a_callback_is_freed_after_it", function(client)
 	local port, listening = silent_port()
 	local held, is_held = {}, true

@@ -150,21 +150,24 @@ end
 
 -- ---- Callbacks: one for all, since LuaJIT has room for few ---------------------------------------------------------
 
-local waiting = {} -- by user_data: { callback =, shared =, lasts = }; without a callback, a call that blocks
+-- By user_data: { callback =, shared =, lasts = }; without a callback, a call that blocks. It is weak, and the clients
+-- hold theirs in `shared`: a callback that holds its client does not keep both for ever.
+local waiting = setmetatable({}, { __mode = "v" })
 local last_id = 0
 
 local function remember(callback, shared, lasts)
 	last_id = last_id + 1
-	waiting[last_id] = { callback = callback, shared = shared, lasts = lasts }
-	return last_id, waiting[last_id]
+	local who = { callback = callback, shared = shared, lasts = lasts }
+	waiting[last_id], shared.waiting[last_id] = who, who
+	return last_id, who
 end
 
-local function forget(id) waiting[id] = nil end
+local function forget(shared, id) waiting[id], shared.waiting[id] = nil, nil end
 
 local function note(status, text, id)
 	local who = waiting[id]
 	if not who then return end
-	if not who.lasts then waiting[id] = nil end
+	if not who.lasts then forget(who.shared, id) end
 	text = ffi.string(text)
 	if who.callback then
 		local due = who.shared.due
@@ -286,7 +289,7 @@ function trophy.new(api_key, options)
 	local texts, unwritable = as_json("options", all)
 	if not texts then return nil, unwritable end
 	local out, out_client = out_json(), ffi.new("trophy_client *[1]")
-	return adopt(C.trophy_client_new(api_key, texts[1], out_client, out), out_client, out, { due = {} })
+	return adopt(C.trophy_client_new(api_key, texts[1], out_client, out), out_client, out, { due = {}, waiting = {} })
 end
 
 --- Checks a webhook's signature. The body's value, or nil and an error of code "invalid_signature".
@@ -321,7 +324,7 @@ local function begin(self, callback, start)
 	local out, id, who = out_json(), remember(callback, self.shared)
 	local _, problem = outcome(start(id, out), out)
 	if problem then
-		forget(id)
+		forget(self.shared, id)
 		return nil, problem
 	end
 	return id, who
@@ -336,7 +339,7 @@ local function await(self, start)
 		while not who.status do dispatch_in_c(self, SLICE_MS) end
 	end)
 	if not ok then
-		forget(id)
+		forget(self.shared, id)
 		self:cancel(id)
 		error(problem, 0)
 	end
@@ -477,7 +480,7 @@ function Client:on_delivery(callback)
 		self.shared.delivery = nil
 		C.trophy_client_on_delivery(self.handle, nil, 0)
 	end
-	if before then forget(before) end
+	if before then forget(self.shared, before) end
 	return true
 end
 jit.off(Client.on_delivery)
@@ -558,7 +561,7 @@ function Client:close(timeout_ms)
 	end)
 	local left = close_in_c(self)
 	let_go(self)
-	if self.shared.delivery then forget(self.shared.delivery) end
+	if self.shared.delivery then forget(self.shared, self.shared.delivery) end
 	-- Ctrl-C.
 	if not ok then error(raised, 0) end
 	run_due(self.shared)

@@ -54,7 +54,10 @@ export class Client {
     return idempotencyKey;
   }
 
-  /** Sets who hears how each queued event ended; null: nobody. One for all handles of the client. */
+  /**
+   * Sets who hears how each queued event ended; null: nobody. One for all handles of the client, which it keeps: with a
+   * listener, a client is freed by close() only.
+   */
   onDelivery(listener) {
     if (listener !== null && typeof listener !== 'function') {
       throw invalid(`listener: must be a function or null, not ${kind(listener)}`);

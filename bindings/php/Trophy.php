@@ -77,6 +77,13 @@ final class Shared
     public bool $isClosed = false;
     /** @var list<array{Waiting, int, string}> callbacks that came from C, and wait to run where it has returned */
     public array $due = [];
+    /** @var array<int, Waiting> by user_data */
+    public array $waiting = [];
+
+    public function __destruct()
+    {
+        array_map(Library::get()->forget(...), array_keys($this->waiting));
+    }
 }
 
 /** The C library, and the one callback through which all of PHP's are reached. */
@@ -131,7 +138,10 @@ final class Library
     /** The C callback. PHP keeps each closure that became one until the process ends, so there is one for all. */
     public readonly CData $callbacks;
     private int $lastId = 0;
-    /** @var array<int, Waiting> by user_data */
+    /**
+     * @var array<int, \WeakReference<Waiting>> by user_data. The clients hold theirs in Shared: a callback that holds
+     * its client does not keep both for ever.
+     */
     private array $waiting = [];
 
     private function __construct(public readonly FFI $c)
@@ -139,12 +149,12 @@ final class Library
         $this->callbacks = $c->new('struct { trophy_callback run; }');
         // It runs inside C, which neither an exception nor an exit may cross: it only takes notes.
         $this->callbacks->run = function (int $status, mixed $json, int $id): void {
-            $waiting = $this->waiting[$id] ?? null;
+            $waiting = ($this->waiting[$id] ?? null)?->get();
             if ($waiting === null) {
                 return;
             }
             if (!$waiting->lasts) {
-                unset($this->waiting[$id]);
+                $this->forget($id);
             }
             $text = is_string($json) ? $json : FFI::string($json);
             if ($waiting->callback === null) {
@@ -166,12 +176,17 @@ final class Library
 
     public function remember(Waiting $waiting): int
     {
-        $this->waiting[++$this->lastId] = $waiting;
+        $this->waiting[++$this->lastId] = \WeakReference::create($waiting);
+        $waiting->shared->waiting[$this->lastId] = $waiting;
         return $this->lastId;
     }
 
     public function forget(int $id): void
     {
+        $waiting = ($this->waiting[$id] ?? null)?->get();
+        if ($waiting !== null) {
+            unset($waiting->shared->waiting[$id]);
+        }
         unset($this->waiting[$id]);
     }
 

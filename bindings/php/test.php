@@ -510,6 +510,20 @@ $tests = [
             $client->callAsync(fn() => null, 'achievements_all');
         }
     },
+    'callbacks_that_hold_their_client_do_not_keep_it' => function (): void {
+        $client = openSilent($socket);
+        $client->onDelivery(fn() => $client->stats());
+        $client->callAsync(fn() => $client->stats(), 'achievements_all');
+        $connection = stream_socket_accept($socket, WAIT);
+        $forgotten = WeakReference::create($client);
+        $client = null;
+        gc_collect_cycles();
+        equal($forgotten->get(), null);
+        // It was freed if its connection ends.
+        stream_set_timeout($connection, WAIT);
+        stream_get_contents($connection);
+        equal(feof($connection), true);
+    },
     // shows: example
     'the_example_runs' => function (): void {
         global $ready;

@@ -571,6 +571,36 @@ test('a forgotten client is freed, but not under a call', { skip: process.platfo
   assert.deepEqual([code, stdout], [0, 'true true\n'], stderr);
 });
 
+test('a listener keeps its client until it is replaced', { skip: process.platform !== 'linux' }, async () => {
+  const { code, stdout, stderr } = await runText(
+    `import { setTimeout as sleep } from 'node:timers/promises';
+    let isFreed = false;
+    const registry = new FinalizationRegistry(() => { isFreed = true; });
+    function forget(hear) {
+      const client = new Client();
+      registry.register(client);
+      client.onDelivery(() => {
+        client.onDelivery(null);
+        hear();
+      });
+      client.enqueue('words-written', 'kept');
+    }
+    const alive = setInterval(() => {}, 1000); // A listener does not keep the process.
+    const heard = new Promise(forget);
+    gc();
+    await heard;
+    console.log(isFreed);
+    for (let left = 2000; !isFreed; left--) {
+      if (left === 0) throw new Error('it is kept');
+      gc();
+      await sleep(10);
+    }
+    clearInterval(alive);`,
+    '--expose-gc',
+  );
+  assert.deepEqual([code, stdout], [0, 'false\n'], stderr);
+});
+
 test('a forgotten client is not looked at any more', async () => {
   const { code, stdout, stderr } = await runText(
     `const timers = new Set();

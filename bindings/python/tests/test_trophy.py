@@ -25,6 +25,7 @@ import time
 import traceback
 import unittest
 import urllib.request
+import weakref
 from concurrent.futures import CancelledError
 from typing import Any
 from unittest import mock
@@ -414,7 +415,7 @@ class Wrapper(unittest.TestCase):
             return said
 
         self.assertEqual(asyncio.run(send()), ["18"])
-        self.assertEqual([one for one in trophy._waiting.values() if one.is_once], [])
+        self.assertEqual(trophy._waiting, {})
 
     # The queue
 
@@ -539,11 +540,7 @@ class Wrapper(unittest.TestCase):
     # shows: freed
     def test_a_forgotten_client_is_freed_also_by_its_own_callback(self) -> None:
         freed = threading.Event()
-        client = self.another()
-        client.on_delivery(lambda _: None)
         self.doCleanups()
-        self.assertEqual(trophy._waiting, {})
-
         lonely = trophy.Client(KEY, base_url=self.sandbox.url)
         future = lonely.event_future("words-written", "18")
         future.add_done_callback(Holding(lonely, freed))
@@ -551,6 +548,25 @@ class Wrapper(unittest.TestCase):
         self.assertTrue(freed.wait(WAIT))
         while library_threads():
             gc.collect()
+
+    def test_a_listener_that_holds_its_client_does_not_keep_it(self) -> None:
+        def forget(callbacks: str) -> weakref.ref[trophy.Client]:
+            client = trophy.Client(KEY, base_url=self.sandbox.url, callbacks=callbacks)
+            client.on_delivery(lambda _: client.stats())
+            # It is never answered: the listener hears nothing that would hold it.
+            client.enqueue("words-written", "18")
+            return weakref.ref(client)
+
+        self.hang()
+        self.doCleanups()
+        for callbacks in ("worker", "dispatch"):
+            with self.subTest(callbacks):
+                forgotten = forget(callbacks)
+                gc.collect()
+                self.assertIsNone(forgotten())
+                while library_threads():
+                    time.sleep(0.001)
+                self.assertEqual(list(trophy._clients), [])
 
     def test_a_client_that_is_collected_inside_a_callback_is_freed_outside(self) -> None:
         self.addCleanup(gc.enable)

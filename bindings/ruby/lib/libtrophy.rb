@@ -283,7 +283,7 @@ module Trophy
     private
 
     def start(due)
-      @number = Waiting.add(true, due) { |status, reply| finish(status, reply) }
+      @number = Waiting.add(due) { |status, reply| finish(status, reply) }
       @handle.call { |client, out| yield(client, Native.done, @number, out) }
     rescue Error
       Waiting.remove(@number) # There will be no callback.
@@ -396,19 +396,22 @@ module Trophy
     @mutex = Mutex.new
     @last = 0
     @blocks = {}
-
-    def self.next_number
-      @mutex.synchronize { @last += 1 }
-    end
+    # Who hears of deliveries. Weak: a block that holds its client must not keep both for ever.
+    @clients = ObjectSpace::WeakMap.new
 
     # `due`: a queue in which the callback waits for dispatch; nil: it runs inside C's.
-    def self.add(is_once, due = nil, number = next_number, &block)
-      @mutex.synchronize { @blocks[number] = [block, due, is_once] }
-      number
+    def self.add(due, &block)
+      @mutex.synchronize do
+        @blocks[@last += 1] = [block, due]
+        @last
+      end
     end
 
-    def self.include?(number)
-      @mutex.synchronize { @blocks.include?(number) }
+    def self.add_client(shared)
+      @mutex.synchronize do
+        @clients[@last += 1] = shared
+        @last
+      end
     end
 
     def self.remove(number)
@@ -425,7 +428,7 @@ module Trophy
     end
 
     def self.finish(status, text, number)
-      block, due, = @mutex.synchronize { @blocks[number]&.last ? @blocks.delete(number) : @blocks[number] }
+      block, due = @mutex.synchronize { @blocks.delete(number) || @clients[number]&.listener }
       was_inside = inside?
       Thread.current.thread_variable_set(:trophy_callback, true)
       return unless block
@@ -445,12 +448,14 @@ module Trophy
   # What the handles of a client have in common: who hears of deliveries, and callbacks that wait for dispatch.
   class Shared
     attr_reader :is_dispatched, :is_closed, :due
+    # Of deliveries: a block, and where it waits for dispatch.
+    attr_reader :listener
 
     def initialize(is_dispatched)
       @is_dispatched = is_dispatched
       @is_closed = false
       @due = Thread::Queue.new
-      @number = Waiting.next_number # of deliveries
+      @number = Waiting.add_client(self) # of deliveries
     end
 
     def later
@@ -472,20 +477,20 @@ module Trophy
     end
 
     def hear(client, block)
-      Waiting.add(false, later, @number) { |status, reply| block.call(delivery(status, reply)) } if block
+      @listener = [->(status, reply) { block.call(delivery(status, reply)) }, later] if block
       # With no lock held: it waits for a callback that runs, which may be about to come here, too.
       Native.trophy_client_on_delivery(client, block ? Native.done : nil, @number)
-      Waiting.remove(@number) unless block
+      @listener = nil unless block
     end
 
     # A forked child has a callback of its own.
     def hear_again(client)
-      Native.trophy_client_on_delivery(client, Native.done, @number) if Waiting.include?(@number)
+      Native.trophy_client_on_delivery(client, Native.done, @number) if @listener
     end
 
     def close
       @is_closed = true
-      Waiting.remove(@number)
+      @listener = nil
     end
 
     private

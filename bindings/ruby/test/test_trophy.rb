@@ -525,6 +525,26 @@ class TrophyTest < Minitest::Test
     refute_equal 0, library_threads
   end
 
+  def test_a_block_that_holds_its_client_does_not_keep_it
+    skip "needs /proc" unless File.exist?("/proc/self/task")
+    # It is never answered: the block hears nothing that would hold the client.
+    hang
+    %w[worker dispatch].each do |callbacks|
+      Thread.new { forget_a_client_with_a_block(callbacks) }.join
+      wait_until("the client's threads are gone") do
+        GC.start
+        library_threads.zero?
+      end
+    end
+  end
+
+  def forget_a_client_with_a_block(callbacks)
+    client = Trophy::Client.new(Sandbox::KEY, base_url: SANDBOX.url, callbacks: callbacks)
+    client.on_delivery { client.stats }
+    client.enqueue("words-written", "18")
+    wait_until("the queue has a thread") { library_threads.positive? }
+  end
+
   # Threads of this process by the library's names for them.
   def library_threads
     Dir.glob("/proc/self/task/*/comm").count do |name|

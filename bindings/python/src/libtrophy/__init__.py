@@ -173,9 +173,9 @@ class Client:
         handle = self._open()
         if callback is None:
             _lib.trophy_client_on_delivery(handle, _NO_CALLBACK, None)
-            handle.shared.hear(None)
+            handle.shared.listener = None
         elif callable(callback):
-            handle.shared.hear(callback)
+            handle.shared.listener = callback
             _lib.trophy_client_on_delivery(handle, _callback, handle.shared.number)
         else:
             raise TypeError(f"callback: must be callable, not a {type(callback).__name__}")
@@ -265,7 +265,6 @@ class Client:
             raise TypeError(f"loop: must be an asyncio loop or None, not a {type(loop).__name__}")
         handle.shared.loop = loop
         if loop is not None:
-            _woken[handle.shared.number] = handle.shared
             _lib.trophy_client_on_ready(handle, _ready, handle.shared.number)
             handle.shared.wake_for_due()
 
@@ -327,7 +326,7 @@ def version() -> str:
 
 
 class _Shared:
-    """What the handles of a client have in common, kept until the last is freed."""
+    """What the handles of a client have in common."""
 
     def __init__(self, is_dispatched: bool) -> None:
         self.is_dispatched = is_dispatched
@@ -337,17 +336,20 @@ class _Shared:
         # The asyncio loop that dispatches.
         self.loop: asyncio.AbstractEventLoop | None = None
         self.handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
-        # Of who hears of deliveries, and of the loop.
+        # Who hears of deliveries: here, so that a listener which holds its client does not keep both for ever.
+        self.listener: Callable[[Delivery], object] | None = None
+        # By which callbacks find the listener and the loop.
         self.number = next(_numbers)
-        weakref.finalize(self, _forget, self.number)
+        _clients[self.number] = self
 
-    def hear(self, callback: Callable[[Delivery], object] | None) -> None:
-        if callback is None:
-            _forget(self.number)
+    def hear(self, status: int, reply: Json) -> None:
+        listener = self.listener
+        if listener is None:
+            return
+        if self.is_dispatched:
+            self.due.append(lambda: listener(_delivery(status, reply)))
         else:
-            deliver = callback
-            later = self.due if self.is_dispatched else None
-            _waiting[self.number] = _Waiting(lambda status, reply: deliver(_delivery(status, reply)), False, later)
+            listener(_delivery(status, reply))
 
     def wake(self) -> None:
         loop = self.loop
@@ -362,7 +364,7 @@ class _Shared:
 
     def dispatch_the_rest(self, handle: _Handle) -> None:
         """Of calls that were slow to notice that they were cancelled: nobody can dispatch a closed client."""
-        while any(waiting.is_once and waiting.later is self.due for waiting in list(_waiting.values())):
+        while any(waiting.later is self.due for waiting in list(_waiting.values())):
             if not _lib.trophy_client_dispatch(handle, 0):
                 time.sleep(0.001)
 
@@ -379,14 +381,14 @@ class _Handle:
         self._as_parameter_ = client
         self.shared = shared
         shared.handles.add(self)
-        weakref.finalize(self, _free, client, shared).atexit = False  # _end is for that
+        weakref.finalize(self, _free, client).atexit = False  # _end is for that
         _open_handles.add(self)
 
 
-def _free(client: ctypes.c_void_p, shared: _Shared) -> None:
+def _free(client: ctypes.c_void_p) -> None:
     # The last reference may go inside a callback, where the library cannot wait for itself.
     if _is_inside():
-        threading.Thread(target=_free, args=(client, shared)).start()
+        threading.Thread(target=_free, args=(client,)).start()
     else:
         _lib.trophy_client_free(client)
 
@@ -596,7 +598,7 @@ def _start(function: Any, handle: _Handle, *arguments: Any) -> Future[Json]:
 
 
 def _begin(pending: _Pending, later: Deque[Callable[[], object]] | None, function: Any, *arguments: Any) -> None:
-    _waiting[pending._number] = _Waiting(pending._finish, True, later)
+    _waiting[pending._number] = _Waiting(pending._finish, later)
     try:
         _call(function, *arguments, _callback, pending._number)
     except BaseException:
@@ -605,16 +607,23 @@ def _begin(pending: _Pending, later: Deque[Callable[[], object]] | None, functio
 
 
 class _Waiting(NamedTuple):
+    """Who waits for the end of an asynchronous call."""
+
     callback: Callable[[int, Json], object]
-    is_once: bool
     #: Where it waits for dispatch(); None: it runs inside C's callback.
     later: Deque[Callable[[], object]] | None
+
+    def hear(self, status: int, reply: Json) -> None:
+        if self.later is None:
+            self.callback(status, reply)
+        else:
+            self.later.append(functools.partial(self.callback, status, reply))
 
 
 # user_data is a number, never a pointer: a callback that comes late finds nothing, and harms nothing.
 _numbers = itertools.count(1)
 _waiting: dict[int, _Waiting] = {}
-_woken: weakref.WeakValueDictionary[int, _Shared] = weakref.WeakValueDictionary()
+_clients: weakref.WeakValueDictionary[int, _Shared] = weakref.WeakValueDictionary()
 _inside = threading.local()
 _running: set[int] = set()  # threads inside a callback
 _open_handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
@@ -653,27 +662,21 @@ _NO_CALLBACK, _NO_READY, _NO_LOG = _CALLBACK(), _READY_CALLBACK(), _LOG_CALLBACK
 def _hear(status: int, text: bytes, number: int) -> None:
     # From its first line, since the garbage collector may free a client in any.
     with _being_inside():
-        waiting = _waiting.get(number)
+        waiting = _waiting.get(number) or _clients.get(number)
         if waiting is None:
             return
         try:
             reply = _decode(text)
         except TrophyError as unreadable:
             status, reply = unreadable.status, {"error": unreadable._error}
-        callback, later = waiting.callback, waiting.later
-        if waiting.is_once:
-            _forget(number)
+        _forget(number)
+        waiting.hear(status, reply)
         del waiting
-        if later is None:
-            callback(status, reply)
-        else:
-            later.append(functools.partial(callback, status, reply))
-        del callback
 
 
 def _wake(number: int) -> None:
     with _being_inside():
-        shared = _woken.get(number)
+        shared = _clients.get(number)
         if shared is not None:
             shared.wake()
         del shared
@@ -695,16 +698,15 @@ def _end() -> None:
         _run(_lib.trophy_client_close, handle, 0)
         _lib.trophy_client_on_delivery(handle, _NO_CALLBACK, None)
     until = time.monotonic() + 1
-    while _running or any(one.is_once for one in list(_waiting.values())) and time.monotonic() < until:
+    while _running or _waiting and time.monotonic() < until:
         time.sleep(0.001)
 
 
 def _forget_the_parent() -> None:
     """A forked child does not hear of its parent's calls, and ends no client that it never used."""
     _open_handles.clear()
-    for number in [number for number, waiting in _waiting.items() if waiting.is_once]:
-        _forget(number)
-    for shared in list(_woken.values()):
+    _waiting.clear()
+    for shared in list(_clients.values()):
         shared.loop = None
     _running.clear()
 

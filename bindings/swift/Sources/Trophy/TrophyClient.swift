@@ -78,6 +78,8 @@ public final class TrophyClient: Sendable {
     }
 
     /// How queued events end, from now on, until the client is closed. Each stream hears of all of them.
+    ///
+    /// A task that waits for them and uses the client keeps it: close it, since its last reference will not go.
     public func deliveries() -> AsyncStream<Delivery> {
         listeners.stream()
     }

@@ -240,6 +240,16 @@ struct TrophyTests {
         try await wait { libraryThreads() == 0 }
     }
 
+    @Test func deliveries_keep_no_client_and_end_with_it() async throws {
+        try await wait { libraryThreads() == 0 }
+        let deliveries = try sandbox.client().deliveries()
+        for await _ in deliveries {}
+        let kept = try sandbox.client()
+        let hearing = Task { for await _ in kept.deliveries() { _ = try kept.stats() } }
+        try await kept.close()
+        try await hearing.value
+    }
+
     @Test func a_client_is_freed_also_by_its_own_callback() async throws {
         try await wait { libraryThreads() == 0 }
         let complaints = Locked<[String]>([])

@@ -6,6 +6,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
+import java.lang.reflect.Field;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -122,6 +123,7 @@ public final class Test {
         tests.put("ten_thousand_calls_leave_the_memory_flat", Test::flat);
         // shows: freed
         tests.put("a_forgotten_client_is_freed", client -> forgotten());
+        tests.put("a_listener_that_holds_its_client_does_not_keep_it", client -> forgottenWithListener());
         // shows: example
         tests.put("the_example_runs", client -> example());
         try (TrophyClient client = open(Map.of())) {
@@ -786,22 +788,63 @@ public final class Test {
                 connection.getOutputStream().write(
                         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]".getBytes(StandardCharsets.UTF_8));
                 equal(future.join().text(), "[]");
-                connection.setSoTimeout(10);
+                collectUntilClosed(connection);
+            }
+        }
+    }
+
+    private static void forgottenWithListener() throws Exception {
+        Map<?, ?> entries = entries();
+        waitFor(() -> {
+            System.gc();
+            return entries.isEmpty(); // of tests before
+        });
+        for (String mode : List.of("worker", "dispatch")) {
+            try (ServerSocket host = silent()) {
+                forgetWithListener(host, mode);
+                equal(entries.size(), 1);
+                try (Socket connection = host.accept()) {
+                    collectUntilClosed(connection);
+                }
                 waitFor(() -> {
                     System.gc();
-                    try {
-                        while (connection.getInputStream().read() >= 0) {
-                            // what is left of the request
-                        }
-                        return true;
-                    } catch (SocketTimeoutException open) {
-                        return false;
-                    } catch (IOException closed) {
-                        return true;
-                    }
+                    return entries.isEmpty();
                 });
             }
         }
+    }
+
+    private static void forgetWithListener(ServerSocket host, String mode) {
+        Map<String, Object> options = new LinkedHashMap<>(at(host));
+        options.put("callbacks", mode);
+        options.put("attempt_timeout_in_seconds", WAIT); // else the connection ends with the attempt
+        TrophyClient client = open(options);
+        client.onDelivery((delivery, error) -> client.stats());
+        client.enqueue(Event.of("words-written", "java-forgotten", 1));
+    }
+
+    /** Who waits for callbacks. */
+    private static Map<?, ?> entries() throws ReflectiveOperationException {
+        Field entries = Class.forName("so.trophy.Library$Waiting").getDeclaredField("ENTRIES");
+        entries.setAccessible(true);
+        return (Map<?, ?>) entries.get(null);
+    }
+
+    private static void collectUntilClosed(Socket connection) throws Exception {
+        connection.setSoTimeout(10);
+        waitFor(() -> {
+            System.gc();
+            try {
+                while (connection.getInputStream().read() >= 0) {
+                    // what is left of the request
+                }
+                return true;
+            } catch (SocketTimeoutException open) {
+                return false;
+            } catch (IOException closed) {
+                return true;
+            }
+        });
     }
 
     private static void example() throws Exception {

@@ -5,6 +5,7 @@ package so.trophy;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.PointerByReference;
 import java.lang.ref.Cleaner;
+import java.lang.ref.WeakReference;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Queue;
@@ -155,14 +156,13 @@ public final class TrophyClient implements AutoCloseable {
     public void onDelivery(BiConsumer<Json, TrophyException> listener) {
         handle.use(client -> {
             if (listener != null) {
-                Library.Waiting.put(shared.deliveries, false, shared.later(), (status, json) -> listener.accept(
-                        new Json(json), status == Library.OK ? null : new TrophyException(status, json)));
+                shared.hear(listener);
             }
             // With no lock held: it waits for a callback that runs, which may be about to call this, too.
             Library.C.trophy_client_on_delivery(
                     client, listener == null ? null : Library.Waiting.CALLBACK, new Pointer(shared.deliveries));
             if (listener == null) {
-                Library.Waiting.remove(shared.deliveries);
+                shared.hearNoMore();
             }
             return null;
         });
@@ -486,9 +486,43 @@ public final class TrophyClient implements AutoCloseable {
         volatile boolean isClosed;
         /** The user_data of deliveries. */
         final long deliveries = Library.Waiting.newId();
+        private volatile BiConsumer<Json, TrophyException> listener;
 
         Shared(Map<String, ?> options) {
             isDispatched = options != null && "dispatch".equals(options.get("callbacks"));
+            long id = deliveries; // Without `this`, again.
+            CLEANER.register(this, () -> Library.Waiting.remove(id));
+        }
+
+        void hear(BiConsumer<Json, TrophyException> listener) {
+            this.listener = listener;
+            // Weak, so that a listener which holds its client does not keep both for ever.
+            WeakReference<Shared> weak = new WeakReference<>(this);
+            Library.Waiting.put(deliveries, false, null, (status, json) -> {
+                Shared shared = weak.get();
+                if (shared != null) {
+                    shared.deliver(status, json);
+                }
+            });
+        }
+
+        void hearNoMore() {
+            Library.Waiting.remove(deliveries);
+            listener = null;
+        }
+
+        private void deliver(int status, String json) {
+            BiConsumer<Json, TrophyException> hears = listener;
+            if (hears == null) {
+                return;
+            }
+            Runnable callback = () -> hears.accept(
+                    new Json(json), status == Library.OK ? null : new TrophyException(status, json));
+            if (isDispatched) {
+                due.add(callback);
+            } else {
+                callback.run();
+            }
         }
 
         Queue<Runnable> later() {
@@ -511,7 +545,7 @@ public final class TrophyClient implements AutoCloseable {
 
         void close() {
             isClosed = true;
-            Library.Waiting.remove(deliveries);
+            hearNoMore();
             runDue();
         }
     }
