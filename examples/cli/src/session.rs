@@ -70,6 +70,20 @@ impl Session {
         self.options.remove("queue");
     }
 
+    /// So that a client that only looks delivers nothing of it.
+    pub fn without_queue_folder(&mut self) {
+        if let Some(Value::Object(queue)) = self.options.get_mut("queue")
+            && queue.get("path").is_some_and(Value::is_string)
+        {
+            queue.remove("path");
+        }
+    }
+
+    /// The queue's folder, as an option.
+    pub fn queue_folder(&self) -> Option<&str> {
+        self.option("queue")?.get("path")?.as_str()
+    }
+
     pub fn set(&mut self, option: &str, value: Value) {
         self.options.insert(option.to_owned(), value);
     }
@@ -78,8 +92,14 @@ impl Session {
         self.options.get(option).filter(|value| !value.is_null())
     }
 
+    pub fn options(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.options.iter()
+    }
+
+    /// The tenant of what has none of its own.
     pub fn tenant(&self) -> Option<&str> {
-        self.tenant.as_deref()
+        let option = || self.option("tenant_id").and_then(Value::as_str);
+        self.tenant.as_deref().or_else(option)
     }
 
     /// Never shown but for its part before the dot.

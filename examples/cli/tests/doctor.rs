@@ -175,6 +175,86 @@ fn tls_is_checked_against_the_authority_that_was_named() {
 }
 
 #[test]
+fn options_of_the_client_count_as_they_do_for_the_library() {
+    let sandbox = Sandbox::start(Options {
+        tls: true,
+        ..Options::default()
+    })
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, sandbox.ca_pem().unwrap()).unwrap();
+    let option = json!({ "tls_roots": "system", "additional_headers": { "X-Gate": "open" } });
+    let output = trophy(&sandbox)
+        .env("SSL_CERT_FILE", &file)
+        .args(["doctor", "--option", &option.to_string()])
+        .output()
+        .unwrap();
+    let found = Found::of(output);
+    assert_eq!(found.exit, Some(0), "{}", found.said);
+    assert_eq!(found.verdicts("tls"), ["ok"]);
+    let sent = sandbox.requests(usize::MAX);
+    for request in sent.as_array().unwrap() {
+        let headers = request["headers"].to_string();
+        assert!(headers.contains("\"open\""), "{request}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn plain_http_to_another_machine_is_doubtful_where_an_option_wants_it() {
+    let sandbox = sandbox();
+    let doctor = |option: &str| {
+        let elsewhere = |url: &str| url.replace("127.0.0.1", "0.0.0.0");
+        let output = trophy(&sandbox)
+            // It leads here, and is no loopback address.
+            .env("TROPHY_BASE_URL", elsewhere(&sandbox.url()))
+            .env("TROPHY_ADMIN_BASE_URL", elsewhere(&sandbox.admin_url()))
+            .env("NO_PROXY", "*")
+            .args(["doctor", "--option", option])
+            .output();
+        Found::of(output.unwrap())
+    };
+    let refused = doctor("{}");
+    assert_eq!(refused.exit, Some(2), "{}", refused.said);
+    refused.is_wrong("address", "allow_insecure_http");
+
+    let wanted = doctor(r#"{"allow_insecure_http":true}"#);
+    assert_eq!(wanted.exit, Some(0), "{}", wanted.said);
+    assert_eq!(wanted.verdicts("address"), ["doubtful", "doubtful"]);
+    assert_eq!(wanted.verdicts("tls"), ["doubtful"]);
+    assert_eq!(wanted.verdicts("service"), ["ok"]);
+}
+
+#[test]
+fn a_queue_that_an_option_names_is_looked_at_and_not_delivered() {
+    let sandbox = sandbox();
+    let folder = tempfile::tempdir().unwrap();
+    let queue = folder.path().join("queue");
+    let option = json!({ "queue": { "path": queue } }).to_string();
+    let doctor = || {
+        let output = trophy(&sandbox)
+            .args(["doctor", "--option", &option])
+            .output();
+        Found::of(output.unwrap())
+    };
+    doctor().is_wrong("queue", "makes it");
+    assert!(!queue.exists(), "it only looks");
+
+    let kept = trophy(&sandbox)
+        .env("TROPHY_BASE_URL", "http://127.0.0.1:1/v1")
+        .args(["enqueue", "words-written", "--user", r#"{"id":"1"}"#])
+        .args(["--value", "1", "--queue"])
+        .arg(&queue)
+        .output()
+        .unwrap();
+    assert!(kept.status.success());
+    let found = doctor();
+    assert!(found.said.contains("1 waiting"), "{}", found.said);
+    assert_eq!(sandbox.ledger()["events"], 0);
+}
+
+#[test]
 fn a_port_that_speaks_no_tls_is_no_question_of_certificates() {
     let sandbox = sandbox();
     let url = sandbox.url().replace("http://", "https://");

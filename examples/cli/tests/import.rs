@@ -223,7 +223,7 @@ fn wrong_rows_keep_the_others_from_being_sent_unless_that_is_wanted() {
     let refused = fs::read(desk.path("events.jsonl.refused.jsonl")).unwrap();
     assert_eq!(
         lines(&refused),
-        [json!({"line":4,"reason":"has no \"user\"","text":"{}"})]
+        [json!({"row":4,"line":4,"reason":"has no \"user\"","text":"{}"})]
     );
 }
 
@@ -254,7 +254,7 @@ fn refused_rows_come_in_a_file_that_can_be_mended_and_imported() {
 
     let refused = fs::read_to_string(desk.path("refused")).unwrap();
     let row = &lines(refused.as_bytes())[0];
-    assert_eq!(row["line"], 3);
+    assert_eq!((&row["row"], &row["line"]), (&json!(2), &json!(3)));
     assert!(row["reason"].as_str().unwrap().contains("no-such-metric"));
 
     let mended = refused.replace(
@@ -341,6 +341,13 @@ fn interrupt(child: &Child) {
 
 #[test]
 fn refused_rows_of_a_run_that_was_killed_are_in_the_file_once_each() {
+    // Spreadsheets write the second as "CSV (Macintosh)".
+    for end in ["\n", "\r"] {
+        refused_rows_are_in_the_file_once_each(end);
+    }
+}
+
+fn refused_rows_are_in_the_file_once_each(end: &str) {
     let desk = Desk::new();
     let mut text = String::from("metric,user.id,value\n");
     for row in 0..400 {
@@ -351,7 +358,7 @@ fn refused_rows_of_a_run_that_was_killed_are_in_the_file_once_each() {
         };
         writeln!(text, "{metric},u{row},{value}").unwrap();
     }
-    let file = desk.file("events.csv", &text);
+    let file = desk.file("events.csv", &text.replace('\n', end));
     let import = || {
         let mut command = desk.import_singly(&file);
         command.arg("--skip-invalid");
@@ -376,7 +383,74 @@ fn refused_rows_of_a_run_that_was_killed_are_in_the_file_once_each() {
         .collect();
     found.sort_unstable();
     let expected: Vec<u64> = (0..200).map(|row| 3 + 2 * row).collect();
-    assert_eq!(found, expected);
+    assert_eq!(found, expected, "{end:?}");
+    assert_eq!(desk.counted(), 200);
+}
+
+#[test]
+fn rows_that_end_in_cr_alone_are_told_apart_after_a_restart() {
+    const ROWS: u64 = 400;
+    let desk = Desk::new();
+    let mut text = String::from("metric,user.id,value\rno-such-metric,u,1\r");
+    for row in 1..ROWS {
+        write!(text, "words-written,u{row},1\r").unwrap();
+    }
+    let file = desk.file("events.csv", &text);
+    let option = r#"{"queue":{"requests_per_second":100,"delivery":"single"}}"#;
+    let child = start(desk.import(&file).args(["--option", option]));
+    wait_for("rows that ended", || desk.ended() >= 12);
+    interrupt(&child);
+    let (exit, code, _) = fail(child.wait_with_output().unwrap());
+    assert_eq!((exit, code.as_str()), (3, "cancelled"));
+
+    let output = desk.import_singly(&file).output().unwrap();
+    let summary = support::json(&output.stdout);
+    assert_eq!(
+        (
+            &summary["delivered"],
+            &summary["refused"],
+            &summary["undelivered"]
+        ),
+        (&json!(ROWS - 1), &json!(1), &json!(0))
+    );
+    assert_eq!(desk.counted(), ROWS - 1);
+    let refused = fs::read(desk.path("events.csv.refused.jsonl")).unwrap();
+    let refused = lines(&refused);
+    assert_eq!(refused.len(), 1);
+    assert_eq!(
+        (&refused[0]["row"], &refused[0]["line"]),
+        (&json!(1), &json!(2))
+    );
+}
+
+/// A version before wrote lines of refused rows without the row.
+#[test]
+fn an_import_that_an_older_version_began_loses_nothing() {
+    const ROWS: u64 = 400;
+    let desk = Desk::new();
+    let mut text = String::from("metric,user.id,value\rno-such-metric,u,1\r");
+    for row in 1..ROWS {
+        write!(text, "words-written,u{row},1\r").unwrap();
+    }
+    let file = desk.file("events.csv", &text);
+    let mut child = start(&mut desk.import_singly(&file));
+    wait_for("rows that ended", || desk.ended() >= 12);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = desk.places()[0].join("refused.jsonl");
+    let refused = fs::read_to_string(&kept).unwrap();
+    write(
+        &kept,
+        &refused.replace(r#""row":1,"line":2,"#, r#""line":1,"#),
+    );
+
+    let output = desk.import_singly(&file).output().unwrap();
+    let summary = support::json(&output.stdout);
+    assert_eq!(
+        (&summary["delivered"], &summary["refused"]),
+        (&json!(ROWS - 1), &json!(1))
+    );
+    assert_eq!(desk.counted(), ROWS - 1);
 }
 
 #[test]
@@ -429,6 +503,42 @@ fn another_service_gets_all_of_it_again() {
     );
     assert_eq!(summary["delivered"], 100);
     assert_eq!(other.ledger()["events"], 100);
+}
+
+#[test]
+fn another_tenant_gets_all_of_it_also_where_an_option_names_it() {
+    let desk = Desk::new();
+    let file = desk.file("events.jsonl", &rows(200));
+    let import = |tenant: &str| {
+        let mut command = desk.import_singly(&file);
+        command.args(["--option", &json!({ "tenant_id": tenant }).to_string()]);
+        command
+    };
+    let mut child = start(&mut import("tenant-a"));
+    wait_for("rows that ended", || desk.ended() >= 10);
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let summary = succeed(import("tenant-b").output().unwrap());
+    assert_eq!(summary["delivered"], 200);
+    let sent = requests(&desk.sandbox, "metrics_event");
+    let to_b = |request: &&Value| request["headers"].to_string().contains("\"tenant-b\"");
+    assert_eq!(sent.iter().filter(to_b).count(), 200);
+    assert_eq!(desk.places().len(), 1, "where the other stands is kept");
+}
+
+#[test]
+fn the_file_itself_is_no_place_for_refused_rows() {
+    let desk = Desk::new();
+    let text = "metric,user.id,value\nno-such-metric,ann,1\n";
+    let file = desk.file("events.csv", text);
+    let output = desk
+        .import(&file)
+        .args(["--refused", "./events.csv"])
+        .output()
+        .unwrap();
+    assert_eq!(fail(output).0, 2);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use super::WithTenant;
 ///
 /// Checks the whole file, then sends its events through a queue on disk at the service's pace, in batches where
 /// the key may. It can be stopped at any moment; the same command goes on where it was. A row without an
-/// idempotency key gets one from the file's content and the row's number, so that a file that is imported twice
-/// counts once.
+/// idempotency key gets one from the content of the whole file and the row's number, so that the same file counts
+/// once if it is imported twice. A part of it, or a file that was edited, is another file, and counts anew.
 #[derive(Debug, Args)]
 #[command(after_help = r#"JSON Lines, one event a line:
   {"metric":"words-written","user":{"id":"18","tz":"Europe/Berlin"},
@@ -23,7 +23,7 @@ and value must be there:
   user.deviceTokens  user.attributes.NAME
 
 At the end a summary goes to stdout. Rows that were refused go to a file of
-JSON Lines, each with its line and the reason: mend them there, and import that
+JSON Lines, each with its row, its line and the reason: mend them there, and import that
 file. Meanwhile stderr shows how far it is: as a bar on a terminal, else as
 lines of JSON.
 

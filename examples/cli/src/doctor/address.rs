@@ -1,7 +1,9 @@
 //! Where the two APIs are.
 
 use serde_json::Value;
+use trophy::api::url::is_loopback;
 use trophy::error::Status;
+use trophy::options::ClientOptions;
 use ureq::http::Uri;
 
 use super::finding::Finding;
@@ -12,9 +14,12 @@ const CHECK: &str = "address";
 pub struct Address {
     pub api: &'static str,
     pub url: String,
+    pub option: &'static str,
     /// The option or variable, or that it is the service's own.
     source: String,
     uri: Option<Uri>,
+    /// Plain http to another machine is wanted.
+    allows_plain: bool,
 }
 
 /// What of an API is where.
@@ -34,7 +39,7 @@ const APIS: [(&str, &str, &str, &str); 2] = [
 ];
 
 impl Address {
-    pub fn of(session: &Session) -> Vec<Self> {
+    pub fn of(session: &Session, options: &ClientOptions) -> Vec<Self> {
         APIS.iter()
             .map(|(api, option, name, own)| {
                 let (url, source) = match session.option(option) {
@@ -48,8 +53,10 @@ impl Address {
                 Self {
                     api,
                     url,
+                    option,
                     source,
                     uri,
+                    allows_plain: options.allow_insecure_http,
                 }
             })
             .collect()
@@ -70,11 +77,7 @@ impl Address {
     }
 
     pub fn is_loopback(&self) -> bool {
-        let host = self.host();
-        let address: Option<std::net::IpAddr> = host.parse().ok();
-        address.is_some_and(|address| address.is_loopback())
-            || host == "localhost"
-            || host.ends_with(".localhost")
+        is_loopback(self.host())
     }
 
     /// On the same port of the same host.
@@ -85,7 +88,12 @@ impl Address {
 
     /// There is something to connect to, and it may be.
     pub fn is_usable(&self) -> bool {
-        self.has_form() && (self.is_tls() || self.is_loopback())
+        self.has_form() && (self.keeps_secrets() || self.allows_plain)
+    }
+
+    /// The key cannot be read on the way.
+    fn keeps_secrets(&self) -> bool {
+        self.is_tls() || self.is_loopback()
     }
 
     fn has_form(&self) -> bool {
@@ -111,7 +119,17 @@ impl Address {
             return wrong("it is no address such as https://api.trophy.so/v1");
         }
         if !self.is_usable() {
-            return wrong("plain http would send the key in the clear; it begins with https://");
+            return wrong(
+                "plain http would send the key in the clear; it begins with https://, or \"allow_insecure_http\" is \
+                 true if the network is trusted",
+            );
+        }
+        if !self.keeps_secrets() {
+            return Finding::doubtful(
+                CHECK,
+                detail,
+                "plain http sends the key in the clear, as \"allow_insecure_http\" wants it; is the network trusted?",
+            );
         }
         if !self.url.trim_end_matches('/').ends_with("/v1") {
             return Finding::doubtful(CHECK, detail, "addresses of the service end in /v1");

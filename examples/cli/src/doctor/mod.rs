@@ -6,8 +6,11 @@ mod finding;
 mod folder;
 mod key;
 mod network;
+mod options;
 mod response;
 mod service;
+
+use trophy::options::ClientOptions;
 
 use crate::arguments::Doctor;
 use crate::failure::Failure;
@@ -25,12 +28,13 @@ pub fn run(args: &Doctor, out: &mut Output) -> Result<(), Failure> {
         Ok(session) => session.clone(),
         Err(_) => Session::keyless(&args.client),
     };
-    let addresses = Address::of(&session);
+    let options = options::read(&session);
+    let addresses = Address::of(&session, &options);
     report.tell(out, address::check(&addresses, &session))?;
 
-    let options = service::options(&session);
-    let can_ask = options.iter().all(Finding::is_fine) && keyed.is_ok();
-    report.tell(out, options)?;
+    let refused = service::options(&session);
+    let can_ask = refused.iter().all(Finding::is_fine) && keyed.is_ok();
+    report.tell(out, refused)?;
 
     for (at, address) in addresses.iter().enumerate() {
         // Both APIs are often on one host.
@@ -38,7 +42,7 @@ pub fn run(args: &Doctor, out: &mut Output) -> Result<(), Failure> {
         if !address.is_usable() || is_known {
             continue;
         }
-        reach(address, &session, &mut report, out)?;
+        reach(address, &session, &options, &mut report, out)?;
     }
     if can_ask {
         report.tell(out, service::key(&session))?;
@@ -46,7 +50,8 @@ pub fn run(args: &Doctor, out: &mut Output) -> Result<(), Failure> {
     }
     report.tell(out, service::limits(&session))?;
     let folder = queue_folder::named(args.folder.queue.as_deref());
-    report.tell(out, folder::check(folder.as_deref()))?;
+    let folder = folder.as_deref().or(session.queue_folder());
+    report.tell(out, folder::check(folder))?;
     report.verdict()
 }
 
@@ -54,10 +59,11 @@ pub fn run(args: &Doctor, out: &mut Output) -> Result<(), Failure> {
 fn reach(
     address: &Address,
     session: &Session,
+    options: &ClientOptions,
     report: &mut Report,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let route = network::Route::of(address, session);
+    let route = network::Route::of(address, session, options.connect_timeout);
     for check in [
         network::proxy as fn(&Address, &network::Route) -> Vec<Finding>,
         network::look_up,
@@ -70,5 +76,5 @@ fn reach(
             return Ok(());
         }
     }
-    report.tell(out, response::check(address, &route, session))
+    report.tell(out, response::check(address, options))
 }

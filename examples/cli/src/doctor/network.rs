@@ -13,27 +13,27 @@ use super::address::Address;
 use super::finding::Finding;
 use crate::session::{Session, variable};
 
-/// Of each step.
-pub const PATIENCE: Duration = Duration::from_secs(5);
-
 /// To whom the connection goes: the service, or a proxy.
 pub struct Route {
-    pub proxy: Option<Proxy>,
+    proxy: Option<Proxy>,
     /// Why the proxy that is set cannot be used.
     broken: Option<String>,
     source: String,
     host: String,
     port: u16,
+    /// Of each step.
+    patience: Duration,
 }
 
 impl Route {
-    pub fn of(address: &Address, session: &Session) -> Self {
+    pub fn of(address: &Address, session: &Session, patience: Duration) -> Self {
         let straight = Self {
             proxy: None,
             broken: None,
             source: String::new(),
             host: address.host().to_owned(),
             port: address.port(),
+            patience,
         };
         let Some((url, source)) = proxy_url(address, session) else {
             return straight;
@@ -122,7 +122,7 @@ pub fn look_up(_: &Address, route: &Route) -> Vec<Finding> {
         return Vec::new();
     }
     let start = Instant::now();
-    vec![match resolve(&route.host, route.port) {
+    vec![match resolve(route) {
         Ok(found) => {
             let addresses: Vec<String> = found.iter().map(|it| it.ip().to_string()).collect();
             Finding::fine(
@@ -143,8 +143,8 @@ pub fn connect(_: &Address, route: &Route) -> Vec<Finding> {
     let to = format!("{}:{}", route.host, route.port);
     let start = Instant::now();
     let mut why = "it has no address".to_owned();
-    for address in resolve(&route.host, route.port).unwrap_or_default() {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
+    for address in resolve(route).unwrap_or_default() {
+        match TcpStream::connect_timeout(&address, route.patience) {
             Ok(_) => return vec![Finding::fine("connect", format!("{to} {}", took(start)))],
             Err(error) => why = error.to_string(),
         }
@@ -164,9 +164,9 @@ pub fn connect(_: &Address, route: &Route) -> Vec<Finding> {
 }
 
 /// On a thread of its own: some resolvers take minutes.
-fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+fn resolve(route: &Route) -> Result<Vec<SocketAddr>, String> {
     let (tell, answer) = mpsc::channel();
-    let name = (host.to_owned(), port);
+    let name = (route.host.clone(), route.port);
     thread::spawn(move || {
         let found = (name.0.as_str(), name.1)
             .to_socket_addrs()
@@ -174,10 +174,13 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         // Nobody waits any more: then it is over.
         let _ = tell.send(found);
     });
-    match answer.recv_timeout(PATIENCE) {
+    match answer.recv_timeout(route.patience) {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!(
+            "no answer within {} s",
+            route.patience.as_secs_f64()
+        )),
     }
 }
 

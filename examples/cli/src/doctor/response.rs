@@ -1,135 +1,146 @@
-//! A request without a key: whether TLS holds, whether it is the service that answers, and what its clock says.
+//! A request without a key, by the library's own way to send one, so that its options count here as they do there:
+//! whether TLS holds, whether it is the service that answers, and what its clock says.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use trophy::error::Status;
-use ureq::http::Response;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body, Error};
+use trophy::host::cancel::CancelToken;
+use trophy::options::{self, ClientOptions};
+use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, TlsRoots, Transport};
 
 use super::address::Address;
 use super::finding::Finding;
-use super::network::{PATIENCE, Route};
-use crate::session::Session;
 
 /// Signed webhooks, and the service's idea of a day, bear so much.
 const TOLERATED: f64 = 5.0;
 
-pub fn check(address: &Address, route: &Route, session: &Session) -> Vec<Finding> {
-    let agent = match agent(route, session) {
-        Ok(agent) => agent,
-        Err(finding) => return vec![finding],
+pub fn check(address: &Address, options: &ClientOptions) -> Vec<Finding> {
+    let transport = match transport(options) {
+        Ok(transport) => transport,
+        Err(why) => return vec![unusable(why)],
     };
     let start = Instant::now();
-    let response = match agent.get(&address.url).call() {
-        Ok(response) => response,
-        Err(error) => return vec![failed(address, &error)],
+    let reply = match get(&transport, address, options) {
+        Ok(reply) => reply,
+        Err(failure) => return vec![failed(address, failure)],
     };
     // The service wrote its date about half the way back.
     let half = start.elapsed() / 2;
     let mut findings = vec![secured(address)];
-    findings.extend(clock(response.headers().get("date"), half));
-    findings.extend(is_the_service(address, response));
+    findings.extend(clock(reply.date.as_deref(), half));
+    findings.extend(is_the_service(address, &reply));
     findings
 }
 
-fn agent(route: &Route, session: &Session) -> Result<Agent, Finding> {
-    let mut tls = TlsConfig::builder();
-    if let Some(Value::String(file)) = session.option("ca_file") {
-        tls = tls.root_certs(roots(file)?);
-    }
-    Ok(Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(route.proxy.clone())
-        .timeout_global(Some(PATIENCE))
-        .tls_config(tls.build())
-        .build()
-        .new_agent())
+fn transport(options: &ClientOptions) -> Result<Transport, String> {
+    Transport::new(&Settings {
+        proxy: options.proxy.clone(),
+        ca_file: options.ca_file.clone(),
+        tls_roots: match options.tls_roots {
+            options::TlsRoots::Builtin => TlsRoots::Builtin,
+            options::TlsRoots::System => TlsRoots::System,
+        },
+        max_idle: 1,
+        user_agent: options.user_agent.clone(),
+    })
 }
 
-fn roots(file: &str) -> Result<RootCerts, Finding> {
-    let wrong = |why: String| {
-        Finding::wrong(
-            "tls",
-            Status::InvalidArgument,
-            format!("\"ca_file\" {file}: {why}"),
-            "it names a PEM file with the certificate of the authority",
-        )
-    };
-    let pem = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
-    let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
+fn get(
+    transport: &Transport,
+    address: &Address,
+    options: &ClientOptions,
+) -> Result<Reply, Failure> {
+    let headers: Vec<(&str, &str)> = options
+        .additional_headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    match certificates.is_empty() {
-        true => Err(wrong("it holds no certificate".to_owned())),
-        false => Ok(RootCerts::new_with_certs(&certificates)),
-    }
+    let exchange = Exchange {
+        method: Method::Get,
+        url: &address.url,
+        url_option: address.option,
+        headers: &headers,
+        body: None,
+        deadline: Instant::now() + options.attempt_timeout,
+        connect_timeout: options.connect_timeout,
+        max_response_bytes: options.max_response_bytes,
+        probe: false,
+    };
+    transport.exchange(&exchange, &CancelToken::new())
 }
 
-fn failed(address: &Address, error: &Error) -> Finding {
-    let detail = format!("{}: {error}", address.url);
-    let text = error.to_string();
-    let speaks_no_tls = text.contains("InvalidContentType") || text.contains("corrupt message");
-    match error {
-        _ if address.is_tls() && speaks_no_tls => Finding::wrong(
+fn unusable(why: String) -> Finding {
+    Finding::wrong(
+        "tls",
+        Status::InvalidArgument,
+        why,
+        "\"ca_file\" names a PEM file with the certificate of the authority; \"tls_roots\" is \"builtin\" or \"system\"",
+    )
+}
+
+fn failed(address: &Address, failure: Failure) -> Finding {
+    let wrong = |check, status, advice| {
+        let detail = format!("{}: {}", address.url, failure.message);
+        Finding::wrong(check, status, detail, advice)
+    };
+    let speaks_no_tls = ["does not speak TLS", "corrupt message"]
+        .iter()
+        .any(|words| failure.message.contains(words));
+    match failure.kind {
+        Kind::Tls if speaks_no_tls => wrong(
             "tls",
             Status::Tls,
-            detail,
             "the port speaks no TLS; is the address http:// or is the port another?",
         ),
-        Error::Tls(_) | Error::Rustls(_) | Error::Pem(_) => certificate(detail),
-        Error::Io(_) if text.contains("certificate") || text.contains("Certificate") => {
-            certificate(detail)
-        }
-        Error::Timeout(_) => Finding::wrong(
+        Kind::Tls => wrong(
+            "tls",
+            Status::Tls,
+            "somebody else answers (a proxy that opens TLS?), or the clock of this machine is wrong; the certificate \
+             of an authority of your own is named in --option '{\"ca_file\":\"…\"}', or is in the machine's store: \
+             '{\"tls_roots\":\"system\"}'",
+        ),
+        Kind::Timeout => wrong(
             "reply",
             Status::Timeout,
-            format!("{}: no reply within {} s", address.url, PATIENCE.as_secs()),
             "something takes the connection and does not answer: a firewall, a proxy, or another program's port",
         ),
-        Error::ConnectProxyFailed(_) => Finding::wrong(
+        Kind::Network if failure.message.contains(": the proxy ") => wrong(
             "proxy",
             Status::Network,
-            detail,
-            "the proxy does not let it through; ask who runs it for this host, port 443",
+            "the proxy does not let it through; ask who runs it for this host and port",
         ),
-        _ => Finding::wrong(
+        Kind::InvalidResponse => wrong(
+            "reply",
+            Status::InvalidResponse,
+            "this does not look like the service: a portal, a proxy, or another program?",
+        ),
+        _ => wrong(
             "reply",
             Status::Network,
-            detail,
             "something answers there, and it is no web server",
         ),
     }
 }
 
-fn certificate(detail: String) -> Finding {
-    Finding::wrong(
-        "tls",
-        Status::Tls,
-        detail,
-        "somebody else answers (a proxy that opens TLS?), or the clock of this machine is wrong; the certificate \
-         of an authority of your own is named in --option '{\"ca_file\":\"…\"}'",
-    )
-}
-
 fn secured(address: &Address) -> Finding {
+    let host = address.host();
     match address.is_tls() {
-        true => Finding::fine(
+        true => Finding::fine("tls", format!("{host} has a certificate that holds")),
+        false if address.is_loopback() => {
+            Finding::fine("tls", format!("none: {host} is this machine"))
+        }
+        false => Finding::doubtful(
             "tls",
-            format!("{} has a certificate that holds", address.host()),
+            format!("none: the key travels to {host} in the clear"),
+            "only a network that is trusted is one for \"allow_insecure_http\"",
         ),
-        false => Finding::fine("tls", format!("none: {} is this machine", address.host())),
     }
 }
 
 /// This machine's clock against the service's.
-fn clock(date: Option<&ureq::http::HeaderValue>, half: Duration) -> Option<Finding> {
-    let date = jiff::fmt::rfc2822::parse(date?.to_str().ok()?).ok()?;
+fn clock(date: Option<&str>, half: Duration) -> Option<Finding> {
+    let date = jiff::fmt::rfc2822::parse(date?).ok()?;
     let there = date.timestamp().as_second() as f64 + half.as_secs_f64();
     let here = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -151,28 +162,26 @@ fn clock(date: Option<&ureq::http::HeaderValue>, half: Duration) -> Option<Findi
 }
 
 /// The service speaks JSON, also where it says no.
-fn is_the_service(address: &Address, mut response: Response<Body>) -> Option<Finding> {
-    let status = response.status();
-    let text = response.body_mut().read_to_string().unwrap_or_default();
-    if serde_json::from_str::<Value>(&text).is_ok() {
+fn is_the_service(address: &Address, reply: &Reply) -> Option<Finding> {
+    let status = reply.status;
+    if serde_json::from_slice::<Value>(&reply.body).is_ok() {
         return None;
     }
-    if status.is_redirection() {
+    if (300..400).contains(&status) {
         return Some(Finding::wrong(
             "reply",
             Status::Http,
-            format!("{} redirects ({})", address.url, status.as_u16()),
+            format!("{} redirects ({status})", address.url),
             "redirects are not followed, since the key must not travel; give the address it leads to, if you trust it",
         ));
     }
     // A root that is not there need not say so in JSON.
-    (!matches!(status.as_u16(), 401 | 404)).then(|| {
+    (!matches!(status, 401 | 404)).then(|| {
         Finding::doubtful(
             "reply",
             format!(
-                "{} answers {} with something that is no JSON",
-                address.url,
-                status.as_u16()
+                "{} answers {status} with something that is no JSON",
+                address.url
             ),
             "this does not look like the service: a portal, a proxy, or another program?",
         )

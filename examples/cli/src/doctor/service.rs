@@ -14,6 +14,8 @@ const REQUESTS_PER_SECOND: f64 = 5.0;
 
 /// Whether the library takes the options.
 pub fn options(session: &Session) -> Vec<Finding> {
+    let mut session = session.clone();
+    session.without_queue_folder();
     match session.open() {
         Ok(_) => Vec::new(),
         Err(Failure::Trophy(error)) => vec![Finding::wrong(
@@ -30,7 +32,6 @@ fn asking(session: &Session) -> Session {
     let mut session = session.clone();
     session.without_queue();
     session.set("max_retries", 0.into());
-    session.set("timeout_in_seconds", 5.into());
     session
 }
 

@@ -90,9 +90,9 @@ pub fn read(
         if let Err(why) = row.event {
             wrong += 1;
             if named.len() < NAMED {
-                named.push(format!("line {}: {}", row.line, why.reason));
+                named.push(format!("line {}: {}", row.at.line, why.reason));
             }
-            progress.aside(|| tell(row.line, &why.reason))?;
+            progress.aside(|| tell(row.at.line, &why.reason))?;
         }
     }
     progress.end();

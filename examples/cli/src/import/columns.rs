@@ -48,7 +48,7 @@ const COLUMNS: &[(&[&str], Column)] = &[
         Column::UserList("deviceTokens"),
     ),
     (&["attributes"], Column::Attributes),
-    (&["line", "code", "reason"], Column::PassedOver),
+    (&["row", "line", "code", "reason"], Column::PassedOver),
 ];
 
 pub fn read(heads: &[String]) -> Result<Vec<Column>, String> {
@@ -135,7 +135,7 @@ mod tests {
                 Column::Attribute("a.b".to_owned()),
             ])
         );
-        assert!(of("metric,user,value,line,reason").is_ok());
+        assert!(of("metric,user,value,row,line,code,reason").is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! CSV: the columns are named in the first line.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -9,7 +10,7 @@ use csv::{ByteRecord, Position, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use super::columns::{self, Column};
-use super::row::{Event, Row, Wrong};
+use super::row::{At, Event, Row, Wrong};
 use crate::failure::Failure;
 
 /// A row that is longer has a quote that is not closed.
@@ -17,8 +18,7 @@ const LONGEST: usize = 4 << 20;
 
 pub struct CsvRows {
     csv: Reader<Guarded>,
-    /// Read since the last row ended.
-    read: Rc<Cell<usize>>,
+    ahead: Rc<RefCell<Ahead>>,
     columns: Vec<Column>,
     record: ByteRecord,
     name: PathBuf,
@@ -27,10 +27,10 @@ pub struct CsvRows {
 
 impl CsvRows {
     pub fn read(bytes: Box<dyn BufRead>, name: &Path) -> Result<Self, Failure> {
-        let read = Rc::new(Cell::new(0));
+        let ahead = Rc::new(RefCell::new(Ahead::default()));
         let guarded = Guarded {
             bytes,
-            read: Rc::clone(&read),
+            ahead: Rc::clone(&ahead),
         };
         let mut csv = ReaderBuilder::new()
             .has_headers(true)
@@ -46,7 +46,7 @@ impl CsvRows {
             .map_err(|why| Failure::usage(format!("{}: {why}", name.display())))?;
         Ok(Self {
             csv,
-            read,
+            ahead,
             columns,
             record: ByteRecord::new(),
             name: name.to_owned(),
@@ -54,18 +54,12 @@ impl CsvRows {
         })
     }
 
-    /// Where the row begins. Blank lines before it count for it where it is looked at from the front, and a line break
-    /// at the end of the file may be missing where it is looked at from behind.
-    fn line(&self) -> u64 {
-        let within = self
-            .record
-            .as_slice()
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count() as u64;
-        let from_behind = self.csv.position().line().saturating_sub(1 + within);
-        let from_front = self.record.position().map_or(0, Position::line);
-        from_front.max(from_behind)
+    fn at(&self) -> At {
+        let begin = self.record.position().map_or(0, Position::byte);
+        At {
+            row: self.number,
+            line: self.ahead.borrow_mut().line_of(begin),
+        }
     }
 
     fn event(&self) -> Result<Event, Wrong> {
@@ -77,7 +71,7 @@ impl Iterator for CsvRows {
     type Item = Result<Row, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.read.set(0);
+        self.ahead.borrow_mut().since_row = 0;
         match self.csv.read_byte_record(&mut self.record) {
             Ok(true) => {}
             Ok(false) => return None,
@@ -85,8 +79,7 @@ impl Iterator for CsvRows {
         }
         self.number += 1;
         Some(Ok(Row {
-            number: self.number,
-            line: self.line(),
+            at: self.at(),
             event: self.event(),
         }))
     }
@@ -185,19 +178,52 @@ fn failure(name: &Path, error: csv::Error) -> Failure {
 /// Ends a row that would fill the memory.
 struct Guarded {
     bytes: Box<dyn BufRead>,
-    read: Rc<Cell<usize>>,
+    ahead: Rc<RefCell<Ahead>>,
 }
 
 impl Read for Guarded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read.get() > LONGEST {
+        if self.ahead.borrow().since_row > LONGEST {
             return Err(io::Error::other(
                 "a row is longer than four mebibytes; is a quote not closed?",
             ));
         }
         let count = self.bytes.read(buffer)?;
-        self.read.set(self.read.get() + count);
+        let mut ahead = self.ahead.borrow_mut();
+        ahead.since_row += count;
+        ahead.bytes.extend(&buffer[..count]);
         Ok(count)
+    }
+}
+
+/// What has been read from the last row on, so that lines are counted by each of the ends that they may have: `\n`,
+/// `\r\n`, and `\r` by itself. `csv` counts those with `\n`.
+#[derive(Default)]
+struct Ahead {
+    bytes: VecDeque<u8>,
+    /// Before them.
+    passed: u64,
+    lines: u64,
+    is_after_cr: bool,
+    /// Read since the last row ended.
+    since_row: usize,
+}
+
+impl Ahead {
+    /// The line, from 1, of the row that `csv` read from this byte on; blank lines are before it.
+    fn line_of(&mut self, begin: u64) -> u64 {
+        while let Some(byte) = self.bytes.front().copied() {
+            let ends_line = matches!(byte, b'\r' | b'\n');
+            if self.passed >= begin && !ends_line {
+                break;
+            }
+            self.bytes.pop_front();
+            self.passed += 1;
+            // The second of two is no end of its own.
+            self.lines += u64::from(ends_line && !(byte == b'\n' && self.is_after_cr));
+            self.is_after_cr = byte == b'\r';
+        }
+        self.lines + 1
     }
 }
 
@@ -241,8 +267,22 @@ mod tests {
             (-2.0, r#"{"id":"19"}"#)
         );
         assert_eq!((second.attributes, second.idempotency_key), (None, None));
-        assert_eq!([rows[0].line, rows[1].line, rows[2].line], [2, 3, 6]);
-        assert_eq!(rows[2].number, 3);
+        let at: Vec<(u64, u64)> = rows.iter().map(|row| (row.at.row, row.at.line)).collect();
+        assert_eq!(at, [(1, 2), (2, 3), (3, 6)]);
+    }
+
+    #[test]
+    fn lines_are_counted_by_whatever_ends_them() {
+        let lines = |text: &str| -> Vec<u64> { rows(text).iter().map(|row| row.at.line).collect() };
+        let text = "metric,user.id,value\na,1,1\n\n\"b\nb\",1,1\nc,1,1";
+        for end in ["\n", "\r", "\r\n"] {
+            assert_eq!(lines(&text.replace('\n', end)), [2, 4, 6], "{end:?}");
+        }
+        let mixed = "\r\nmetric,user.id,value\ra,1,1\r\n\rb,1,1\n\r\nc,1,1\r\rd,1,1\n";
+        assert_eq!(lines(mixed), [3, 5, 7, 9]);
+        // More than is read ahead.
+        let many = format!("metric,user.id,value\r{}", "words,18,1\r".repeat(5_000));
+        assert_eq!(lines(&many), (2..=5_001).collect::<Vec<u64>>());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::check::{Checked, Checker};
 use super::ledger::{Fate, Ledger};
 use super::place::Place;
 use super::refused::Refused;
-use super::row::Row;
+use super::row::{At, Row, Wrong};
 use super::rows::Rows;
 use super::window::{Ends, Name, Waiting, Window};
 use crate::dead_letters;
@@ -46,6 +46,8 @@ pub struct Feed<'a> {
     refused: Arc<Refused>,
     window: Arc<Window>,
     queue: String,
+    /// Nobody else's events are in it.
+    is_own_queue: bool,
     interrupt: Interrupt,
     progress: Progress,
     waiting: waiting::Waiting,
@@ -69,6 +71,7 @@ impl<'a> Feed<'a> {
             ledger,
             refused,
             queue: place.queue.to_string_lossy().into_owned(),
+            is_own_queue: place.is_own_queue(),
             interrupt: Interrupt::listen()?,
             progress: Progress::begin(style, "importing", PATIENCE),
             waiting: waiting::Waiting::new(session),
@@ -139,10 +142,12 @@ impl<'a> Feed<'a> {
         for fate in self.ledger.begun()? {
             let Some(row) = rows.next() else { break };
             let row = self.keyed(checker, row?);
-            if fate == Fate::Queued
-                && !self.is_refused(&row)
-                && let Ok((name, row)) = named(row)
-            {
+            if fate != Fate::Queued {
+                continue;
+            }
+            if self.is_refused(row.at) {
+                self.ledger.end(row.at.row, Fate::Refused);
+            } else if let Ok((name, row)) = named(row) {
                 self.window.add(name, row);
             }
         }
@@ -159,7 +164,7 @@ impl<'a> Feed<'a> {
         for fate in self.ledger.begun()? {
             let Some(row) = rows.next() else { break };
             let row = self.keyed(checker, row?);
-            if fate != Fate::Queued || self.is_refused(&row) {
+            if fate != Fate::Queued {
                 continue;
             }
             while !self.window.has_room() {
@@ -175,12 +180,8 @@ impl<'a> Feed<'a> {
     }
 
     /// It was written, and the process was killed before it was marked.
-    fn is_refused(&self, row: &Row) -> bool {
-        let is_refused = self.refused.last_line == Some(row.line);
-        if is_refused {
-            self.ledger.end(row.number, Fate::Refused);
-        }
-        is_refused
+    fn is_refused(&self, at: At) -> bool {
+        self.refused.last_row == Some(at.row)
     }
 
     fn send(
@@ -205,7 +206,7 @@ impl<'a> Feed<'a> {
                 return Ok(end);
             }
         }
-        while !self.window.is_empty() {
+        while !self.is_done(client)? {
             if let Some(end) = self.look(client, LOOK_MS)? {
                 return Ok(end);
             }
@@ -213,10 +214,21 @@ impl<'a> Feed<'a> {
         Ok(End::Done)
     }
 
+    /// What is in the queue twice since a process was killed is waited for too, where the folder goes at the end.
+    fn is_done(&self, client: &Client) -> Result<bool, Failure> {
+        if !self.window.is_empty() || !self.is_own_queue {
+            return Ok(self.window.is_empty());
+        }
+        let ending = client
+            .flush(0)
+            .map_err(|error| wording::CLIENT.failure(error))?;
+        Ok(ending.undelivered == 0)
+    }
+
     fn keyed(&self, checker: &Checker, row: Row) -> Row {
         let mut row = checker.check(row);
         if let Ok(event) = &mut row.event {
-            event.give_key(&self.checked.digest, row.number);
+            event.give_key(&self.checked.digest, row.at.row);
         }
         row
     }
@@ -224,14 +236,16 @@ impl<'a> Feed<'a> {
     /// Into the queue with it, once there is room; or to the refused, if it is no event. `is_new`: it was not begun by
     /// an earlier run.
     fn enqueue(&mut self, client: &Client, row: Row, is_new: bool) -> Result<Option<End>, Failure> {
+        let at = row.at;
+        if self.is_refused(at) {
+            self.mark_refused(at, is_new)?;
+            return Ok(None);
+        }
         let (name, row) = match named(row) {
             Ok(named) => named,
-            Err((number, line, wrong)) => {
-                let mark = || self.mark_refused(number, is_new);
-                match self.refused.last_line == Some(line) {
-                    true => mark()?,
-                    false => self.refused.add_wrong(line, &wrong, mark)?,
-                }
+            Err(wrong) => {
+                let mark = || self.mark_refused(at, is_new);
+                self.refused.add_wrong(at, &wrong, mark)?;
                 return Ok(None);
             }
         };
@@ -240,7 +254,7 @@ impl<'a> Feed<'a> {
             self.window.add(name.clone(), row.clone());
             let Err(error) = client.event_enqueue(&row.event.args()) else {
                 if is_new {
-                    self.ledger.begin(row.number)?;
+                    self.ledger.begin(at.row)?;
                 }
                 return Ok(None);
             };
@@ -251,8 +265,8 @@ impl<'a> Feed<'a> {
             if was_empty {
                 // It does not fit into an empty queue.
                 let why = (error.status.name(), error.message.as_str());
-                let mark = || self.mark_refused(row.number, is_new);
-                self.refused.add(row.line, &row.event, why, mark)?;
+                let mark = || self.mark_refused(at, is_new);
+                self.refused.add(at, &row.event, why, mark)?;
                 return Ok(None);
             }
             if let Some(end) = self.look(client, LOOK_MS)? {
@@ -262,10 +276,10 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn mark_refused(&self, number: u64, is_new: bool) -> Result<(), Failure> {
-        self.ledger.end(number, Fate::Refused);
+    fn mark_refused(&self, at: At, is_new: bool) -> Result<(), Failure> {
+        self.ledger.end(at.row, Fate::Refused);
         match is_new {
-            true => self.ledger.begin(number),
+            true => self.ledger.begin(at.row),
             false => Ok(()),
         }
     }
@@ -306,6 +320,10 @@ impl<'a> Feed<'a> {
         let mut dead = HashMap::new();
         for line in dead_letters::list(&self.queue)? {
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            // A queue that was named may hold the same row for another tenant.
+            if line["tenant"].as_str() != self.session.tenant() {
+                continue;
+            }
             let text = |pointer: &str| {
                 let text = line.pointer(pointer).and_then(Value::as_str);
                 text.unwrap_or_default().to_owned()
@@ -323,21 +341,10 @@ impl<'a> Feed<'a> {
 }
 
 /// Of a row that is an event: what it is called, and what is remembered of it.
-fn named(row: Row) -> Result<(Name, Waiting), (u64, u64, super::row::Wrong)> {
-    let (number, line) = (row.number, row.line);
-    let event = row.event.map_err(|wrong| (number, line, wrong))?;
+fn named(row: Row) -> Result<(Name, Waiting), Wrong> {
+    let (at, event) = (row.at, row.event?);
     match Name::of(&event) {
-        Some(name) => Ok((
-            name,
-            Waiting {
-                number,
-                line,
-                event,
-            },
-        )),
-        None => {
-            let wrong = event.wrong("user: has no \"id\"".to_owned());
-            Err((number, line, wrong))
-        }
+        Some(name) => Ok((name, Waiting { at, event })),
+        None => Err(event.wrong("user: has no \"id\"".to_owned())),
     }
 }

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Number, json};
 
-use super::row::{Event, Row, Wrong, given};
+use super::row::{At, Event, Row, Wrong, given};
 use crate::failure::Failure;
 
 /// No event is so long.
@@ -31,6 +31,8 @@ struct Members<'a> {
     #[serde(alias = "idempotency_key")]
     idempotency_key: Option<String>,
     /// What a file of refused rows has besides.
+    #[serde(rename = "row")]
+    _row: Option<IgnoredAny>,
     #[serde(rename = "line")]
     _line: Option<IgnoredAny>,
     #[serde(rename = "code")]
@@ -96,8 +98,10 @@ impl Iterator for JsonRows {
             }
             self.number += 1;
             return Some(Ok(Row {
-                number: self.number,
-                line: self.line,
+                at: At {
+                    row: self.number,
+                    line: self.line,
+                },
                 event: match is_cut {
                     true => Err(wrong("is longer than a mebibyte", &line)),
                     false => event(&line),
@@ -155,10 +159,10 @@ mod tests {
         let rows = rows(concat!(
             "{\"metric\":\"m\",\"user\":{\"id\":\"1\",\"x\":[1]},\"value\":0.1,\"attributes\":{\"a\":\"b\"},\"idempotencyKey\":\"k\"}\n",
             "\n",
-            "  {\"key\":\"m\",\"user_id\":\"2\",\"value\":-3,\"attributes\":null,\"line\":7,\"code\":\"x\",\"reason\":\"y\"}\r\n",
+            "  {\"key\":\"m\",\"user_id\":\"2\",\"value\":-3,\"attributes\":null,\"row\":5,\"line\":7,\"code\":\"x\",\"reason\":\"y\"}\r\n",
         ));
-        assert_eq!((rows[0].number, rows[0].line), (1, 1));
-        assert_eq!((rows[1].number, rows[1].line), (2, 3));
+        assert_eq!(rows[0].at, At { row: 1, line: 1 });
+        assert_eq!(rows[1].at, At { row: 2, line: 3 });
         assert_eq!(
             rows[0].event.clone().unwrap(),
             Event {
@@ -209,7 +213,7 @@ mod tests {
             let wrong = rows[0].event.clone().unwrap_err();
             assert!(wrong.reason.contains(reason), "{}", wrong.reason);
             assert!(wrong.text.len() <= SHOWN);
-            assert_eq!(rows[1].line, 2);
+            assert_eq!(rows[1].at.line, 2);
             assert!(rows[1].event.is_ok(), "after {reason}");
         }
     }

@@ -18,7 +18,7 @@ mod rows;
 mod source;
 mod window;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
@@ -43,6 +43,7 @@ pub fn run(args: &Import, out: &mut Output) -> Result<(), Failure> {
         let source = Source::open(&args.file, None)?;
         return check::run(&source, args.format, &checker, out);
     }
+    refused_is_not_the_file(args)?;
     let session = Session::read_with_tenant(&args.client)?;
     let checker = Checker::new(&session)?;
     let root = Root::find(queue_folder::named(args.queue.as_deref()))?;
@@ -114,6 +115,21 @@ fn refused_file(args: &Import) -> PathBuf {
         (Some(file), _) => PathBuf::from(file),
         (None, "-") => PathBuf::from("trophy-import.refused.jsonl"),
         (None, file) => PathBuf::from(format!("{file}.refused.jsonl")),
+    }
+}
+
+fn refused_is_not_the_file(args: &Import) -> Result<(), Failure> {
+    let found = |path: &Path| std::fs::canonicalize(path).ok();
+    let is_same = match found(&refused_file(args)) {
+        Some(refused) => found(Path::new(&args.file)) == Some(refused),
+        None => false,
+    };
+    match is_same && args.file != "-" {
+        true => Err(Failure::usage(format!(
+            "--refused names the file itself, {}, which refused rows would take the place of",
+            args.file
+        ))),
+        false => Ok(()),
     }
 }
 

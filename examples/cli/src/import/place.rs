@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::source::Digest;
 use crate::failure::Failure;
+use crate::queue_folder;
 use crate::session::{Session, variable};
 
 /// Above all imports, and where standard input is kept meanwhile.
@@ -45,12 +46,18 @@ impl Root {
 
     /// Another service, tenant or key has not seen the events that this one has.
     pub fn place(&self, content: &Digest, session: &Session) -> Result<Place, Failure> {
-        let url = match session.option("base_url") {
+        let url = |option, name| match session.option(option) {
             Some(Value::String(url)) => url.clone(),
-            _ => variable("TROPHY_BASE_URL").unwrap_or_default(),
+            _ => variable(name).unwrap_or_default(),
         };
-        let tenant = session.tenant().unwrap_or_default();
-        let to = [content.short(), &url, tenant, session.key_prefix()].join("\n");
+        let to = [
+            content.short(),
+            &url("base_url", "TROPHY_BASE_URL"),
+            &url("admin_base_url", "TROPHY_ADMIN_BASE_URL"),
+            session.tenant().unwrap_or_default(),
+            session.key_prefix(),
+        ]
+        .join("\n");
         let folder = self
             .folder
             .join(format!("import-{}", Digest::of(&to).short()));
@@ -89,8 +96,23 @@ impl Place {
         self.folder.join("started")
     }
 
-    /// All is done.
+    pub fn is_own_queue(&self) -> bool {
+        self.queue.starts_with(&self.folder)
+    }
+
+    /// All is done. Not if there is an event in its queue still, whatever the ledger says.
     pub fn remove(&self) -> Result<(), Failure> {
+        if self.is_own_queue() && self.queue.exists() {
+            let held = queue_folder::held(&self.queue.to_string_lossy())?;
+            if held.events > 0 {
+                return Err(Failure::Input(format!(
+                    "{} events are in the queue still, though all rows came to their end; they are safe, and \
+                     `trophy queue flush --queue {}` delivers them",
+                    held.events,
+                    self.queue.display()
+                )));
+            }
+        }
         fs::remove_dir_all(&self.folder).map_err(|error| Failure::writing(&self.folder, &error))
     }
 }
@@ -106,4 +128,50 @@ fn state_folder() -> Option<PathBuf> {
         .map(PathBuf::from);
     let state = state.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/state")))?;
     Some(state.join("trophy"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use trophy::api::event::EventArgs;
+    use trophy::client::Client;
+
+    #[test]
+    fn a_folder_whose_queue_holds_an_event_is_not_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("import-1");
+        let place = Place {
+            queue: folder.join("queue"),
+            folder,
+        };
+        let options = json!({
+            "base_url": "http://127.0.0.1:1/v1",
+            "queue": { "path": place.queue },
+        });
+        let client = Client::new(Some("none.needed"), Some(&options.to_string())).unwrap();
+        let event = EventArgs {
+            key: "words-written",
+            user_json: r#"{"id":"1"}"#,
+            value: 1.0,
+            attributes_json: None,
+            idempotency_key: None,
+            options_json: None,
+        };
+        client.event_enqueue(&event).unwrap();
+        client.close(0).unwrap();
+        drop(client);
+
+        let kept = place.remove();
+        assert!(
+            matches!(&kept, Err(Failure::Input(message)) if message.contains("trophy queue flush")),
+            "{kept:?}"
+        );
+        assert!(place.queue.exists());
+
+        fs::remove_dir_all(&place.queue).unwrap();
+        assert!(place.remove().is_ok());
+        assert!(!place.folder.exists());
+    }
 }

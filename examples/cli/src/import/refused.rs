@@ -1,4 +1,5 @@
-//! The file of refused rows: JSON Lines that can be mended and imported again, each with its line and the reason.
+//! The file of refused rows: JSON Lines that can be mended and imported again, each with its row, its line and
+//! the reason.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -7,8 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 use serde_json::json;
+use tempfile::NamedTempFile;
 
-use super::row::{Event, Wrong};
+use super::row::{At, Event, Wrong};
 use crate::failure::Failure;
 
 /// No line is longer.
@@ -17,9 +19,10 @@ const LONGEST: u64 = 8 << 20;
 pub struct Refused {
     path: PathBuf,
     file: Mutex<(File, Option<io::Error>)>,
-    /// The line of the file that was imported, of the row that was written last. A process that was killed may have
-    /// written it and not marked it in the ledger.
-    pub last_line: Option<u64>,
+    /// The row that was written last. A process that was killed may have written it and not marked it in the ledger.
+    /// Where it is not known, since an older version wrote the file, such a row comes once more: then it may be here
+    /// twice, and none is missing.
+    pub last_row: Option<u64>,
 }
 
 impl Refused {
@@ -31,11 +34,11 @@ impl Refused {
             .create(true)
             .open(path)
             .map_err(failed)?;
-        let last_line = mend(&mut file).map_err(failed)?;
+        let last_row = mend(&mut file).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             file: Mutex::new((file, None)),
-            last_line,
+            last_row,
         })
     }
 
@@ -43,13 +46,14 @@ impl Refused {
     /// leaves no more than the last line unmarked.
     pub fn add<T>(
         &self,
-        line: u64,
+        at: At,
         event: &Event,
         (code, reason): (&str, &str),
         mark: impl FnOnce() -> T,
     ) -> T {
         let row = event.to_json(&[
-            ("line", line.into()),
+            ("row", at.row.into()),
+            ("line", at.line.into()),
             ("code", code.into()),
             ("reason", reason.into()),
         ]);
@@ -57,8 +61,13 @@ impl Refused {
     }
 
     /// It is no event, and was not sent.
-    pub fn add_wrong<T>(&self, line: u64, wrong: &Wrong, mark: impl FnOnce() -> T) -> T {
-        let row = json!({ "line": line, "reason": wrong.reason, "text": wrong.text });
+    pub fn add_wrong<T>(&self, at: At, wrong: &Wrong, mark: impl FnOnce() -> T) -> T {
+        let row = json!({
+            "row": at.row,
+            "line": at.line,
+            "reason": wrong.reason,
+            "text": wrong.text,
+        });
         self.write(&row.to_string(), mark)
     }
 
@@ -81,10 +90,16 @@ impl Refused {
 
     /// Puts it where the user looks for it, whole or not at all.
     pub fn hand_over(&self, to: &Path) -> Result<(), Failure> {
-        let mut new = to.as_os_str().to_owned();
-        new.push(".tmp");
-        fs::copy(&self.path, &new)
-            .and_then(|_| fs::rename(&new, to))
+        let folder = match to.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let written = NamedTempFile::new_in(folder).and_then(|new| {
+            fs::copy(&self.path, new.path())?;
+            Ok(new.persist(to)?)
+        });
+        written
+            .map(drop)
             .map_err(|error| Failure::writing(to, &error))
     }
 
@@ -93,11 +108,11 @@ impl Refused {
     }
 }
 
-/// Cuts off a line that was not written to its end. Gives the number in the last one.
+/// Cuts off a line that was not written to its end. Gives the row in the last one.
 fn mend(file: &mut File) -> io::Result<Option<u64>> {
     #[derive(Deserialize)]
     struct Line {
-        line: u64,
+        row: u64,
     }
     let length = file.metadata()?.len();
     let begin = length.saturating_sub(LONGEST);
@@ -109,7 +124,7 @@ fn mend(file: &mut File) -> io::Result<Option<u64>> {
     while lines.by_ref().read_until(b'\n', &mut line)? > 0 {
         if line.ends_with(b"\n") {
             whole += line.len() as u64;
-            last = serde_json::from_slice(&line).ok().map(|it: Line| it.line);
+            last = serde_json::from_slice(&line).ok().map(|it: Line| it.row);
         }
         line.clear();
     }
@@ -130,16 +145,24 @@ mod tests {
         let path = folder.path().join("refused");
         fs::write(
             &path,
-            "{\"line\":4}\n{\"line\":7,\"text\":\"a\"}\n{\"line\":9,\"te",
+            "{\"row\":3,\"line\":4}\n{\"row\":6,\"line\":7,\"text\":\"a\"}\n{\"row\":8,\"line\":9,\"te",
         )
         .unwrap();
         let refused = Refused::open(&path).unwrap();
-        assert_eq!(refused.last_line, Some(7));
-        refused.add_wrong(9, &Wrong::new("why", "b"), || ());
+        assert_eq!(refused.last_row, Some(6));
+        refused.add_wrong(At { row: 8, line: 9 }, &Wrong::new("why", "b"), || ());
         assert!(refused.check().is_ok());
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3);
-        assert!(text.ends_with("{\"line\":9,\"reason\":\"why\",\"text\":\"b\"}\n"));
+        assert!(text.ends_with("{\"line\":9,\"reason\":\"why\",\"row\":8,\"text\":\"b\"}\n"));
+    }
+
+    #[test]
+    fn a_file_without_rows_names_no_last_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("refused");
+        fs::write(&path, "{\"line\":1,\"code\":\"x\"}\n").unwrap();
+        assert_eq!(Refused::open(&path).unwrap().last_row, None);
     }
 
     #[test]
@@ -154,7 +177,8 @@ mod tests {
             attributes: Some(r#"{"a":"b"}"#.into()),
             idempotency_key: Some("k".into()),
         };
-        refused.add(12, &event, ("unprocessable", "no \"a\""), || ());
+        let at = At { row: 11, line: 12 };
+        refused.add(at, &event, ("unprocessable", "no \"a\""), || ());
         let source = super::super::source::Source::File(path);
         let mut rows = super::super::rows::Rows::read(&source, None).unwrap();
         let row = rows.next().unwrap().unwrap();

@@ -8,11 +8,17 @@ use super::source::Digest;
 
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// From 1; what is blank, and the names of the columns, are no rows.
-    pub number: u64,
-    /// Where it begins in the file, from 1.
-    pub line: u64,
+    pub at: At,
     pub event: Result<Event, Wrong>,
+}
+
+/// Where a row stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// From 1; what is blank, and the names of the columns, are no rows. This alone says which row it is.
+    pub row: u64,
+    /// Where it begins, from 1: for people.
+    pub line: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! The rows that are in the queue: as many as it takes to keep it busy, so that memory does not grow with the file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use trophy::error::Status;
 
 use super::ledger::{Fate, Ledger};
 use super::refused::Refused;
-use super::row::Event;
+use super::row::{At, Event};
 
 /// Ten full batches, so that neither the disk nor this process is waited for.
 const MOST_ROWS: usize = 10_000;
@@ -18,8 +18,7 @@ const MOST_BYTES: usize = 32 << 20;
 
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    pub number: u64,
-    pub line: u64,
+    pub at: At,
     pub event: Event,
 }
 
@@ -39,8 +38,8 @@ pub struct Window {
 
 #[derive(Default)]
 struct Rows {
-    /// A file may hold the same event twice.
-    by_name: HashMap<Name, Vec<Waiting>>,
+    /// A file may hold the same event twice; the first in comes to its end first.
+    by_name: HashMap<Name, VecDeque<Waiting>>,
     count: usize,
     bytes: usize,
     /// Of the first that was refused.
@@ -97,22 +96,22 @@ impl Window {
         let mut rows = self.rows();
         rows.count += 1;
         rows.bytes += row.bytes();
-        rows.by_name.entry(name).or_default().push(row);
+        rows.by_name.entry(name).or_default().push_back(row);
     }
 
     /// The queue did not take it.
     pub fn take_back(&self, name: &Name) -> Option<Waiting> {
-        self.rows().take(name)
+        self.rows().take(name, VecDeque::pop_back)
     }
 
     /// A row came to its end.
     fn ended(&self, name: &Name, status: Status, reason: &str) {
-        let Some(row) = self.rows().take(name) else {
+        let Some(row) = self.rows().take(name, VecDeque::pop_front) else {
             // Somebody else's, or one that is in the queue twice since this process was killed.
             return;
         };
         if status == Status::Ok {
-            self.ledger.end(row.number, Fate::Delivered);
+            self.ledger.end(row.at.row, Fate::Delivered);
         } else {
             self.refuse(&row, status, status.name(), reason);
         }
@@ -120,8 +119,8 @@ impl Window {
 
     fn refuse(&self, row: &Waiting, status: Status, code: &str, reason: &str) {
         self.rows().first_refusal.get_or_insert(status);
-        self.refused.add(row.line, &row.event, (code, reason), || {
-            self.ledger.end(row.number, Fate::Refused);
+        self.refused.add(row.at, &row.event, (code, reason), || {
+            self.ledger.end(row.at.row, Fate::Refused);
         });
     }
 
@@ -136,7 +135,7 @@ impl Window {
                     Some((code, reason)) => {
                         self.refuse(&row, Status::Unprocessable, code, reason);
                     }
-                    None => self.ledger.end(row.number, Fate::Delivered),
+                    None => self.ledger.end(row.at.row, Fate::Delivered),
                 }
             }
         }
@@ -152,9 +151,13 @@ impl Window {
 }
 
 impl Rows {
-    fn take(&mut self, name: &Name) -> Option<Waiting> {
+    fn take(
+        &mut self,
+        name: &Name,
+        which: fn(&mut VecDeque<Waiting>) -> Option<Waiting>,
+    ) -> Option<Waiting> {
         let rows = self.by_name.get_mut(name)?;
-        let row = rows.pop();
+        let row = which(rows);
         if rows.is_empty() {
             self.by_name.remove(name);
         }
