@@ -64,7 +64,7 @@ impl Server {
     }
 
     fn next(&self) -> Asked {
-        self.asked.recv_timeout(PATIENCE).unwrap()
+        self.asked.recv_timeout(*PATIENCE).unwrap()
     }
 
     fn next_of(&self, user: &str) -> Asked {
@@ -172,7 +172,7 @@ fn a_callback_that_takes_its_time_holds_up_no_other_call() {
     send(&client, "to be cancelled", ear.callback(2));
     let _hanging = server.next_of("to be cancelled");
     first.answer();
-    assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+    assert_eq!(begun.recv_timeout(*PATIENCE), Ok(Status::Ok));
 
     // Another reply is heard, a new call is made, and one is cancelled.
     under_way.answer();
@@ -217,7 +217,7 @@ fn replies_nested_a_million_deep_are_judged_like_others() {
         server
             .next_of("deep")
             .say(format!("{head}{body}").as_bytes());
-        assert_eq!(hears.recv_timeout(PATIENCE), Ok(expected), "{code}");
+        assert_eq!(hears.recv_timeout(*PATIENCE), Ok(expected), "{code}");
     }
 }
 
@@ -249,7 +249,7 @@ fn a_call_that_a_callback_makes_does_not_wait_for_it_to_return() {
     server.next_of("its own").answer();
     assert_eq!(ear.next().0, Status::Ok);
     lets_go.send(()).unwrap();
-    assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+    assert_eq!(begun.recv_timeout(*PATIENCE), Ok(Status::Ok));
 }
 
 struct HearsStatus(Sender<Status>);
@@ -349,7 +349,7 @@ fn calls_keep_their_time_while_every_thread_is_in_a_callback() {
     });
     for (begun, lets_go) in held {
         lets_go.send(()).unwrap();
-        assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+        assert_eq!(begun.recv_timeout(*PATIENCE), Ok(Status::Ok));
     }
     assert_eq!(ear.next().0, Status::Timeout);
 }
@@ -365,7 +365,7 @@ fn a_call_without_a_thread_can_be_cancelled_and_keeps_its_time() {
         send(&client, number, callback);
         let mut asked = server.next_of(&number.to_string());
         asked.say(CLOSING);
-        assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+        assert_eq!(begun.recv_timeout(*PATIENCE), Ok(Status::Ok));
         held.push(lets_go);
     }
     // As many calls as may be under way, beside the callbacks that hold their threads.
@@ -401,7 +401,7 @@ fn a_call_is_tried_again_in_time_while_a_callback_takes_for_ever() {
     again.say(b"HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
     wait_until("it rests", || stats(&client)["callsWaiting"] == 1);
     stuck.answer();
-    assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+    assert_eq!(begun.recv_timeout(*PATIENCE), Ok(Status::Ok));
 
     server.next_of("again").answer();
     assert_eq!(ear.next().0, Status::Ok);
@@ -497,7 +497,7 @@ fn close_ends_calls_whose_replies_are_awaited_together() {
     let (callback, begun, lets_go) = stuck();
     send(&client, "stuck", callback);
     server.next_of("stuck").answer();
-    assert_eq!(begun.recv_timeout(PATIENCE), Ok(Status::Ok));
+    assert_eq!(begun.recv_timeout(*PATIENCE), Ok(Status::Ok));
     for number in 0..3 {
         send(&client, number, ear.callback(0));
         server.next_of(&number.to_string());

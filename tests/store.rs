@@ -1,10 +1,12 @@
 //! The queue's store on a real folder, shared by real processes.
 
+mod emulator;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use trophy::queue::store::{
     Drain, Durability, Entry, Hold, MAX_PAYLOAD, Options, OsFolder, Position, Store,
@@ -55,7 +57,7 @@ fn name_with(path: &Path, ending: &str) -> String {
 
 /// Starts this test program again, to play a role in a process of its own.
 fn start(role: &str, path: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    emulator::again()
         .args(["--exact", "role", "--ignored", "--nocapture"])
         .env("STORE_ROLE", role)
         .env("STORE_PATH", path)

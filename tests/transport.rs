@@ -1,19 +1,22 @@
 //! The transport against small servers made by hand: what goes over the wire, and what becomes of
 //! servers that are slow, wrong or hostile.
 
+mod emulator;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use trophy::host::cancel::CancelToken;
 use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, TlsRoots, Transport};
 
-const LONG: Duration = Duration::from_secs(30);
-const SHORT: Duration = Duration::from_millis(150);
+static LONG: LazyLock<Duration> = LazyLock::new(|| Duration::from_secs(30) * emulator::slower());
+static SHORT: LazyLock<Duration> =
+    LazyLock::new(|| Duration::from_millis(150) * emulator::slower());
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 // ---- what the tests are made of
@@ -41,8 +44,8 @@ fn get(url: &str) -> Exchange<'_> {
         url_option: "base_url",
         headers: &[("X-API-KEY", "app_1.secret")],
         body: None,
-        deadline: Instant::now() + LONG,
-        connect_timeout: LONG,
+        deadline: Instant::now() + *LONG,
+        connect_timeout: *LONG,
         max_response_bytes: 1 << 24,
         probe: true,
     }
@@ -1120,7 +1123,7 @@ fn a_forked_child_leaves_the_parents_connections_alone() {
     let transport = own.unwrap();
     assert_eq!(send(&transport, &get(&url)).unwrap().body, b"0");
     transport.close_idle();
-    ends.recv_timeout(LONG).unwrap();
+    ends.recv_timeout(*LONG).unwrap();
     for child in children {
         unsafe {
             libc::kill(child, libc::SIGKILL);
@@ -1235,7 +1238,7 @@ fn blackhole() -> (SocketAddr, Vec<socket2::Socket>) {
 #[track_caller]
 fn times_out(transport: &Transport, exchange: Exchange<'_>, doing: &str) -> Failure {
     let started = Instant::now();
-    let deadline = started + SHORT;
+    let deadline = started + *SHORT;
     let failure = send(
         transport,
         &Exchange {
@@ -1248,7 +1251,7 @@ fn times_out(transport: &Transport, exchange: Exchange<'_>, doing: &str) -> Fail
     assert_eq!(failure.kind, Kind::Timeout, "{failure:?}");
     assert!(failure.message.contains(doing), "{}", failure.message);
     // Wide, for a machine that is busy; without a deadline the wait would be for ever.
-    assert!(took >= SHORT && took < LONG / 3, "{took:?}");
+    assert!(took >= *SHORT && took < *LONG / 3, "{took:?}");
     failure
 }
 
@@ -1264,7 +1267,7 @@ fn is_cancelled(transport: &Transport, exchange: &Exchange<'_>, ready: impl FnOn
         (call.join().unwrap().unwrap_err(), cancelled.elapsed())
     });
     assert_eq!(failure.kind, Kind::Cancelled, "{failure:?}");
-    assert!(took < LONG / 3, "{took:?}");
+    assert!(took < *LONG / 3, "{took:?}");
     failure
 }
 
@@ -1274,7 +1277,7 @@ fn a_connect_that_hangs_is_ended() {
     let (address, _kept) = blackhole();
     let (transport, url) = (plain(), url(address));
     assert!(!times_out(&transport, get(&url), "connecting").sent);
-    let connect_timeout = SHORT;
+    let connect_timeout = *SHORT;
     let failure = send(
         &transport,
         &Exchange {
@@ -1309,7 +1312,7 @@ fn a_handshake_that_hangs_is_ended() {
 /// Ends when the time for connecting is over.
 #[track_caller]
 fn connects_too_slowly(transport: &Transport, url: &str) {
-    let connect_timeout = SHORT;
+    let connect_timeout = *SHORT;
     let exchange = Exchange {
         connect_timeout,
         ..get(url)
@@ -1327,7 +1330,7 @@ fn connects_too_slowly(transport: &Transport, url: &str) {
 #[test]
 fn look_up_tunnel_and_handshakes_share_the_time_for_connecting() {
     // Each part takes most of it.
-    let part = SHORT * 2 / 3;
+    let part = *SHORT * 2 / 3;
     let authority = Authority::new();
     let config = authority.server("trophy.test");
     let target = listen(move |_, stream| {
@@ -1790,7 +1793,7 @@ fn the_systems_authorities_are_trusted_where_that_is_asked_for() {
         ("/no/such/file".as_ref(), "`tls_roots`"),
         ("/dev/zero".as_ref(), "`tls_roots`"),
     ] {
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
+        let output = emulator::again()
             .args(["--ignored", "--exact", "--nocapture"])
             .arg("a_transport_that_trusts_the_system")
             .env("SSL_CERT_FILE", store)

@@ -81,10 +81,12 @@ exceptions() { # exceptions TARGET RUNNER
 
 # The rooms' tests, built for the machine and run by $2.
 rust_tests() { # rust_tests TARGET RUNNER
-    local upper=${1^^}
+    local upper=${1^^} emulator=()
     export "CARGO_TARGET_${upper//-/_}_RUNNER=$2"
+    # See tests/emulator/.
+    case $2 in qemu-*) emulator=("TROPHY_TEST_RUN=$2") ;; esac
     # shellcheck disable=SC2046
-    step "$1-rust" bash scripts/platforms/with.sh "$1" sh -c '$CARGO test --no-fail-fast -p trophy "$@"' sh "${ROOMS[@]}" -- \
+    step "$1-rust" env "${emulator[@]}" bash scripts/platforms/with.sh "$1" sh -c '$CARGO test --no-fail-fast -p trophy "$@"' sh "${ROOMS[@]}" -- \
         --show-output $(exceptions "$1" "$2")
 }
 

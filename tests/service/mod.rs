@@ -2,8 +2,11 @@
 #![allow(dead_code)] // each test file uses some
 
 pub mod scripted;
+#[path = "../emulator/mod.rs"]
+pub mod emulator;
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -16,7 +19,8 @@ use trophy_sandbox::{Options, Sandbox};
 pub const KEY: &str = "sandbox_admin.open-sesame";
 
 /// Long enough for anything that is to happen; waited for whole only by a test that fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub static PATIENCE: LazyLock<Duration> =
+    LazyLock::new(|| Duration::from_secs(60) * emulator::slower());
 
 pub struct Service(pub Sandbox);
 
@@ -129,7 +133,7 @@ impl Ear {
 
     /// The next, waited for.
     pub fn next(&self) -> (Status, Value) {
-        self.0.recv_timeout(PATIENCE).unwrap()
+        self.0.recv_timeout(*PATIENCE).unwrap()
     }
 
     pub fn take(&self, count: usize) -> Vec<(Status, Value)> {
@@ -195,9 +199,11 @@ pub fn stats(client: &Client) -> Value {
     serde_json::from_str(&client.stats().unwrap()).unwrap()
 }
 
-/// That something takes no longer than `limit`: on a machine that is busy with other things, at one of ten times.
+/// That something takes no longer than `limit`: on a machine that is busy with other things, at one of ten times; in an
+/// emulator, where ours and the service's steps take longer, no longer than ten of it.
 #[track_caller]
 pub fn takes_at_most(limit: Duration, mut attempt: impl FnMut() -> Duration) {
+    let limit = limit * emulator::slower();
     let mut shortest = Duration::MAX;
     for _ in 0..10 {
         shortest = shortest.min(attempt());
@@ -210,7 +216,7 @@ pub fn takes_at_most(limit: Duration, mut attempt: impl FnMut() -> Duration) {
 
 /// Waits until it is so.
 pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let end = std::time::Instant::now() + PATIENCE;
+    let end = std::time::Instant::now() + *PATIENCE;
     while !is_so() {
         assert!(std::time::Instant::now() < end, "never came: {what}");
         std::thread::sleep(Duration::from_millis(5));
