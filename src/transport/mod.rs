@@ -50,8 +50,7 @@ impl Transport {
         sys::adapt_to_process();
         request::check_user_agent(&settings.user_agent)?;
         let tls = tls::config(settings.ca_file.as_deref(), settings.tls_roots)?;
-        let environment = |name: &str| std::env::var(name).ok();
-        let routes = Routes::new(settings.proxy.as_deref(), environment)?;
+        let routes = Routes::new(settings.proxy.as_deref(), |name| std::env::var_os(name))?;
         Ok(Self::of(settings.clone(), tls, routes))
     }
 
