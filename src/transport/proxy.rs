@@ -1,5 +1,6 @@
 //! Which proxy stands before which server. ureq asks it for a tunnel by CONNECT, for https and http alike, so
-//! that the API key never reaches the proxy's logs.
+//! that the API key never reaches the proxy's logs. Of plain http it could read the key; but that goes only to this
+//! machine, past the proxy, or where `allow_insecure_http` lets it.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -15,7 +16,7 @@ use crate::api::url::{host, is_loopback, server};
 /// Which proxy, if any, stands before which server.
 #[derive(Debug, Clone)]
 pub enum Routes {
-    /// The `proxy` option: for all servers.
+    /// The `proxy` option: for all servers, but for plain http to loopback.
     Option(Option<Proxy>),
     /// The usual environment variables: not for loopback, and not for what NO_PROXY lists.
     Environment {
@@ -69,6 +70,8 @@ impl Routes {
     /// instead is what whoever set it did not want.
     pub fn proxy_for(&self, tls: bool, host: &str, port: u16) -> Result<Option<&Proxy>, Fault> {
         match self {
+            // A tunnel would carry the API key in the clear past the machine for which plain http is allowed.
+            Self::Option(_) if !tls && is_loopback(host) => Ok(None),
             Self::Option(proxy) => Ok(proxy.as_ref()),
             Self::Environment { no_proxy, .. }
                 if is_loopback(host) || is_listed(no_proxy, host, port) =>
@@ -193,6 +196,16 @@ mod tests {
         );
         let routes = Routes::new(Some(""), &set).unwrap();
         assert_eq!(route(&routes, true, "api.trophy.so"), None);
+    }
+
+    #[test]
+    fn plain_http_to_this_machine_never_leaves_it() {
+        let routes = Routes::new(Some("http://option.test"), environment(&[])).unwrap();
+        for loopback in ["localhost", "127.9.9.9", "::1"] {
+            assert_eq!(route(&routes, false, loopback), None, "{loopback}");
+            assert!(route(&routes, true, loopback).is_some(), "{loopback}");
+        }
+        assert!(route(&routes, false, "sandbox.test").is_some());
     }
 
     #[cfg(unix)]
