@@ -120,8 +120,16 @@ const OWN_HEADERS: &[(&str, &str)] = &[
 pub fn headers<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(String, String)>, D::Error> {
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for (name, value) in members(deserializer)? {
+    let members = members(deserializer)?;
+    let is_given = |value: &RawValue| value.get() != "null";
+    let count = members.iter().filter(|(_, value)| is_given(value)).count();
+    if count > MAX_HEADERS {
+        return Err(D::Error::custom(format!(
+            "must be at most {MAX_HEADERS} headers, not {count}"
+        )));
+    }
+    let mut headers: Vec<(String, String)> = Vec::with_capacity(count);
+    for (name, value) in members {
         let refused = |why: String| D::Error::custom(format!("\"{name}\": {why}"));
         if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
             return Err(refused("is not the name of a header".to_owned()));
@@ -135,18 +143,12 @@ pub fn headers<'de, D: Deserializer<'de>>(
         if let Some((_, instead)) = OWN_HEADERS.iter().find(|(own, _)| is_name(own)) {
             return Err(refused(format!("is written by the library: {instead}")));
         }
-        if value.get() == "null" {
+        if !is_given(value) {
             continue;
         }
         let text = json::string(value).ok_or_else(|| refused(must_be("a string", value)))?;
         as_header_value(&text).map_err(refused)?;
         headers.push((name.to_string(), text.into_owned()));
-    }
-    if headers.len() > MAX_HEADERS {
-        return Err(D::Error::custom(format!(
-            "must be at most {MAX_HEADERS} headers, not {}",
-            headers.len()
-        )));
     }
     Ok(headers)
 }
