@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::api::event::{self, Event, EventArgs};
 use crate::api::json::{self, Members, raw};
 use crate::api::operations::{self, Body, Kind, Operation, Query};
-use crate::api::path::{path_of, query_string};
+use crate::api::path::target_of;
 use crate::api::retry::Repetition;
 use crate::api::user;
 use crate::error::Error;
@@ -217,7 +217,7 @@ fn build(
         }
     }
     Ok(Request {
-        path: path_of(operation, path, path_label)? + &query_string(&query)?,
+        path: target_of(operation, path, path_label, &query)?,
         body: body
             .map(|(label, text)| body_of(operation, label, text, &options, context))
             .transpose()?
@@ -299,7 +299,7 @@ fn beside<'a>(
 
 /// Path and query of an event of this metric.
 pub fn event_path(key: &str, query: &[(String, String)]) -> Result<String, Error> {
-    Ok(path_of(event_operation()?, &[key], "")? + &query_string(query)?)
+    target_of(event_operation()?, &[key], "", query)
 }
 
 fn event_operation() -> Result<&'static Operation, Error> {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::api::operations::Api;
 use crate::error::Error;
-pub use values::{BaseUrl, MAX_URL_PART, Secret, check_api_key, check_header_value};
+pub use values::{BaseUrl, Secret, check_api_key, check_header_value};
 use values::{
     body_parameters, header_value, headers, path, query_parameters, requests_per_second, seconds,
     whole,

@@ -1,6 +1,6 @@
 //! One HTTP exchange: a request goes out, its reply comes back, or the reason why not. The only room that
-//! knows ureq and rustls; it uses `api` (for [`Method`] and the server of a URL) and `host`, and nobody else's. The
-//! one way in is [`Transport::exchange`].
+//! knows ureq and rustls; it uses `api` (for [`Method`], and for the server of a URL and how long a line may be) and
+//! `host`, and nobody else's. The one way in is [`Transport::exchange`].
 
 mod agents;
 mod connection;
