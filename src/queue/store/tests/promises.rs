@@ -425,6 +425,35 @@ fn a_merge_of_an_attempted_leader_is_not_dissolved() {
 }
 
 #[test]
+fn what_is_written_here_is_not_read_to_be_counted() {
+    let folder = new_folder();
+    let reads = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&reads);
+    let before = move |call: &str, _: &str| {
+        counted.fetch_add(u64::from(call == "read"), Ordering::Relaxed);
+        Ok(())
+    };
+    let options = Options {
+        segment_bytes: 1000,
+        ..Options::default()
+    };
+    let store = open_in(Watched::new(&folder, before), options);
+    for number in 1..=100 {
+        store.append(1, b"an event").unwrap();
+        assert_eq!(store.recount().unwrap().events, number);
+    }
+    // Nor what is full.
+    assert!(folder.names().len() > 3, "{:?}", folder.names());
+    assert_eq!(reads.load(Ordering::Relaxed), 0);
+
+    // Others count it all the same, and so does this one what others have written.
+    let other = open(&folder);
+    assert_eq!(other.usage().events, 100);
+    other.append(1, b"another").unwrap();
+    assert_eq!(store.recount().unwrap().events, 101);
+}
+
+#[test]
 fn dead_letters_are_on_record_or_an_error_and_a_torn_one_spoils_no_other() {
     for durability in [Durability::Process, Durability::Power] {
         for call in ["append", "write", "sync_data", "sync"] {
