@@ -169,6 +169,7 @@ fn open(options: &QueueOptions) -> Result<Store, Error> {
             Durability::Power => store::Durability::Power,
         },
         segment_bytes: segment_bytes(options.max_bytes),
+        merges: options.coalesce,
     };
     let Some(path) = &options.path else {
         return Store::open(Box::new(MemoryFolder::default()), store_options)
