@@ -252,6 +252,8 @@ impl Sender {
     pub fn resume(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         state.paused = false;
+        // Also for a thread that is about to be away.
+        state.is_read = false;
         state.keys += 1;
         state.may_batch = true;
         state.look_at = Instant::now();
