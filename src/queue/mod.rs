@@ -19,6 +19,8 @@ mod sender;
 mod sending;
 mod settling;
 pub mod store;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod throughput;
 mod work;

@@ -96,7 +96,7 @@ impl Sender {
             && usage.bytes + bytes <= options.max_bytes + options.max_bytes / 4
     }
 
-    /// Drops the oldest until so much more fits.
+    /// Drops the oldest until so much more fits. The host hears of it, unless it has long not heard.
     pub(super) fn trim(&self, state: &mut State, events: u64, bytes: u64) {
         while self.over(self.store.usage(), events, bytes).is_some() {
             if state.backlog.is_empty() {
@@ -112,7 +112,11 @@ impl Sender {
                 Status::QueueFull,
                 "queue: dropped as the oldest, to make room (\"overflow\": \"drop_oldest\")",
             );
-            self.end(state, &[item], Err(&error));
+            match self.has_many_notices() {
+                false => self.end(state, &[item], Err(&error)),
+                // A host that hears of none of them has room for no more; new events are taken all the same.
+                true => self.end_unheard(state, &item),
+            }
             self.forget_lanes(state);
         }
     }

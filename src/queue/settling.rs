@@ -304,6 +304,13 @@ impl Sender {
         let places: Vec<_> = items.iter().map(|item| item.position).collect();
         report(drain.settle(&places));
     }
+
+    /// This event leaves the store, and nobody hears of it.
+    pub(super) fn end_unheard(&self, state: &mut State, item: &Item) {
+        if let Some(drain) = &mut state.drain {
+            report(drain.settle(&[item.position]));
+        }
+    }
 }
 
 fn traits_of(state: &State, item: &Item) -> Traits {
