@@ -60,15 +60,11 @@ fn wall_ms() -> u64 {
 /// `start_ms`: the date at which the queue was opened; `own_ms`: that of now by the queue's own time; `wall_ms`: by the
 /// clock. Of both ages that can be true it is the younger; where none can, it is enqueued now.
 fn enqueued(start_ms: u64, own_ms: u64, wall_ms: u64, date_ms: u64) -> i64 {
-    let age = |earliest: u64, now: u64| match date_ms >= earliest {
-        true => now.checked_sub(date_ms),
-        false => None,
-    };
-    let ages = [
-        age(EARLIEST_MS.min(start_ms), own_ms),
-        age(EARLIEST_MS, wall_ms),
-    ];
-    let youngest = ages.into_iter().flatten().min();
+    let own = own_ms.checked_sub(date_ms);
+    let own = own.filter(|_| date_ms >= EARLIEST_MS.min(start_ms));
+    let wall = wall_ms.checked_sub(date_ms);
+    let wall = wall.filter(|_| date_ms >= EARLIEST_MS);
+    let youngest = own.into_iter().chain(wall).min();
     (own_ms - start_ms) as i64 - youngest.unwrap_or_default() as i64
 }
 

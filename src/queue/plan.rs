@@ -155,10 +155,7 @@ impl Sender {
             None if has_more_to_read || state.backlog.make_room() => Action::Again,
             // All that is left of a folder that was removed rests after failures, or its lanes are others'.
             None if state.in_flight == 0 && state.lost_until.is_some_and(|it| it <= now) => {
-                log::warn(|| {
-                    "queue: events of the folder that was removed could not be delivered, and are given up"
-                        .to_owned()
-                });
+                log::warn(|| "queue: what is left of the removed folder is given up".to_owned());
                 self.give_up_lost(state)
             }
             None => {

@@ -112,11 +112,7 @@ impl Sender {
                 Status::QueueFull,
                 "queue: dropped as the oldest, to make room (\"overflow\": \"drop_oldest\")",
             );
-            match self.has_many_notices() {
-                false => self.end(state, &[item], Err(&error)),
-                // A host that hears of none of them has room for no more; new events are taken all the same.
-                true => self.end_unheard(state, &item),
-            }
+            self.end(state, &[item], Err(&error));
             self.forget_lanes(state);
         }
     }

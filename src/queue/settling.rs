@@ -287,7 +287,9 @@ impl Sender {
         let Some(drain) = &mut state.drain else {
             return;
         };
-        if self.delivery.callbacks.has_delivery() {
+        // New events are taken, and the oldest dropped, however little the host hears: memory has an end.
+        let is_dropped = status == Status::QueueFull;
+        if self.delivery.callbacks.has_delivery() && !(is_dropped && self.has_many_notices()) {
             let mut notices = Vec::new();
             for item in items {
                 for_each_event(drain, item, |_, payload| {
@@ -303,13 +305,6 @@ impl Sender {
         }
         let places: Vec<_> = items.iter().map(|item| item.position).collect();
         report(drain.settle(&places));
-    }
-
-    /// This event leaves the store, and nobody hears of it.
-    pub(super) fn end_unheard(&self, state: &mut State, item: &Item) {
-        if let Some(drain) = &mut state.drain {
-            report(drain.settle(&[item.position]));
-        }
     }
 }
 
