@@ -402,7 +402,10 @@ impl Process {
     fn close(&self, until: Option<Instant>) -> usize {
         self.calls.stop_accepting();
         // Another thread may close it sooner.
-        self.wait(until, || self.queue.is_drained() || self.queue.is_stopped());
+        let is_drained = || self.queue.is_drained(until) || self.queue.is_stopped();
+        // Its thread need not wait for the calls.
+        is_drained();
+        self.wait(until, is_drained);
         let cancelled = self.calls.cancel_all();
         self.queue.stop();
         self.wait(Some(Instant::now() + GRACE), || true);
