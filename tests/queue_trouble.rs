@@ -409,7 +409,7 @@ fn a_callback_may_wait_for_what_goes_out_next() {
         drop(store);
         enqueue(&client, "b");
         // then it does not wait for itself.
-        assert!(done.recv_timeout(PATIENCE).unwrap());
+        assert!(done.recv_timeout(*PATIENCE).unwrap());
         flush(&client);
     }
 }

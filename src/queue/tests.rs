@@ -29,7 +29,7 @@ const LONG_AGO: u64 = 1_770_000_000_000;
 
 /// A queue that may start no thread until `threads.stopping` is taken back.
 fn sender(options: &str, folder: &MemoryFolder) -> Arc<Sender> {
-    let options = ClientOptions::parse(Some(options), |_| None).unwrap();
+    let options = ClientOptions::parse(Some(options), |_| Ok(None)).unwrap();
     let key = ArcSwap::from_pointee(ApiKey::new("app.test"));
     let transport = Transport::new(&Settings::default()).unwrap();
     let delivery = Delivery::new(Arc::new(options), Arc::new(key), transport);
@@ -86,6 +86,7 @@ fn fails_for_long(sender: &Arc<Sender>, sending: Sending) {
         error,
         stale: false,
         is_own_word: true,
+        sent: false,
     };
     let sent = Sent {
         result: Err(refusal),
