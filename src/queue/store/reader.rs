@@ -215,7 +215,11 @@ impl Reader {
                 }
                 Frame::Seal { .. } => self.ended = true,
                 Frame::Header { version, .. } if version != format::VERSION => {
-                    return Ok(Reading::Unknown);
+                    // A segment says at its beginning what it is. What was given is not left alone any more.
+                    if self.frames == 0 {
+                        return Ok(Reading::Unknown);
+                    }
+                    self.report(offset, length as u64, "a second header, of another version");
                 }
                 Frame::Header { commits, .. } => {
                     if commits && self.ended {

@@ -82,6 +82,7 @@ fn open(path: &Path, durability: Durability) -> Store {
     let options = Options {
         durability,
         segment_bytes: 64,
+        ..Options::default()
     };
     Store::open(Box::new(OsFolder::new(path).unwrap()), options).unwrap()
 }

@@ -310,6 +310,28 @@ fn a_segment_of_a_later_version_that_comes_while_this_one_drains_is_left_alone()
 }
 
 #[test]
+fn a_header_of_a_later_version_behind_events_gives_none_of_them_twice() {
+    let (folder, events) = sealed();
+    let name = name_with(&folder, ".seg");
+    let mut bytes = folder.get(&name).unwrap();
+    let third = frames(&bytes)[2].start;
+    bytes.splice(third..third, format::header_of(2));
+    folder.put(&name, &bytes);
+
+    let store = open(&folder);
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let given = drain.read(100, 10_000).unwrap();
+    assert_eq!(payloads(&given), events);
+    let positions: Vec<_> = given.iter().map(|entry| entry.position).collect();
+    drain.settle(&positions).unwrap();
+    assert!(drain.read(100, 10_000).unwrap().is_empty());
+    let damage = drain.take_damage();
+    assert_eq!((damage.len(), damage[0].offset), (1, third as u64));
+    drop((drain, store));
+    assert!(drain_all(&open(&folder)).0.is_empty());
+}
+
+#[test]
 fn foreign_files_are_left_alone() {
     let (folder, events) = sealed();
     let foreign = [
