@@ -79,7 +79,8 @@
  * max_retries                 2           attempts after the first, at most 100
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
  * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY,
- *                                         which do not count for a base_url on this machine
+ *                                         which do not count for a base_url on this machine; neither does the
+ *                                         option where that is plain http
  * ca_file                     none        a PEM file of the certificates to trust in place of the roots
  * tls_roots                   "builtin"   the roots: "builtin", Mozilla's; "system", the machine's own store
  * allow_insecure_http         false       plain http to other hosts than this one
@@ -776,7 +777,8 @@ TROPHY_API trophy_status trophy_client_flush(const trophy_client *client, int64_
  * TROPHY_STATUS_QUEUE_FULL; its JSON `{"idempotencyKey","key","userId","response"}`, or with `"error"` in place
  * of `"response"`. Set it before the first event: what ended earlier is not told. When this returns, the callback
  * before it is no longer running and will not be called again (unless it is what called). A forked child sets its
- * own.
+ * own. While more than 10,000 callbacks are due, what is dropped to make room is only counted, in `dropped` of
+ * trophy_client_stats().
  *
  * @param client    Borrowed; safe from any thread. The callback is for all handles of the client.
  * @param callback  Called once for each event that left the queue. NULL: nobody hears.

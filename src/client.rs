@@ -1,5 +1,6 @@
 //! Client: a handle, what its handles share, and the calls that a program makes with it.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -84,7 +85,6 @@ impl Client {
     /// folder holds events.
     pub fn new(api_key: Option<&str>, options_json: Option<&str>) -> Result<Self, Error> {
         sys::adapt_to_process();
-        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let options = Arc::new(ClientOptions::parse(options_json, environment)?);
         let api_key = match api_key {
             Some(key) => {
@@ -92,7 +92,7 @@ impl Client {
                 ApiKey::new(key)
             }
             None => {
-                let key = environment("TROPHY_API_KEY").ok_or_else(|| {
+                let key = environment("TROPHY_API_KEY")?.ok_or_else(|| {
                     Error::invalid(
                         "api_key: is NULL and TROPHY_API_KEY is not set; give the key from the dashboard",
                     )
@@ -334,6 +334,13 @@ impl Drop for Client {
     }
 }
 
+/// A variable that is not empty.
+fn environment(name: &str) -> Result<Option<String>, Error> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    let text = value.map(OsString::into_string).transpose();
+    text.map_err(|_| Error::invalid(format!("{name}: is not Unicode")))
+}
+
 fn transport(options: &ClientOptions) -> Result<Transport, Error> {
     Transport::new(&Settings {
         proxy: options.proxy.clone(),
@@ -395,7 +402,10 @@ impl Process {
     fn close(&self, until: Option<Instant>) -> usize {
         self.calls.stop_accepting();
         // Another thread may close it sooner.
-        self.wait(until, || self.queue.is_drained() || self.queue.is_stopped());
+        let is_drained = || self.queue.is_drained(until) || self.queue.is_stopped();
+        // Its thread need not wait for the calls.
+        is_drained();
+        self.wait(until, is_drained);
         let cancelled = self.calls.cancel_all();
         self.queue.stop();
         self.wait(Some(Instant::now() + GRACE), || true);

@@ -2,8 +2,10 @@
 
 mod service;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -74,6 +76,35 @@ fn a_closed_client_says_so() {
     }
     assert_eq!(ear.rest().len(), 0);
     assert_eq!(stats(&client)["callsUnderWay"], 0);
+}
+
+#[test]
+fn a_call_can_be_made_while_its_thread_ends() {
+    thread_local! {
+        static AT_THE_END: RefCell<Option<CallsWhenDropped>> = const { RefCell::new(None) };
+    }
+    let service = Service::start();
+    let client = Arc::new(service.client(json!({})));
+    let (results, heard) = channel();
+    let of_thread = CallsWhenDropped(Arc::clone(&client), results);
+    let thread = std::thread::spawn(move || {
+        // What was there first is dropped last: after what the library has of this thread.
+        AT_THE_END.with(|slot| slot.replace(Some(of_thread)));
+        client.event(&event(&user(1))).map(drop)
+    });
+    thread.join().unwrap().unwrap();
+    assert_eq!(heard.recv().unwrap(), Status::Ok);
+}
+
+struct CallsWhenDropped(Arc<Client>, Sender<Status>);
+
+impl Drop for CallsWhenDropped {
+    fn drop(&mut self) {
+        let result = self.0.event(&event(&user(1)));
+        let _ = self
+            .1
+            .send(result.map_or_else(|error| error.status, |_| Status::Ok));
+    }
 }
 
 #[test]

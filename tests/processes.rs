@@ -190,6 +190,18 @@ fn three_processes_on_one_folder_may_be_killed_at_any_time() {
     assert!(kills > 3 && said > 100, "{kills} kills, {said} events");
 }
 
+/// All threads of a process are stopped, where there is a `/proc` to tell.
+fn stands_still(id: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else {
+        return true;
+    };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit(") ").next();
+        state.is_some_and(|state| state.starts_with('T'))
+    })
+}
+
 #[test]
 fn a_stopped_process_hands_the_queue_over_once_it_is_killed() {
     if on_windows() {
@@ -217,6 +229,8 @@ fn a_stopped_process_hands_the_queue_over_once_it_is_killed() {
         );
     };
     signal("-STOP");
+    // The signal is on its way, and a busy machine lets its threads run on for a while.
+    wait_until("it stands still", || stands_still(holder.id()));
     // then another appends, and its events wait.
     let client = service.client(fast(json!({"path": queue})));
     for number in 0..10 {

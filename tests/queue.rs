@@ -706,6 +706,28 @@ fn in_dispatch_mode_ends_are_heard_inside_dispatch_only() {
 }
 
 #[test]
+fn a_flush_delivers_all_though_nobody_dispatches_meanwhile() {
+    let service = Service::start();
+    let mut options = fast(json!({"delivery": "batch"}));
+    options["callbacks"] = "dispatch".into();
+    let client = service.client(options);
+    let ear = Ear::new();
+    client.on_delivery(Some(Arc::new(ear.mouth(0))));
+    // More than there are callbacks due at which the queue waits for the host, and as many as may be under way.
+    for number in 0..30_000 {
+        enqueue(&client, number % 500);
+    }
+    flush(&client);
+    let mut heard = 0;
+    while heard < 30_000 {
+        let ran = client.dispatch(0);
+        assert!(ran > 0, "{heard} were heard of");
+        heard += ran;
+    }
+    assert_eq!(client.dispatch(0), 0);
+}
+
+#[test]
 fn a_long_round_trip_gets_more_connections_and_a_short_one_does_not() {
     for (delay, rate, expected) in [(0, 1, 1..=1), (400, 20, 2..=16)] {
         let connections = || {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use service::*;
 use trophy::api::event::EventArgs;
+use trophy::client::Client;
 use trophy::error::Status;
 
 #[test]
@@ -121,6 +122,25 @@ fn flush_counts_what_another_process_left() {
     assert_eq!(mine.close(0).unwrap().undelivered, 3);
     service.0.clear_faults();
     flush(&others);
+}
+
+#[test]
+fn close_delivers_what_another_process_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    let options = fast(json!({"path": folder.path()}));
+    // Given a process that never had anything to deliver,
+    let idle = service.client(options.clone());
+    let mut offline = options;
+    offline["base_url"] = "http://127.0.0.1:9".into();
+    let other = Client::new(Some(KEY), Some(&offline.to_string())).unwrap();
+    enqueue(&other, 1);
+    drop(other);
+    assert_eq!(service.events(), 0);
+    // when it closes, then it does not only wait.
+    let ending = idle.close(PATIENCE.as_millis() as i64).unwrap();
+    assert!(ending.is_done(), "{ending:?}");
+    assert_eq!(service.events(), 1);
 }
 
 #[test]

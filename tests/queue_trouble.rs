@@ -4,14 +4,17 @@ mod service;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use service::scripted::{Answer, Scripted};
 use service::*;
 use trophy::api::event::EventArgs;
+use trophy::client::{Client, DeliveryCallback};
 use trophy::error::Status;
+use trophy::queue::store::{Options, OsFolder, Store};
 
 #[test]
 fn a_bad_event_holds_up_nobody_else() {
@@ -350,6 +353,64 @@ fn a_lane_that_is_not_needed_any_more_is_given_back() {
 
         // And once more, when the queue has had time to take what is not its own.
         client.event(&event(&user("a"))).unwrap();
+    }
+}
+
+/// Does something with the client when it hears of an expiry.
+struct OnExpiry {
+    client: Weak<Client>,
+    act: fn(&Client) -> bool,
+    done: Sender<bool>,
+}
+
+impl DeliveryCallback for OnExpiry {
+    fn run(&self, status: Status, _: &str) {
+        if status == Status::Expired {
+            let client = self.client.upgrade().unwrap();
+            self.done.send((self.act)(&client)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_callback_may_wait_for_what_goes_out_next() {
+    let waits: [fn(&Client) -> bool; 2] = [
+        |client| client.flush(PATIENCE.as_millis() as i64).unwrap().is_done(),
+        // Of the lane of what goes out next.
+        |client| client.event(&event(&user("a"))).is_ok(),
+    ];
+    for act in waits {
+        // Given an event that is too old, and one behind it that is not, found in one look,
+        let folder = tempfile::tempdir().unwrap();
+        let service = Service::start();
+        let files = OsFolder::new(folder.path()).unwrap();
+        let store = Store::open(Box::new(files), Options::default()).unwrap();
+        let others_drain = store.try_drain().unwrap().unwrap();
+        let queue = json!({"path": folder.path(), "max_age_in_seconds": 600, "delivery": "single"});
+        let client = Arc::new(service.client(fast(queue)));
+        let (sender, done) = channel();
+        client.on_delivery(Some(Arc::new(OnExpiry {
+            client: Arc::downgrade(&client),
+            act,
+            done: sender,
+        })));
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_millis() as u64;
+        for (key, at_ms) in [("old", now - 3_600_000), ("new", now)] {
+            let record = json!({"event": {
+                "key": "words-written", "idempotencyKey": key, "user": {"id": "a"}, "value": 1,
+            }});
+            store.append(at_ms, record.to_string().as_bytes()).unwrap();
+        }
+        // when the host is told of the first, and waits for the second,
+        drop(others_drain);
+        drop(store);
+        enqueue(&client, "b");
+        // then it does not wait for itself.
+        assert!(done.recv_timeout(*PATIENCE).unwrap());
+        flush(&client);
     }
 }
 

@@ -453,6 +453,7 @@ fn concurrent_callers_share_a_sync_and_each_is_kept() {
     let options = Options {
         durability: Durability::Power,
         segment_bytes: 3000,
+        ..Options::default()
     };
     let store = open_with(folder.path(), options);
     std::thread::scope(|scope| {

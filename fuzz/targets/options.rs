@@ -6,7 +6,7 @@ use trophy::error::Status;
 use trophy::options::{ClientOptions, RequestOptions};
 
 fuzz_target!(|text: &str| {
-    match ClientOptions::parse(Some(text), |_| None) {
+    match ClientOptions::parse(Some(text), |_| Ok(None)) {
         Ok(options) => {
             assert!(options.workers >= 1, "{options:?}");
             assert!(!options.timeout.is_zero(), "{options:?}");

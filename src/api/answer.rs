@@ -213,6 +213,8 @@ mod tests {
             (r#"{"error":"no such metric"}"#, true),
             ("\u{feff} {\"more\":1,\"error\":\"\"}", true),
             (r#"{"error":{"code":1}}"#, true),
+            (r#"{"error":"Invalid name: \ud83d"}"#, true),
+            (r#"{"\udc00":1,"error":"x"}"#, true),
             (r#"{"message":"no route"}"#, false),
             (r#"["error"]"#, false),
             (r#""error""#, false),
@@ -256,6 +258,11 @@ mod tests {
                 422,
                 r#"{"error":"Invalid attribute keys: device."}"#,
                 "metrics_event: the service answered 422: Invalid attribute keys: device.",
+            ),
+            (
+                422,
+                r#"{"error":"Invalid name: \ud83d"}"#,
+                "metrics_event: the service answered 422: Invalid name: \u{fffd}",
             ),
             (
                 401,

@@ -195,7 +195,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
     }
 }
 
-/// Reads a string value; `None` if it is none.
+/// Reads a string value; `None` if it is none, or holds half of a surrogate pair, which is no character.
 pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     // It is JSON, so what begins with a quote ends with one.
     let inner = value.get().strip_prefix('"')?.strip_suffix('"')?;
@@ -260,21 +260,57 @@ fn members_of(object: &RawValue) -> Option<HashMap<String, &RawValue>> {
     serde_json::from_str(object.get()).ok()
 }
 
+/// JSON knows half of a surrogate pair, which UTF-8 does not: what stands beside it could not be read. It becomes
+/// U+FFFD.
+fn well_formed(json: &str) -> Cow<'_, str> {
+    let (mut out, mut copied, mut at) = (String::new(), 0, 0);
+    while let Some(found) = json.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        match (half(json, at), half(json, at + 6)) {
+            (None, _) => at += 2,
+            (Some(false), Some(true)) => at += 12,
+            (Some(_), _) => {
+                out.push_str(&json[copied..at]);
+                out.push_str("\\ufffd");
+                at += 6;
+                copied = at;
+            }
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(json);
+    }
+    out.push_str(&json[copied..]);
+    Cow::Owned(out)
+}
+
+/// Whether half of a pair is escaped there: its first (false), or its second.
+fn half(json: &str, at: usize) -> Option<bool> {
+    let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
+    match u16::from_str_radix(digits, 16).ok()? {
+        0xd800..0xdc00 => Some(false),
+        0xdc00..0xe000 => Some(true),
+        _ => None,
+    }
+}
+
 fn elements_of(array: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(array.get()).ok()
 }
 
 /// The number there; `None` if there is none, or it is beyond a double.
 pub fn number(text: &str, pointer: &str) -> Option<f64> {
-    let value = at(text, pointer)?;
+    let text = well_formed(text);
+    let value = at(&text, pointer)?;
     (kind(value) == "a number")
         .then(|| serde_json::from_str(value.get()).ok())
         .flatten()
 }
 
-/// The string there, or another value as its JSON text.
+/// The string there, with U+FFFD for what is no character, or another value as its JSON text.
 pub fn text(json: &str, pointer: &str) -> Option<String> {
-    let value = at(json, pointer)?;
+    let json = well_formed(json);
+    let value = at(&json, pointer)?;
     match kind(value) {
         "a string" => string(value).map(Cow::into_owned),
         _ => Some(value.get().to_owned()),
@@ -283,7 +319,8 @@ pub fn text(json: &str, pointer: &str) -> Option<String> {
 
 /// How many elements or members the array or object there has.
 pub fn length(text: &str, pointer: &str) -> Option<usize> {
-    let value = at(text, pointer)?;
+    let text = well_formed(text);
+    let value = at(&text, pointer)?;
     match kind(value) {
         "an object" => members_of(value).map(|members| members.len()),
         "an array" => elements_of(value).map(|elements| elements.len()),
@@ -347,6 +384,20 @@ mod tests {
         assert_eq!(length(REPLY, "/total"), None);
         assert_eq!(number("{", ""), None);
         assert_eq!(number("1e999", ""), None);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_spoils_nothing_that_stands_beside_it() {
+        let reply =
+            r#"{"\ud800":1,"\\ud801":2,"total":5,"said":"a\ud83db\udc00","😀":"\ud83d\ude00"}"#;
+        assert!(is_json(reply));
+        assert_eq!(number(reply, "/total"), Some(5.0));
+        assert_eq!(length(reply, ""), Some(5));
+        assert_eq!(text(reply, "/said").as_deref(), Some("a\u{fffd}b\u{fffd}"));
+        assert_eq!(text(reply, "/😀").as_deref(), Some("😀"));
+        // As a caller's text it is no string: an id would be another one.
+        assert!(string(raw(r#""\ud83d""#).unwrap()).is_none());
+        assert!(Members::parse("x", reply).is_err());
     }
 
     #[test]

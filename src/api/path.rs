@@ -5,10 +5,11 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::operations::Operation;
+use crate::api::url::MAX_TARGET;
 use crate::error::Error;
-use crate::options::MAX_URL_PART;
 
-const MAX_QUERY: usize = 32 << 10;
+/// Of one parameter, when it is encoded.
+const MAX_SEGMENT: usize = 8 << 10;
 
 /// Path parameters are one segment each, so all but the unreserved characters of RFC 3986 is encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -17,8 +18,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-/// Writes the path parameters into the path. `label` goes before their names in messages.
-pub fn path_of(operation: &Operation, values: &[&str], label: &str) -> Result<String, Error> {
+/// Writes the path parameters into the path.
+fn path_of(operation: &Operation, values: &[&str], label: &str) -> Result<String, Error> {
     let mut values = values.iter();
     let mut path = String::with_capacity(operation.path.len() + 32);
     let mut rest = operation.path;
@@ -56,32 +57,42 @@ pub fn check_segment(label: &dyn fmt::Display, value: &str) -> Result<(), Error>
         )));
     }
     // Of a byte at most three are made.
-    let may_be_long = value.len() > MAX_URL_PART / 3;
+    let may_be_long = value.len() > MAX_SEGMENT / 3;
     let encoded = || utf8_percent_encode(value, SEGMENT).map(str::len);
-    if may_be_long && encoded().sum::<usize>() > MAX_URL_PART {
+    if may_be_long && encoded().sum::<usize>() > MAX_SEGMENT {
         return Err(Error::invalid(format!(
-            "{label}: is too long for a URL: more than {MAX_URL_PART} bytes when encoded"
+            "{label}: is too long for a URL: more than {MAX_SEGMENT} bytes when encoded"
         )));
     }
     Ok(())
 }
 
-/// `?a=b&c=d`, or nothing.
-pub fn query_string(parameters: &[(String, String)]) -> Result<String, Error> {
-    let mut out = String::new();
-    for (name, value) in parameters {
-        out.push(if out.is_empty() { '?' } else { '&' });
-        out.extend(utf8_percent_encode(name, SEGMENT));
-        out.push('=');
-        out.extend(utf8_percent_encode(value, SEGMENT));
+/// Path and query, as they stand in a request. `label` goes before the names of the path's parameters in messages.
+pub fn target_of(
+    operation: &Operation,
+    values: &[&str],
+    label: &str,
+    query: &[(String, String)],
+) -> Result<String, Error> {
+    let mut target = path_of(operation, values, label)?;
+    let mut before = '?';
+    for (name, value) in query {
+        target.push(before);
+        before = '&';
+        target.extend(utf8_percent_encode(name, SEGMENT));
+        target.push('=');
+        target.extend(utf8_percent_encode(value, SEGMENT));
     }
-    if out.len() > MAX_QUERY {
+    if target.len() > MAX_TARGET {
+        let what = match query {
+            [] => "the path",
+            _ => "the query parameters",
+        };
         return Err(Error::invalid(format!(
-            "args_json, options_json: the query parameters are too long for a URL: more than {MAX_QUERY} bytes \
-             when encoded"
+            "args_json, options_json: {what}: too long for a URL: more than {MAX_TARGET} bytes when encoded"
         )));
     }
-    Ok(out)
+    Ok(target)
 }
 
 #[cfg(test)]
@@ -107,11 +118,28 @@ mod tests {
     #[test]
     fn a_parameter_is_as_long_as_it_is_encoded() {
         for (byte, encoded) in [("a", 1), ("/", 3)] {
-            let most = MAX_URL_PART / encoded;
+            let most = MAX_SEGMENT / encoded;
             assert!(check_segment(&"id", &byte.repeat(most)).is_ok());
             let error = check_segment(&"id", &byte.repeat(most + 1)).unwrap_err();
             assert!(error.message.starts_with("id: is too long"));
         }
+    }
+
+    #[test]
+    fn path_and_query_are_as_long_as_a_url_has_room_for() {
+        let event = find(operations::EVENT).unwrap();
+        let target = |length: usize| {
+            let query = [("q".to_owned(), "a".repeat(length))];
+            target_of(event, &["k"], "", &query)
+        };
+        let rest = target(0).unwrap().len();
+        assert_eq!(target(MAX_TARGET - rest).unwrap().len(), MAX_TARGET);
+        let error = target(MAX_TARGET - rest + 1).unwrap_err();
+        assert!(error.message.contains("the query parameters"));
+        let long = "a".repeat(MAX_SEGMENT);
+        let two = operations::all().find(|it| it.path_parameters().count() == 2);
+        let error = target_of(two.unwrap(), &[&long, &long], "", &[]).unwrap_err();
+        assert!(error.message.contains("the path: too long"));
     }
 
     #[test]

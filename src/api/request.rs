@@ -1,13 +1,14 @@
 //! A row of the table and its arguments, validated, as method, path, headers and body: plain data.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
 use crate::api::event::{self, Event, EventArgs};
 use crate::api::json::{self, Members, raw};
 use crate::api::operations::{self, Body, Kind, Operation, Query};
-use crate::api::path::{path_of, query_string};
+use crate::api::path::target_of;
 use crate::api::retry::Repetition;
 use crate::api::user;
 use crate::error::Error;
@@ -173,8 +174,13 @@ fn build(
         None
     };
     let mut query = Vec::new();
+    let mut given = Vec::new();
     for parameter in operation.query {
+        let before = query.len();
         read_query(parameter, &mut args, &mut query)?;
+        if query.len() > before {
+            given.push(parameter.name);
+        }
     }
     if let Some((name, _)) = args.0.iter().find(|(_, value)| value.get() != "null") {
         return Err(Error::invalid(format!(
@@ -206,12 +212,12 @@ fn build(
     }
     for (name, value) in &options.additional_query_parameters {
         // What the operation itself was given wins.
-        if !query.iter().any(|(given, _)| given == name) {
+        if !given.contains(&name.as_str()) {
             query.push((name.clone(), value.clone()));
         }
     }
     Ok(Request {
-        path: path_of(operation, path, path_label)? + &query_string(&query)?,
+        path: target_of(operation, path, path_label, &query)?,
         body: body
             .map(|(label, text)| body_of(operation, label, text, &options, context))
             .transpose()?
@@ -262,20 +268,38 @@ fn event_by_name(
         &names,
     )?;
     // Members that are not known here pass through, before those of the options.
-    for (at, (name, value)) in body.0.iter().enumerate() {
-        options
-            .additional_body_parameters
-            .retain(|(additional, _)| additional != name);
-        options
-            .additional_body_parameters
-            .insert(at, (name.to_string(), value.get().to_owned()));
+    let mut more = Vec::new();
+    for (name, value) in &body.0 {
+        more.push((name.to_string(), value.get().to_owned()));
     }
+    for (name, value) in beside(&body, &options.additional_body_parameters) {
+        more.push((name.clone(), value.clone()));
+    }
+    options.additional_body_parameters = more;
     keyed_event(&event, options, context)
+}
+
+/// Of additional parameters, those of which the object has none. There may be very many of both.
+fn beside<'a>(
+    members: &Members<'_>,
+    additional: &'a [(String, String)],
+) -> Vec<&'a (String, String)> {
+    let mut given = HashSet::new();
+    for (name, _) in &members.0 {
+        given.insert(&**name);
+    }
+    let mut found = Vec::new();
+    for parameter in additional {
+        if !given.contains(&*parameter.0) {
+            found.push(parameter);
+        }
+    }
+    found
 }
 
 /// Path and query of an event of this metric.
 pub fn event_path(key: &str, query: &[(String, String)]) -> Result<String, Error> {
-    Ok(path_of(event_operation()?, &[key], "")? + &query_string(query)?)
+    target_of(event_operation()?, &[key], "", query)
 }
 
 fn event_operation() -> Result<&'static Operation, Error> {
@@ -363,14 +387,12 @@ fn with_additional<'a>(
     additional: &[(String, String)],
 ) -> Result<Cow<'a, str>, Error> {
     let mut members = Members::parse(label, &body)?;
-    let before = members.0.len();
-    for (name, value) in additional {
-        if members.get(name).is_none() {
-            members.0.push((Cow::Borrowed(name), raw(value)?));
-        }
-    }
-    if members.0.len() == before {
+    let added = beside(&members, additional);
+    if added.is_empty() {
         return Ok(body);
+    }
+    for (name, value) in added {
+        members.0.push((Cow::Borrowed(name), raw(value)?));
     }
     let mut out = String::with_capacity(body.len() + 64);
     members.write(&mut out);
@@ -759,6 +781,49 @@ mod tests {
             r#"{"tz":null,"deviceTokens":null,"attributes":{"b":"c"}}"#
         );
         assert_eq!(body("admin_metrics_create", r#"{"body":[ 1 ]}"#), "[ 1 ]");
+    }
+
+    #[test]
+    fn a_parameter_of_the_query_may_stand_there_often() {
+        let request = call(
+            "users_achievements",
+            r#"{"id":"1","includeIncomplete":true,"options":{"additional_query_parameters":{"x":[1,2],"includeIncomplete":["no","no"]}}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            request.path,
+            "/users/1/achievements?includeIncomplete=true&x=1&x=2"
+        );
+    }
+
+    /// Where each name is compared with each other, these take minutes each.
+    #[test]
+    fn a_body_of_very_many_members_takes_a_moment() {
+        let members = |letter: &str| -> Vec<String> {
+            (0..100_000)
+                .map(|at| format!("\"{letter}{at}\":{at}"))
+                .collect()
+        };
+        let (own, more) = (members("a").join(","), members("b").join(","));
+        let event = format!(
+            r#"{{"key":"k","body":{{"user":{{"id":"1"}},"value":1,{own}}},"options":{{"additional_body_parameters":{{{more},"a7":0}}}}}}"#
+        );
+        let body = call("metrics_event", &event).unwrap().body.unwrap();
+        assert_eq!(
+            body,
+            format!(r#"{{"user":{{"id":"1"}},"value":1,{own},{more}}}"#)
+        );
+        let user = format!(
+            r#"{{"body":{{"id":"1",{own}}},"options":{{"additional_body_parameters":{{{more},"a7":0}}}}}}"#
+        );
+        let body = call("users_create", &user).unwrap().body.unwrap();
+        assert_eq!(body, format!(r#"{{"id":"1",{own},{more}}}"#));
+        let headers = format!(r#"{{"options":{{"additional_headers":{{{own}}}}}}}"#);
+        let error = call("leaderboards_all", &headers).unwrap_err();
+        assert!(error.message.contains("at most 64 headers, not 100000"));
+        let query = format!(r#"{{"options":{{"additional_query_parameters":{{{own},{more}}}}}}}"#);
+        let error = call("leaderboards_all", &query).unwrap_err();
+        assert!(error.message.contains("too long for a URL"));
     }
 
     #[test]

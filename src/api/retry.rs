@@ -117,9 +117,15 @@ pub fn retry_after(asked: Asked<'_>, now: Duration) -> Option<Duration> {
         .map(|wait| wait.min(LONGEST_ASKED))
 }
 
-/// As JSON has them, since that is read here anyway: std's own reading would add 13 KB.
+/// As JSON has them, since that is read here anyway: std's own reading would add 13 KB. But a header's may begin with
+/// zeros.
 fn number(text: &str) -> Option<f64> {
-    serde_json::from_str(text).ok()
+    let text = text.trim();
+    let rest = text.trim_start_matches('0');
+    let zeros = text.len() - rest.len();
+    let keeps_one = !rest.starts_with(|it: char| it.is_ascii_digit());
+    let skipped = zeros.saturating_sub(usize::from(keeps_one));
+    serde_json::from_str(&text[skipped..]).ok()
 }
 
 /// Seconds from now, or a Unix time in the place of them.
@@ -254,6 +260,11 @@ mod tests {
         for (header, reset, seconds) in [
             (Some("2"), None, Some(2)),
             (Some(" 0 "), Some("1"), Some(0)),
+            (Some("05"), Some("1"), Some(5)),
+            (Some("000"), Some("1"), Some(0)),
+            (Some("002.5e1"), None, Some(25)),
+            (Some("00.2e1"), None, Some(2)),
+            (None, Some(" 007"), Some(7)),
             (Some("Sun, 06 Nov 1994 08:49:37 GMT"), None, Some(60)),
             (Some("Sun, 06 Nov 1983 08:49:37 GMT"), None, Some(0)),
             (Some("soon"), None, None),

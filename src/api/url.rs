@@ -1,8 +1,21 @@
-//! The server that a URL names: what `http` takes for one, and is none, is refused.
+//! The server that a URL names: what `http` takes for one, and is none, is refused. And how long what is sent may be.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use http::Uri;
+
+/// The longest line of a request's head, twice what servers commonly take: what is longer is refused before it is
+/// kept or sent.
+pub const MAX_LINE: usize = 16 << 10;
+/// Of a line, besides a URL, or besides a header's name and value, 32 bytes may be needed.
+pub const MAX_IN_LINE: usize = MAX_LINE - 32;
+/// A URL is a base, and a path with a query.
+pub const MAX_BASE_URL: usize = 2 << 10;
+pub const MAX_TARGET: usize = MAX_IN_LINE - MAX_BASE_URL;
+/// A header is a name and a value.
+pub const MAX_HEADER_NAME: usize = 1 << 10;
+pub const MAX_HEADER_VALUE: usize = 8 << 10;
+const _: () = assert!(MAX_HEADER_NAME + MAX_HEADER_VALUE <= MAX_IN_LINE);
 
 /// The host, without the brackets of an IPv6 address, and the port: the scheme's where the URL has none.
 pub fn server(uri: &Uri) -> Result<(&str, u16), &'static str> {

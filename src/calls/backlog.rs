@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn calls_that_come_and_are_cancelled_leave_nothing_behind_those_that_wait() {
-        let options = Arc::new(ClientOptions::parse(None, |_| None).unwrap());
+        let options = Arc::new(ClientOptions::parse(None, |_| Ok(None)).unwrap());
         let key = Arc::new(ArcSwap::from_pointee(ApiKey::new("app.test")));
         let transport = Transport::new(&Settings::default()).unwrap();
         let delivery = Delivery::new(options, key, transport);

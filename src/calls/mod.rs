@@ -8,14 +8,16 @@ mod pool;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::api::request::Request;
 use crate::delivery::Delivery;
-use crate::delivery::callbacks::{self, Callback};
+use crate::delivery::callbacks::{self, Callback, refuse_inside};
 use crate::delivery::lanes::Turn;
 use crate::error::{Error, Status};
 use crate::host::cancel::{CancelToken, Cancelled};
 use crate::host::locks::{Mutex, lock};
+use crate::host::log;
 use call::Call;
 use pool::Pool;
 
@@ -125,13 +127,23 @@ impl Calls {
         let Some(lane) = call.lane else {
             return Ok(None);
         };
-        let wait = || self.delivery.lanes.wait(lane, call.deadline, &call.cancel);
+        // What is under way may be what this thread logs of: then it would wait for itself.
+        let is_logging = log::is_logging();
+        let until = match is_logging {
+            true => Instant::now(),
+            false => call.deadline,
+        };
+        let wait = || self.delivery.lanes.wait(lane, until, &call.cancel);
         let waited = match callbacks::is_inside() {
             true => self.pool.wait_in_callback(wait),
             false => wait(),
         };
         match waited {
             Ok(Some(turn)) => Ok(Some(turn)),
+            Ok(None) if is_logging => {
+                refuse_inside("metrics_event, with one of its user and metric under way")
+                    .map(|()| None)
+            }
             Ok(None) => Err(Error::new(
                 Status::Timeout,
                 "metrics_event: an earlier event of this user and metric was under way until this call's \

@@ -58,6 +58,8 @@ pub struct Refusal {
     pub stale: bool,
     /// It is an answer of the service itself: not of a proxy or a portal on the way.
     pub is_own_word: bool,
+    /// The request went out, at least in part, and nobody answered.
+    pub sent: bool,
 }
 
 impl Refusal {
@@ -68,6 +70,7 @@ impl Refusal {
             failure: Failure::Final,
             stale: false,
             is_own_word: false,
+            sent: false,
         }
     }
 }
@@ -194,7 +197,7 @@ impl Delivery {
         };
         let result = match result {
             Ok(reply) => answered(request, reply, api_key),
-            Err(failure) => Err(unanswered(request, failure, deadline)),
+            Err(failure) => Err(unanswered(request.operation.name, failure, deadline)),
         };
         if let Err(refusal) = &result
             && refusal.error.status == Status::RateLimited
@@ -242,6 +245,7 @@ fn answered(
             failure: refusal.failure,
             stale: false,
             is_own_word: refusal.is_own_word,
+            sent: false,
         }
     })
 }
@@ -252,19 +256,21 @@ fn unix_now() -> Duration {
         .unwrap_or_default()
 }
 
-fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant) -> Refusal {
-    let name = request.operation.name;
+fn unanswered(name: &str, failure: transport::Failure, deadline: Instant) -> Refusal {
     let message = format!("{name}: {}", failure.message);
     if let (Kind::InvalidResponse | Kind::Timeout, Some(status)) = (failure.kind, failure.answered)
     {
         return broken_off(name, &failure, status);
     }
+    let sent = failure.sent;
+    let last = |error| Refusal {
+        sent,
+        ..Refusal::last(error)
+    };
     let error = match failure.kind {
-        Kind::Cancelled => return Refusal::last(Error::cancelled()),
-        Kind::Tls => return Refusal::last(Error::new(Status::Tls, message)),
-        Kind::InvalidResponse => {
-            return Refusal::last(answer::unread(name, None, &failure.message));
-        }
+        Kind::Cancelled => return last(Error::cancelled()),
+        Kind::Tls => return last(Error::new(Status::Tls, message)),
+        Kind::InvalidResponse => return last(answer::unread(name, None, &failure.message)),
         Kind::Timeout => {
             let mut error = Error::new(Status::Timeout, message);
             if deadline <= Instant::now() + Duration::from_millis(1) {
@@ -275,13 +281,14 @@ fn unanswered(request: &Request, failure: transport::Failure, deadline: Instant)
             error
         }
         Kind::Network => Error::new(Status::Network, message),
-        Kind::InvalidRequest => return Refusal::last(Error::invalid(message)),
+        Kind::InvalidRequest => return last(Error::invalid(message)),
     };
     Refusal {
         error,
-        failure: Failure::NoAnswer { sent: failure.sent },
+        failure: Failure::NoAnswer { sent },
         stale: failure.stale,
         is_own_word: false,
+        sent,
     }
 }
 
@@ -306,6 +313,7 @@ fn broken_off(name: &str, failure: &transport::Failure, status: u16) -> Refusal 
             },
             stale: false,
             is_own_word: false,
+            sent: false,
         };
     }
     let mut error = answer::unread(name, Some(status), &failure.message);
@@ -319,12 +327,12 @@ fn broken_off(name: &str, failure: &transport::Failure, status: u16) -> Refusal 
 mod tests {
     use super::*;
 
-    fn broken_off_by(kind: Kind, status: u16) -> Refusal {
-        let failure = transport::Failure {
+    fn failure(kind: Kind, answered: Option<u16>) -> transport::Failure {
+        transport::Failure {
             kind,
             sent: true,
             sent_at: None,
-            answered: Some(status),
+            answered,
             retry_after: Some("7".to_owned()),
             rate_limit_reset: None,
             date: None,
@@ -332,8 +340,24 @@ mod tests {
             content_encoding: None,
             stale: false,
             message: "h:1: timed out while reading the reply".to_owned(),
-        };
-        broken_off("metrics_event", &failure, status)
+        }
+    }
+
+    fn broken_off_by(kind: Kind, status: u16) -> Refusal {
+        broken_off("metrics_event", &failure(kind, Some(status)), status)
+    }
+
+    #[test]
+    fn that_a_request_went_out_is_known_whatever_ended_it() {
+        for kind in [
+            Kind::Network,
+            Kind::Timeout,
+            Kind::Tls,
+            Kind::InvalidResponse,
+        ] {
+            let refusal = unanswered("metrics_event", failure(kind, None), Instant::now());
+            assert!(refusal.sent, "{kind:?}");
+        }
     }
 
     #[test]

@@ -79,7 +79,8 @@
  * max_retries                 2           attempts after the first, at most 100
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
  * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY,
- *                                         which do not count for a base_url on this machine
+ *                                         which do not count for a base_url on this machine; neither does the
+ *                                         option where that is plain http
  * ca_file                     none        a PEM file of the certificates to trust in place of the roots
  * tls_roots                   "builtin"   the roots: "builtin", Mozilla's; "system", the machine's own store
  * allow_insecure_http         false       plain http to other hosts than this one

@@ -36,7 +36,8 @@ pub unsafe extern "C" fn trophy_client_flush(
 /// TROPHY_STATUS_QUEUE_FULL; its JSON `{"idempotencyKey","key","userId","response"}`, or with `"error"` in place
 /// of `"response"`. Set it before the first event: what ended earlier is not told. When this returns, the callback
 /// before it is no longer running and will not be called again (unless it is what called). A forked child sets its
-/// own.
+/// own. While more than 10,000 callbacks are due, what is dropped to make room is only counted, in `dropped` of
+/// trophy_client_stats().
 ///
 /// @param client    Borrowed; safe from any thread. The callback is for all handles of the client.
 /// @param callback  Called once for each event that left the queue. NULL: nobody hears.

@@ -1,6 +1,7 @@
 //! The log callback: the one global of the library, and its only way to say anything.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -40,6 +41,8 @@ impl LogLevel {
 /// What the host wants to be called with.
 pub type Sink = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 
+type Lines = Vec<(LogLevel, String)>;
+
 struct Slot {
     sink: Sink,
     /// Readers of another generation are gone without letting go of the slot.
@@ -51,8 +54,9 @@ static SLOT: ArcSwapOption<Slot> = ArcSwapOption::const_empty();
 
 thread_local! {
     static LOGGING: Cell<bool> = const { Cell::new(false) };
-    /// The lines that a [`Deferred`] keeps, if there is one.
-    static DEFERRED: RefCell<Option<Vec<(LogLevel, String)>>> = const { RefCell::new(None) };
+    /// The lines that a [`Deferred`] keeps, if there is one. Without a destructor, so that they are kept while a thread,
+    /// or the process, ends, too: [`Deferred`] empties it.
+    static DEFERRED: ManuallyDrop<RefCell<Option<Lines>>> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// Replaces the sink. When it returns, the sink before it is not running in any thread and never
@@ -103,15 +107,14 @@ pub struct Deferred {
 }
 
 pub fn defer() -> Deferred {
-    let is_first = DEFERRED.try_with(|lines| {
+    let is_first = DEFERRED.with(|lines| {
         let mut lines = lines.borrow_mut();
         let is_first = lines.is_none();
         lines.get_or_insert_default();
         is_first
     });
     Deferred {
-        // A thread that ends keeps none.
-        is_inner: !is_first.unwrap_or(false),
+        is_inner: !is_first,
     }
 }
 
@@ -120,7 +123,7 @@ impl Drop for Deferred {
         if self.is_inner {
             return;
         }
-        let lines = DEFERRED.try_with(RefCell::take).ok().flatten();
+        let lines = DEFERRED.with(|lines| lines.take());
         for (level, message) in lines.unwrap_or_default() {
             log(level, || message);
         }
@@ -130,7 +133,7 @@ impl Drop for Deferred {
 /// Gives a line to the [`Deferred`] of this thread, or back if there is none.
 fn keep(level: LogLevel, message: String) -> Option<String> {
     let mut line = Some(message);
-    let _ = DEFERRED.try_with(|lines| {
+    DEFERRED.with(|lines| {
         if let Some(lines) = &mut *lines.borrow_mut() {
             lines.extend(line.take().map(|message| (level, message)));
         }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::api::operations::Api;
 use crate::error::Error;
-pub use values::{BaseUrl, MAX_URL_PART, Secret, check_api_key, check_header_value};
+pub use values::{BaseUrl, Secret, check_api_key, check_header_value};
 use values::{
     body_parameters, header_value, headers, path, query_parameters, requests_per_second, seconds,
     whole,
@@ -201,7 +201,7 @@ impl ClientOptions {
     /// Reads `options_json` and, for base URLs that it leaves out, the environment.
     pub fn parse(
         options_json: Option<&str>,
-        environment: impl Fn(&str) -> Option<String>,
+        environment: impl Fn(&str) -> Result<Option<String>, Error>,
     ) -> Result<Self, Error> {
         let mut options: Self = reader::read("options_json: ", options_json)?;
         let allow_insecure_http = options.allow_insecure_http;
@@ -215,7 +215,7 @@ impl ClientOptions {
         ] {
             let mut label = format!("options_json: {option}");
             if url.is_none()
-                && let Some(text) = environment(variable)
+                && let Some(text) = environment(variable)?
             {
                 label = variable.to_owned();
                 let read = BaseUrl::parse(&text)
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<ClientOptions, Error> {
-        ClientOptions::parse(Some(text), |_| None)
+        ClientOptions::parse(Some(text), |_| Ok(None))
     }
 
     #[test]
@@ -488,8 +488,12 @@ mod tests {
 
     #[test]
     fn base_urls_come_from_the_environment_where_the_option_is_left_out() {
-        let environment =
-            |name: &str| Some(format!("https://{}", name.to_lowercase().replace('_', "-")));
+        let environment = |name: &str| {
+            Ok(Some(format!(
+                "https://{}",
+                name.to_lowercase().replace('_', "-")
+            )))
+        };
         let options =
             ClientOptions::parse(Some(r#"{"base_url":"https://x/y"}"#), environment).unwrap();
         assert_eq!(options.base_url(Api::Application), "https://x/y");
@@ -497,7 +501,7 @@ mod tests {
             options.base_url(Api::Admin),
             "https://trophy-admin-base-url"
         );
-        let error = ClientOptions::parse(None, |_| Some("http://x".into())).unwrap_err();
+        let error = ClientOptions::parse(None, |_| Ok(Some("http://x".into()))).unwrap_err();
         assert!(error.message.starts_with("TROPHY_BASE_URL: plain http"));
     }
 

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::reader::{self, Raw, must_be};
 use crate::api::json::{self, Members};
-use crate::api::url::{is_loopback, server};
+use crate::api::url::{MAX_BASE_URL, MAX_HEADER_NAME, MAX_HEADER_VALUE, is_loopback, server};
 use crate::error::Error;
 
 /// A whole number in a range.
@@ -90,8 +90,7 @@ where
     Ok(text.into())
 }
 
-/// What servers commonly take of a header, and of all of them.
-const MAX_HEADER_BYTES: usize = 8 << 10;
+/// What servers commonly take.
 const MAX_HEADERS: usize = 64;
 
 /// The headers that the library writes itself, with what sets each.
@@ -120,10 +119,19 @@ const OWN_HEADERS: &[(&str, &str)] = &[
 pub fn headers<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(String, String)>, D::Error> {
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for (name, value) in members(deserializer)? {
+    let members = members(deserializer)?;
+    let is_given = |value: &RawValue| value.get() != "null";
+    let count = members.iter().filter(|(_, value)| is_given(value)).count();
+    if count > MAX_HEADERS {
+        return Err(D::Error::custom(format!(
+            "must be at most {MAX_HEADERS} headers, not {count}"
+        )));
+    }
+    let mut headers: Vec<(String, String)> = Vec::with_capacity(count);
+    for (name, value) in members {
         let refused = |why: String| D::Error::custom(format!("\"{name}\": {why}"));
-        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        let is_one = http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+        if !is_one || name.len() > MAX_HEADER_NAME {
             return Err(refused("is not the name of a header".to_owned()));
         }
         let is_name = |other: &str| other.eq_ignore_ascii_case(&name);
@@ -135,18 +143,12 @@ pub fn headers<'de, D: Deserializer<'de>>(
         if let Some((_, instead)) = OWN_HEADERS.iter().find(|(own, _)| is_name(own)) {
             return Err(refused(format!("is written by the library: {instead}")));
         }
-        if value.get() == "null" {
+        if !is_given(value) {
             continue;
         }
         let text = json::string(value).ok_or_else(|| refused(must_be("a string", value)))?;
         as_header_value(&text).map_err(refused)?;
         headers.push((name.to_string(), text.into_owned()));
-    }
-    if headers.len() > MAX_HEADERS {
-        return Err(D::Error::custom(format!(
-            "must be at most {MAX_HEADERS} headers, not {}",
-            headers.len()
-        )));
     }
     Ok(headers)
 }
@@ -201,9 +203,9 @@ fn as_header_value(value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err("is empty".to_owned());
     }
-    if value.len() > MAX_HEADER_BYTES {
+    if value.len() > MAX_HEADER_VALUE {
         return Err(format!(
-            "is {} bytes long; servers take headers of at most {MAX_HEADER_BYTES}",
+            "is {} bytes long; servers take headers of at most {MAX_HEADER_VALUE}",
             value.len()
         ));
     }
@@ -227,7 +229,7 @@ fn as_api_key(key: &str) -> Result<(), &'static str> {
     if key.is_empty() {
         return Err("is empty");
     }
-    if key.len() > MAX_HEADER_BYTES {
+    if key.len() > MAX_HEADER_VALUE {
         return Err("is too long for an API key");
     }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -274,9 +276,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A URL has at most 64 KiB here: a base, two path parameters and a query fit.
-pub const MAX_URL_PART: usize = 8 << 10;
-
 /// The root of an API: scheme, host, and a path that does not end in `/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
@@ -298,7 +297,7 @@ impl BaseUrl {
 
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("{why}; give a URL such as \"https://api.trophy.so/v1\"");
-        if text.len() > MAX_URL_PART {
+        if text.len() > MAX_BASE_URL {
             return Err(wrong("is too long for a URL"));
         }
         let uri: http::Uri = text.parse().map_err(|_| wrong("is not a URL"))?;

@@ -19,6 +19,8 @@ mod sender;
 mod sending;
 mod settling;
 pub mod store;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod throughput;
 mod work;
@@ -113,10 +115,17 @@ impl Queue {
         self.sender.get().map_or(0, |sender| sender.undelivered())
     }
 
-    /// Nothing is left to deliver, nor to notify the host of.
-    pub fn is_drained(&self) -> bool {
-        let sender = self.sender.get();
-        sender.is_none_or(|sender| sender.has_notified() && sender.undelivered() == 0)
+    /// Nothing is left to deliver, nor to notify the host of. If something is, that another process left, say, and it
+    /// is not `until` yet, a thread sees to it.
+    pub fn is_drained(&self, until: Option<Instant>) -> bool {
+        let Some(sender) = self.sender.get() else {
+            return true;
+        };
+        let is_drained = sender.has_notified() && sender.undelivered() == 0;
+        if !is_drained && until.is_none_or(|until| until > Instant::now()) {
+            sender.ensure_thread();
+        }
+        is_drained
     }
 
     /// A new key: what was paused goes on.
@@ -169,6 +178,7 @@ fn open(options: &QueueOptions) -> Result<Store, Error> {
             Durability::Power => store::Durability::Power,
         },
         segment_bytes: segment_bytes(options.max_bytes),
+        merges: options.coalesce,
     };
     let Some(path) = &options.path else {
         return Store::open(Box::new(MemoryFolder::default()), store_options)

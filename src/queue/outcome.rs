@@ -1,9 +1,7 @@
 //! What the answer to a queued request means for its events. Pure.
 
-use serde::Deserialize;
-
 use crate::api::answer;
-use crate::api::retry::Failure;
+use crate::api::json;
 use crate::delivery::attempt::Refusal;
 use crate::error::{Error, Status};
 
@@ -29,11 +27,6 @@ pub enum Outcome {
     },
 }
 
-#[derive(Deserialize)]
-struct Accepted {
-    accepted: f64,
-}
-
 /// A success that is the service's own word: what it says of events is an object. An empty page, or other JSON, comes
 /// from somebody on the way.
 pub fn own_word(reply: String) -> Result<String, Refusal> {
@@ -46,11 +39,6 @@ pub fn own_word(reply: String) -> Result<String, Refusal> {
     }
 }
 
-fn accepted(reply: &str) -> Option<f64> {
-    let reply: Accepted = serde_json::from_str(reply).ok()?;
-    Some(reply.accepted)
-}
-
 /// `is_current_key`: the key that it was sent with is the one in force.
 pub fn judge(
     result: Result<&str, &Refusal>,
@@ -59,7 +47,9 @@ pub fn judge(
     is_current_key: bool,
 ) -> Outcome {
     let refusal = match result {
-        Ok(reply) if batch && accepted(reply).is_some_and(|it| it < events as f64) => {
+        Ok(reply)
+            if batch && json::number(reply, "/accepted").is_some_and(|it| it < events as f64) =>
+        {
             return Outcome::PartlyAccepted;
         }
         Ok(_) => return Outcome::Delivered,
@@ -80,15 +70,14 @@ pub fn judge(
         // It was not sent for what it is: it never will be.
         Status::InvalidArgument | Status::Storage | Status::Panic => Outcome::Refused,
         _ if is_own_word && matches!(http_status, Some(400 | 404 | 413 | 422)) => Outcome::Refused,
-        _ => Outcome::Failed {
-            sent: refusal.failure == Failure::NoAnswer { sent: true },
-        },
+        _ => Outcome::Failed { sent: refusal.sent },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::retry::Failure;
 
     fn answer(status: u16, is_own_word: bool) -> Refusal {
         let mut error = Error::new(Status::of_http(status), "");
@@ -101,6 +90,7 @@ mod tests {
             },
             stale: false,
             is_own_word,
+            sent: false,
         }
     }
 
@@ -161,6 +151,7 @@ mod tests {
             r#"{"accepted":0}"#,
             r#"{"accepted":-1}"#,
             r#"{"accepted":9.5}"#,
+            r#"{"\ud800":1,"accepted":9}"#,
         ] {
             assert_eq!(judge(few), Outcome::PartlyAccepted, "{few}");
         }
@@ -183,12 +174,19 @@ mod tests {
 
     #[test]
     fn silence_after_sending_is_told_from_nothing_sent() {
-        for sent in [true, false] {
+        for (sent, status, failure) in [
+            (true, Status::Network, Failure::NoAnswer { sent: true }),
+            (false, Status::Network, Failure::NoAnswer { sent: false }),
+            // A call is not tried again by itself; an event in the queue is.
+            (true, Status::Tls, Failure::Final),
+            (true, Status::InvalidResponse, Failure::Final),
+        ] {
             let refusal = Refusal {
-                error: Error::new(Status::Network, ""),
-                failure: Failure::NoAnswer { sent },
+                error: Error::new(status, ""),
+                failure,
                 stale: false,
                 is_own_word: false,
+                sent,
             };
             assert_eq!(single(&refusal), Outcome::Failed { sent });
         }

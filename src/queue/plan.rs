@@ -15,15 +15,15 @@ use super::work::LOOK;
 use crate::delivery::lanes::{LaneId, Ticket};
 use crate::error::{Error, Status};
 use crate::host::log;
-use crate::options::{Callbacks, Delivery, Overflow};
+use crate::options::{Delivery, Overflow};
 
 /// How often it is looked at for events of other processes, which make no noise.
 const LOOK_IDLE: Duration = Duration::from_secs(1);
 /// How much is read from the folder at a time, before others have their turn.
 const PIECE_EVENTS: usize = 256;
 const PIECE_BYTES: usize = 1 << 20;
-/// Callbacks not yet dispatched at which the queue waits for the host.
-const MOST_NOTICES: usize = 10_000;
+/// How long what was read of a folder that was removed may fail, and keep what is new waiting.
+const LOST_PATIENCE: Duration = Duration::from_secs(60);
 /// Auto delivery batches when there is more than single events can deliver in so many seconds.
 const KEEPS_UP: f64 = 5.0;
 /// What comes in while a request waits for its time is read so much before, since no event ends that wait: then there is
@@ -60,13 +60,13 @@ impl Sender {
             };
         }
         self.fill(state);
-        if state.is_lost && state.backlog.is_empty() && state.in_flight == 0 {
-            self.give_up_drain(state);
-            // If it cannot be counted now, the next look does.
-            let _ = self.store.recount();
-            return Action::Again;
+        if state.lost_until.is_some() && state.backlog.is_empty() && state.in_flight == 0 {
+            return self.give_up_lost(state);
         }
-        self.expire(state);
+        let awaits_dispatch = self.awaits_dispatch();
+        if !awaits_dispatch {
+            self.expire(state);
+        }
         if self.options().overflow == Overflow::DropOldest {
             self.trim(state, 0, 0);
         }
@@ -78,7 +78,19 @@ impl Sender {
                 None => Action::Rest,
             };
         }
+        if awaits_dispatch {
+            self.leave_lanes(state);
+            return Action::Wait(now + LOOK);
+        }
         self.plan_request(state, now)
+    }
+
+    /// Goes on with the folder that there is now.
+    fn give_up_lost(&self, state: &mut State) -> Action {
+        self.give_up_drain(state);
+        // If it cannot be counted now, the next look does.
+        let _ = self.store.recount();
+        Action::Again
     }
 
     /// If the lock file was removed, another process may hold a new one.
@@ -97,11 +109,6 @@ impl Sender {
     fn plan_request(self: &Arc<Self>, state: &mut State, now: Instant) -> Action {
         let time = self.clock.elapsed();
         state.throughput.busy(time);
-        let callbacks = &self.delivery.callbacks;
-        if callbacks.mode == Callbacks::Dispatch && callbacks.len() > MOST_NOTICES {
-            self.leave_lanes(state);
-            return Action::Wait(now + LOOK);
-        }
         let due = self.clock.at(state.pacer.next_at());
         // One at most is made ahead: what comes of those before it may hold the others back.
         let half_a_period = Duration::from_secs_f64(0.5 / state.pacer.rate());
@@ -146,6 +153,11 @@ impl Sender {
         match choice {
             // Further on there may be lanes that are free.
             None if has_more_to_read || state.backlog.make_room() => Action::Again,
+            // All that is left of a folder that was removed rests after failures, or its lanes are others'.
+            None if state.in_flight == 0 && state.lost_until.is_some_and(|it| it <= now) => {
+                log::warn(|| "queue: what is left of the removed folder is given up".to_owned());
+                self.give_up_lost(state)
+            }
             None => {
                 let rest = state
                     .backlog
@@ -213,9 +225,9 @@ impl Sender {
             Ok(entries) => entries,
             Err(error) => {
                 log::error(|| format!("queue: the folder could not be read: {error}"));
-                if error.kind() == std::io::ErrorKind::NotFound && !state.is_lost {
+                if error.kind() == std::io::ErrorKind::NotFound && state.lost_until.is_none() {
                     self.store.folder_was_removed();
-                    state.is_lost = true;
+                    state.lost_until = Some(Instant::now() + LOST_PATIENCE);
                 }
                 // Not before the next look.
                 state.is_read = true;

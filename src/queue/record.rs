@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::api::event::{self, Event, EventArgs};
 use crate::api::json::{self, Members, raw};
-use crate::api::path;
-use crate::api::request::MakeKey;
+use crate::api::request::{self, MakeKey};
 use crate::api::user;
 use crate::error::Error;
 use crate::options::RequestOptions;
@@ -100,7 +99,9 @@ pub fn write(
         )
     });
     // What can never be sent is not kept.
-    path::query_string(query)?;
+    if !query.is_empty() {
+        request::event_path(event.key, query)?;
+    }
     let idempotency_key = match event.idempotency_key {
         Some(key) => json::quote(key),
         None => make_key.quoted_key()?,
@@ -309,6 +310,24 @@ mod tests {
         assert_eq!(record.headers, [("X".into(), "y".into())]);
         assert_eq!(record.query, [("q".into(), "1".into())]);
         assert!(record.own_key && !record.fits_a_batch());
+    }
+
+    #[test]
+    fn what_the_wire_has_no_room_for_is_refused_before_it_is_kept() {
+        let long = "a".repeat(15 << 10);
+        for (option, what) in [
+            (
+                format!(r#"{{"additional_query_parameters":{{"x":"{long}"}}}}"#),
+                "options_json: the query parameters: too long",
+            ),
+            (
+                format!(r#"{{"additional_headers":{{"{long}":"x"}}}}"#),
+                "is not the name of a header",
+            ),
+        ] {
+            let error = make(&args(1.0, None, Some(&option)), None).unwrap_err();
+            assert!(error.message.contains(what), "{}", error.message);
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Sender {
             && usage.bytes + bytes <= options.max_bytes + options.max_bytes / 4
     }
 
-    /// Drops the oldest until so much more fits.
+    /// Drops the oldest until so much more fits. The host hears of it, unless it has long not heard.
     pub(super) fn trim(&self, state: &mut State, events: u64, bytes: u64) {
         while self.over(self.store.usage(), events, bytes).is_some() {
             if state.backlog.is_empty() {

@@ -21,7 +21,10 @@ use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
 use crate::host::locks::{JoinHandle, Mutex, Notify, lock};
 use crate::host::log;
-use crate::options::QueueOptions;
+use crate::options::{Callbacks, QueueOptions};
+
+/// Callbacks not yet dispatched at which the queue waits for the host.
+const MOST_NOTICES: usize = 10_000;
 
 pub struct Sender {
     pub(super) delivery: Arc<Delivery>,
@@ -39,6 +42,8 @@ pub struct Sender {
     granted: Mutex<Vec<(LaneId, Ticket)>>,
     /// Ends that the host is still to be notified of.
     pub(super) notices: Mutex<Notices>,
+    /// Who waits for everything to be delivered.
+    flushes: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -50,8 +55,9 @@ pub(super) struct Notices {
 
 pub(super) struct State {
     pub drain: Option<Drain>,
-    /// Its folder was removed: what is known of it is delivered, from files that are still open.
-    pub is_lost: bool,
+    /// Its folder was removed: what is known of it is delivered, from files that are still open; what cannot be until
+    /// then is given up.
+    pub lost_until: Option<Instant>,
     /// Another may drain: nothing more is sent, and the drain goes when what is under way is back.
     pub gives_up: bool,
     /// Dead events that could not be put on record yet, and so stay in the store.
@@ -116,7 +122,7 @@ impl Sender {
             clock: QueueClock::new(),
             state: Mutex::new(State {
                 drain: None,
-                is_lost: false,
+                lost_until: None,
                 gives_up: false,
                 unrecorded: Vec::new(),
                 look_at: Instant::now(),
@@ -144,6 +150,7 @@ impl Sender {
             awaits_event: AtomicBool::new(false),
             granted: Mutex::default(),
             notices: Mutex::default(),
+            flushes: AtomicUsize::new(0),
             delivery,
         }
     }
@@ -182,7 +189,7 @@ impl Sender {
             state.backlog = Backlog::default();
             state.unrecorded.clear();
             state.gives_up = false;
-            state.is_lost = false;
+            state.lost_until = None;
             state.is_read = true;
         }
     }
@@ -217,6 +224,19 @@ impl Sender {
         lock(&self.notices).due.extend(notices);
     }
 
+    /// The host has so many ends to hear of that memory has no room for more.
+    pub(super) fn has_many_notices(&self) -> bool {
+        let due = lock(&self.notices).due.len();
+        self.delivery.callbacks.has_delivery() && due + self.delivery.callbacks.len() > MOST_NOTICES
+    }
+
+    /// The queue waits for the host to dispatch callbacks; but not while it waits for the queue.
+    pub(super) fn awaits_dispatch(&self) -> bool {
+        self.delivery.callbacks.mode == Callbacks::Dispatch
+            && self.flushes.load(Ordering::SeqCst) == 0
+            && self.has_many_notices()
+    }
+
     /// The host was notified of every end. Inside a callback, who asks may be the one who is notified.
     pub fn has_notified(&self) -> bool {
         let notices = lock(&self.notices);
@@ -232,6 +252,17 @@ impl Sender {
     /// Waits until everything is delivered, and those who listen were told, at most until `until`. Returns how much
     /// is left.
     pub fn flush(self: &Arc<Self>, until: Option<Instant>) -> u64 {
+        let awaits_dispatch = self.awaits_dispatch();
+        self.flushes.fetch_add(1, Ordering::SeqCst);
+        if awaits_dispatch {
+            self.look_again();
+        }
+        let undelivered = self.wait_for_all(until);
+        self.flushes.fetch_sub(1, Ordering::SeqCst);
+        undelivered
+    }
+
+    fn wait_for_all(self: &Arc<Self>, until: Option<Instant>) -> u64 {
         loop {
             let seen = self.delivery.progress.times();
             let undelivered = self.undelivered();
@@ -252,6 +283,8 @@ impl Sender {
     pub fn resume(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         state.paused = false;
+        // Also for a thread that is about to be away.
+        state.is_read = false;
         state.keys += 1;
         state.may_batch = true;
         state.look_at = Instant::now();

@@ -147,6 +147,11 @@ impl Sender {
             )),
         };
 
+        self.came_back(sending, making, sent);
+    }
+
+    /// Acts on what became of it.
+    pub(super) fn came_back(&self, sending: Sending, making: Duration, sent: Sent) {
         let lanes = sending.items.iter().map(|item| item.lane).collect();
         let lines = log::defer();
         let mut state = lock(&self.state);

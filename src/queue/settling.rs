@@ -287,7 +287,9 @@ impl Sender {
         let Some(drain) = &mut state.drain else {
             return;
         };
-        if self.delivery.callbacks.has_delivery() {
+        // New events are taken, and the oldest dropped, however little the host hears: memory has an end.
+        let is_dropped = status == Status::QueueFull;
+        if self.delivery.callbacks.has_delivery() && !(is_dropped && self.has_many_notices()) {
             let mut notices = Vec::new();
             for item in items {
                 for_each_event(drain, item, |_, payload| {

@@ -65,12 +65,19 @@ impl Sender {
                 let mut state = lock(&self.state);
                 self.plan(&mut state)
             };
-            self.notify_host();
+            if !matches!(action, Action::Send(_)) {
+                self.notify_host(kept);
+            }
             match action {
                 Action::Send(sending) => {
-                    let has_more = self.has_more();
-                    self.away(has_more, || self.send(*sending));
-                    self.notify_host();
+                    // Not before it: the host's callback may wait for what is to be sent, or its lane, or just long.
+                    // Another thread notifies the host meanwhile; if there can be none, this one does after.
+                    let is_notice_due = self.is_notice_due();
+                    if is_notice_due {
+                        self.signal.notify();
+                    }
+                    self.away(kept, is_notice_due, || self.send(*sending));
+                    self.notify_host(kept);
                     last_use = Instant::now();
                 }
                 Action::Again => std::thread::yield_now(),
@@ -107,11 +114,13 @@ impl Sender {
         self.options().path.is_some() || lock(&self.state).has_more()
     }
 
-    /// Does something that takes time, while another thread may look after the queue.
-    fn away(self: &Arc<Self>, has_more: bool, action: impl FnOnce()) {
+    /// Does something that takes time, while another thread looks after the queue: if `has_work`, or there is more, or
+    /// an event came after the first `kept`.
+    pub(super) fn away(self: &Arc<Self>, kept: usize, has_work: bool, action: impl FnOnce()) {
         lock(&self.threads).attentive -= 1;
         let _back = Back(&self.threads);
-        if has_more {
+        // Looked at from here on: who brought something before found this thread attentive, and left it at that.
+        if has_work || self.kept.load(Ordering::SeqCst) != kept || self.has_more() {
             self.ensure_thread();
         }
         action();
@@ -158,18 +167,21 @@ impl Sender {
     }
 
     /// Notifies the host of what became of its events. With no lock held.
-    fn notify_host(self: &Arc<Self>) {
-        if lock(&self.notices).due.is_empty() {
+    fn notify_host(self: &Arc<Self>, kept: usize) {
+        if !self.is_notice_due() {
             return;
         }
-        let has_more = self.has_more();
-        self.away(has_more, || {
+        self.away(kept, false, || {
             while let Some(notice) = self.next_notice() {
                 self.delivery.callbacks.deliver(Due::Delivery(notice));
                 lock(&self.notices).notifying -= 1;
             }
         });
         self.delivery.progress.notify();
+    }
+
+    fn is_notice_due(&self) -> bool {
+        !lock(&self.notices).due.is_empty()
     }
 
     fn next_notice(&self) -> Option<Notice> {

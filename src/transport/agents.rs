@@ -7,7 +7,7 @@ use ureq::{Agent, Proxy};
 
 use super::connection::KEPT_IDLE;
 use super::connector::Common;
-use super::request::MOST_LINE_BYTES;
+use crate::api::url::MAX_LINE;
 use crate::host::locks::{Mutex, lock};
 
 /// Of a reply's head: as much as Node's servers and clients take.
@@ -68,7 +68,7 @@ impl Agents {
             .max_redirects_will_error(false)
             .max_response_header_size(MOST_HEAD_BYTES)
             .input_buffer_size(INPUT_BYTES)
-            .output_buffer_size(MOST_LINE_BYTES)
+            .output_buffer_size(MAX_LINE)
             .max_idle_connections(self.max_idle)
             .max_idle_connections_per_host(self.max_idle)
             .max_idle_age(KEPT_IDLE)

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,8 +14,11 @@ use super::exchange::{Exchange, Kind};
 use super::fault::Fault;
 use crate::host::cancel::CancelToken;
 
+type Slot = RefCell<Option<Rc<Current>>>;
+
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Current>>> = const { RefCell::new(None) };
+    /// Without a destructor, so that a call can still be made while a thread, or the process, ends: [`Guard`] empties it.
+    static CURRENT: ManuallyDrop<Slot> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 pub struct Current {

@@ -18,7 +18,7 @@ pub fn route(
 ) -> Option<Option<String>> {
     let find = |name: &str| {
         let found = environment.iter().find(|(it, _)| *it == name);
-        found.map(|(_, value)| (*value).to_owned())
+        found.map(|(_, value)| std::ffi::OsString::from(*value))
     };
     let routes = Routes::new(option, find).ok()?;
     let (tls, host, port) = server;

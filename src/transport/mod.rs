@@ -1,6 +1,6 @@
 //! One HTTP exchange: a request goes out, its reply comes back, or the reason why not. The only room that
-//! knows ureq and rustls; it uses `api` (for [`Method`] and the server of a URL) and `host`, and nobody else's. The
-//! one way in is [`Transport::exchange`].
+//! knows ureq and rustls; it uses `api` (for [`Method`], and for the server of a URL and how long a line may be) and
+//! `host`, and nobody else's. The one way in is [`Transport::exchange`].
 
 mod agents;
 mod connection;
@@ -50,8 +50,7 @@ impl Transport {
         sys::adapt_to_process();
         request::check_user_agent(&settings.user_agent)?;
         let tls = tls::config(settings.ca_file.as_deref(), settings.tls_roots)?;
-        let environment = |name: &str| std::env::var(name).ok();
-        let routes = Routes::new(settings.proxy.as_deref(), environment)?;
+        let routes = Routes::new(settings.proxy.as_deref(), |name| std::env::var_os(name))?;
         Ok(Self::of(settings.clone(), tls, routes))
     }
 

@@ -1,6 +1,8 @@
 //! Which proxy stands before which server. ureq asks it for a tunnel by CONNECT, for https and http alike, so
-//! that the API key never reaches the proxy's logs.
+//! that the API key never reaches the proxy's logs. Of plain http it could read the key; but that goes only to this
+//! machine, past the proxy, or where `allow_insecure_http` lets it.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 
 use ureq::Proxy;
@@ -14,7 +16,7 @@ use crate::api::url::{host, is_loopback, server};
 /// Which proxy, if any, stands before which server.
 #[derive(Debug, Clone)]
 pub enum Routes {
-    /// The `proxy` option: for all servers.
+    /// The `proxy` option: for all servers, but for plain http to loopback.
     Option(Option<Proxy>),
     /// The usual environment variables: not for loopback, and not for what NO_PROXY lists.
     Environment {
@@ -28,7 +30,7 @@ impl Routes {
     /// `option` wins over the environment; an empty one means: no proxy whatsoever.
     pub fn new(
         option: Option<&str>,
-        environment: impl Fn(&str) -> Option<String>,
+        environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, String> {
         match option {
             Some("") => Ok(Self::Option(None)),
@@ -39,13 +41,14 @@ impl Routes {
         }
     }
 
-    fn from_environment(environment: impl Fn(&str) -> Option<String>) -> Self {
+    fn from_environment(environment: impl Fn(&str) -> Option<OsString>) -> Self {
         // An empty variable counts as not set.
         let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
         let read = |names: &[&str]| {
             let mut set = names.iter().filter_map(|name| {
                 let url = environment(name)?;
-                Some(parse(&url).map_err(|error| format!("the variable {name}: {error}")))
+                let proxy = url.to_str().ok_or_else(not_a_url).and_then(parse);
+                Some(proxy.map_err(|error| format!("the variable {name}: {error}")))
             });
             set.next()
         };
@@ -59,7 +62,7 @@ impl Routes {
         Self::Environment {
             https: read(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
             http: read(http),
-            no_proxy: no_proxy.unwrap_or_default(),
+            no_proxy: no_proxy.unwrap_or_default().to_string_lossy().into_owned(),
         }
     }
 
@@ -67,6 +70,8 @@ impl Routes {
     /// instead is what whoever set it did not want.
     pub fn proxy_for(&self, tls: bool, host: &str, port: u16) -> Result<Option<&Proxy>, Fault> {
         match self {
+            // A tunnel would carry the API key in the clear past the machine for which plain http is allowed.
+            Self::Option(_) if !tls && is_loopback(host) => Ok(None),
             Self::Option(proxy) => Ok(proxy.as_ref()),
             Self::Environment { no_proxy, .. }
                 if is_loopback(host) || is_listed(no_proxy, host, port) =>
@@ -90,7 +95,6 @@ fn parse(url: &str) -> Result<Proxy, String> {
     if cfg!(not(feature = "proxies")) {
         return Err("this build of the library has no proxies (SMALL=1, or cargo's feature \"proxies\" turned off)".to_owned());
     }
-    let not_a_url = || "not a URL like http://user:password@host:port".to_owned();
     let uri: Uri = url.parse().map_err(|_| not_a_url())?;
     if uri.authority().is_none() {
         return Err(not_a_url());
@@ -104,6 +108,10 @@ fn parse(url: &str) -> Result<Proxy, String> {
     }
     server(&uri)?;
     Proxy::new(url).map_err(|_| not_a_url())
+}
+
+fn not_a_url() -> String {
+    "not a URL like http://user:password@host:port".to_owned()
 }
 
 /// As messages name it.
@@ -166,10 +174,10 @@ fn is_within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
 mod tests {
     use super::*;
 
-    fn environment(set: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    fn environment(set: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
         move |name| {
             let found = set.iter().find(|(it, _)| *it == name);
-            found.map(|(_, value)| (*value).to_owned())
+            found.map(|(_, value)| (*value).into())
         }
     }
 
@@ -187,6 +195,35 @@ mod tests {
             "option.test:443"
         );
         let routes = Routes::new(Some(""), &set).unwrap();
+        assert_eq!(route(&routes, true, "api.trophy.so"), None);
+    }
+
+    #[test]
+    fn plain_http_to_this_machine_never_leaves_it() {
+        let routes = Routes::new(Some("http://option.test"), environment(&[])).unwrap();
+        for loopback in ["localhost", "127.9.9.9", "::1"] {
+            assert_eq!(route(&routes, false, loopback), None, "{loopback}");
+            assert!(route(&routes, true, loopback).is_some(), "{loopback}");
+        }
+        assert!(route(&routes, false, "sandbox.test").is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_not_unicode_is_set() {
+        use std::os::unix::ffi::OsStringExt;
+        let latin = |text: &[u8]| Some(OsString::from_vec(text.to_vec()));
+        let set = |name: &str| match name {
+            "HTTPS_PROXY" => latin(b"http://me:p\xe4ss@proxy.test:1"),
+            "HTTP_PROXY" => latin(b"http://evil.test:1"),
+            "REQUEST_METHOD" => latin(b"\xe4"),
+            "NO_PROXY" => latin(b"\xe4.test,trophy.so"),
+            _ => None,
+        };
+        let routes = Routes::new(None, set).unwrap();
+        let error = routes.proxy_for(true, "other.test", 443).unwrap_err();
+        assert!(error.reason.starts_with("the variable HTTPS_PROXY: "));
+        assert_eq!(route(&routes, false, "other.test"), None);
         assert_eq!(route(&routes, true, "api.trophy.so"), None);
     }
 

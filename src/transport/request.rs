@@ -12,14 +12,10 @@ use super::exchange::{Exchange, Kind};
 use super::explain::explain;
 use super::fault::Fault;
 use crate::api::operations::Method;
+use crate::api::url::MAX_IN_LINE;
 
 /// The first three say where a message ends; a second opinion on that is how requests are smuggled.
 const OURS: [HeaderName; 4] = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, ACCEPT_ENCODING];
-
-/// Of a request's head, twice what servers take: ureq's buffer holds one.
-pub const MOST_LINE_BYTES: usize = 16 * 1024;
-/// What stands in a line besides a URL, or besides a header's name and value.
-const REST_OF_LINE: usize = 32;
 
 /// Sends the request and reads the reply's head.
 pub fn send(
@@ -77,7 +73,7 @@ pub fn check_user_agent(user_agent: &str) -> Result<(), String> {
 }
 
 fn check_length(what: &str, length: usize) -> Result<(), Fault> {
-    if length + REST_OF_LINE > MOST_LINE_BYTES {
+    if length > MAX_IN_LINE {
         let reason = format!("{what} is {length} bytes long, which servers do not take");
         return Err(Fault::new(Kind::InvalidRequest, reason));
     }

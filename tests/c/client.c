@@ -21,6 +21,23 @@ static void the_key_comes_from_the_parameter_or_the_environment(void) {
     trophy_client_free(client);
 }
 
+static void a_variable_that_is_not_unicode_is_an_error(void) {
+#ifndef _WIN32
+    static const char *const names[] = {"TROPHY_API_KEY", "TROPHY_BASE_URL", "TROPHY_ADMIN_BASE_URL"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        trophy_client *client = NULL;
+        char *json = NULL, before[200];
+        snprintf(before, sizeof before, "%s", getenv(names[i]));
+        CHECK(setenv(names[i], "http://127.0.0.1:1/\xe9", 1) == 0);
+        CHECK_STATUS(trophy_client_new(NULL, NULL, &client, &json), TROPHY_STATUS_INVALID_ARGUMENT);
+        CHECK_HOLDS(json, names[i]);
+        trophy_string_free(json);
+        trophy_client_free(client);
+        CHECK(setenv(names[i], before, 1) == 0);
+    }
+#endif
+}
+
 static void out_parameters_are_set_on_failure_too(void) {
     trophy_client *client = (trophy_client *)&failed_checks;
     char *json = (char *)&failed_checks;
@@ -186,6 +203,7 @@ static void a_ca_file_that_cannot_be_used_is_refused_at_once(void) {
 
 int main(void) {
     RUN(the_key_comes_from_the_parameter_or_the_environment);
+    RUN(a_variable_that_is_not_unicode_is_an_error);
     RUN(out_parameters_are_set_on_failure_too);
     RUN(a_tenants_handle_shares_the_client);
     RUN(a_rotated_key_is_used_by_all_handles);

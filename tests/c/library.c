@@ -103,6 +103,41 @@ static void a_log_that_is_off_is_silent(void) {
     CHECK(log.lines == 0);
 }
 
+/* One that sends events while an attempt at one is logged. */
+struct sender {
+    trophy_client *client;
+    trophy_status same_lane, other_lane;
+    int lines;
+};
+
+static void send_events(trophy_log_level level, const char *message, void *user_data) {
+    struct sender *sender = user_data;
+    (void)level;
+    if (strstr(message, "; attempt 2 comes in") == NULL || sender->lines++ > 0) {
+        return;
+    }
+    char *json = NULL;
+    sender->same_lane = trophy_metrics_event(sender->client, "http-503", "{\"id\": \"42\"}", 1, NULL, NULL,
+                                             "{\"timeout_in_seconds\": 0.2}", &json);
+    CHECK_HOLDS(json, "not from inside a callback, which it would wait for");
+    trophy_string_free(json);
+    sender->other_lane =
+        trophy_metrics_event(sender->client, "words", "{\"id\": \"42\"}", 1, NULL, NULL, NULL, NULL);
+}
+
+static void a_log_callback_never_waits_for_the_event_it_is_told_of(void) {
+    trophy_client *client = make_client("{\"max_retries\": 1}");
+    struct sender sender = {client, TROPHY_STATUS_OK, TROPHY_STATUS_PANIC, 0};
+    trophy_log_set_callback(TROPHY_LOG_LEVEL_WARN, send_events, &sender);
+    CHECK_STATUS(trophy_metrics_event(client, "http-503", "{\"id\": \"42\"}", 1, NULL, NULL, NULL, NULL),
+                 TROPHY_STATUS_SERVER);
+    trophy_log_set_callback(TROPHY_LOG_LEVEL_OFF, NULL, NULL);
+    CHECK(sender.lines > 0);
+    CHECK_STATUS(sender.same_lane, TROPHY_STATUS_INVALID_ARGUMENT);
+    CHECK_STATUS(sender.other_lane, TROPHY_STATUS_OK);
+    trophy_client_free(client);
+}
+
 int main(void) {
     RUN(the_version_is_the_headers);
     RUN(every_status_has_its_number_and_name);
@@ -110,5 +145,6 @@ int main(void) {
     RUN(freeing_null_does_nothing);
     RUN(the_log_tells_of_calls_and_never_the_key);
     RUN(a_log_that_is_off_is_silent);
+    RUN(a_log_callback_never_waits_for_the_event_it_is_told_of);
     return RESULT;
 }

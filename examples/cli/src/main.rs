@@ -47,6 +47,7 @@ fn run(wants_json: bool) -> Result<(), Failure> {
         Read::Run(arguments) => arguments,
         Read::Print(text) => return text.print().map_err(Failure::output),
     };
+    session::check_variables()?;
     let mut out = Output::new(wants_json || arguments.json);
     act(arguments.command, &mut out)?;
     out.flush()

@@ -1,5 +1,6 @@
 //! The client of one run: its key from the environment or a file, its options from the flags.
 
+use std::env::VarError;
 use std::fs;
 use std::path::Path;
 
@@ -154,6 +155,22 @@ fn key(file: Option<&str>) -> Result<Key, Failure> {
                 Failure::usage("no API key; set TROPHY_API_KEY or name a file with --key-file")
             }),
     }
+}
+
+/// Before anything is done: a variable of ours that is no text is a mistake, and not one that is not set.
+pub fn check_variables() -> Result<(), Failure> {
+    for name in [
+        "TROPHY_API_KEY",
+        "TROPHY_BASE_URL",
+        "TROPHY_ADMIN_BASE_URL",
+        "TROPHY_QUEUE",
+        "TROPHY_WEBHOOK_SECRET",
+    ] {
+        if let Err(VarError::NotUnicode(_)) = std::env::var(name) {
+            return Err(Failure::usage(format!("{name} is not Unicode (UTF-8)")));
+        }
+    }
+    Ok(())
 }
 
 /// A variable of the environment; an empty one is not set.

@@ -189,6 +189,19 @@ fn the_key_can_come_from_a_file() {
     assert!(sentence.contains("nowhere"), "{sentence}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_not_taken_for_one_that_is_not_set() {
+    let broken: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"caf\xe9");
+    for name in ["TROPHY_API_KEY", "TROPHY_QUEUE", "TROPHY_WEBHOOK_SECRET"] {
+        let ran = bare().env(name, broken).arg("operations").output();
+        let (exit, code, sentence) = fail(ran.unwrap());
+        assert_eq!((exit, code.as_str()), (2, "invalid_argument"));
+        let expected = format!("{name} is not Unicode (UTF-8)");
+        assert!(sentence.ends_with(&expected), "{sentence}");
+    }
+}
+
 #[test]
 fn an_event_enqueued_offline_is_delivered_by_a_later_flush() {
     let sandbox = sandbox();

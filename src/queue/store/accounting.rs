@@ -108,7 +108,8 @@ impl Accounting {
         for (stem, (bytes, ack_bytes)) in &found {
             let tally = known.get(stem).copied().unwrap_or_default();
             // What cannot be read now is looked at again with the next recount; the drain reports it.
-            let events = (tally.bytes != *bytes)
+            // What is written here is counted as it is, and looked at once it has ended, if then.
+            let events = (tally.bytes != *bytes && !tally.written_here)
                 .then(|| count(folder, &format!("{stem}.seg"), *bytes).ok())
                 .flatten();
             let acks = (tally.ack_bytes != *ack_bytes && !tally.drained_here)

@@ -7,7 +7,7 @@ use super::folder::Folder;
 use super::lock::{self, DrainLock};
 use super::reader::{Batch, Entry, Position, Reader, Reading};
 use super::segments::Segments;
-use super::{Durability, StoreError};
+use super::{Durability, Options, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use std::sync::Arc;
 pub struct Drain {
     folder: Arc<dyn Folder>,
     accounting: Arc<Accounting>,
-    durability: Durability,
+    /// What is sent is put on record for good before it is.
+    syncs_attempts: bool,
     generation: u32,
     lock: DrainLock,
     segments: Segments,
@@ -39,22 +40,19 @@ impl Drain {
     pub(super) fn begin(
         folder: &Arc<dyn Folder>,
         accounting: &Arc<Accounting>,
-        durability: Durability,
+        options: Options,
     ) -> Result<Option<Drain>, StoreError> {
         let taken = DrainLock::take(folder)
             .map_err(|words| StoreError::new(&**folder, "lock", lock::NAME, &words))?;
+        let syncs_attempts = options.durability == Durability::Power || options.merges;
         Ok(taken.map(|lock| Drain {
             folder: Arc::clone(folder),
             accounting: Arc::clone(accounting),
-            durability,
+            syncs_attempts,
             generation: crate::host::sys::generation(),
             lock,
-            segments: Segments::new(
-                Arc::clone(folder),
-                Arc::clone(accounting),
-                durability == Durability::Power,
-            ),
-            dead_letters: DeadLetters::new(durability),
+            segments: Segments::new(Arc::clone(folder), Arc::clone(accounting), syncs_attempts),
+            dead_letters: DeadLetters::new(options.durability),
             is_caught_up: false,
         }))
     }
@@ -141,20 +139,21 @@ impl Drain {
     }
 
     /// Puts on record that these are about to be sent for the first time. With `Durability::Power`, or
-    /// where one stands for others, it is synced, and every merge before it: an event that was counted must
-    /// not come back as unsent and be merged into another, nor its members by themselves. A member is
+    /// where events are merged, it is synced, and every merge before it: an event that was counted must
+    /// not come back as unsent and another be merged into it, nor its members by themselves. A member is
     /// attempted with its leader. After an error they are not attempted; if they are sent all the same, that
     /// they were is written with the next change.
     pub fn attempt(&mut self, positions: &[Position]) -> Result<(), StoreError> {
         let mut failed = Ok(());
         for (number, offsets) in by_segment(positions) {
-            let (folder, durability) = (Arc::clone(&self.folder), self.durability);
+            let folder = Arc::clone(&self.folder);
             let Some(reader) = self.segments.reader_mut(number) else {
                 continue;
             };
             let mut new = open_among(reader, offsets);
             new.retain(|offset| !reader.acks.attempted(*offset));
-            let must_sync = durability == Durability::Power || reader.log.has_unsynced_merge();
+            let leads = new.iter().any(|offset| reader.acks.leads(*offset));
+            let must_sync = self.syncs_attempts || leads || reader.log.has_unsynced_merge();
             // Also where an earlier one could not be written: what is not on disk is not on record.
             let written = match new.is_empty() {
                 true => reader.log.flush(&*folder),
@@ -162,7 +161,13 @@ impl Drain {
             }
             .and_then(|()| match must_sync {
                 false => Ok(()),
-                true => reader.log.sync(&*folder),
+                true => {
+                    // If the leader were lost and a member were not, that one would count again.
+                    if leads {
+                        reader.sync(&*folder)?;
+                    }
+                    reader.log.sync(&*folder)
+                }
             });
             match written {
                 Ok(()) => new.iter().for_each(|offset| reader.acks.attempt(*offset)),

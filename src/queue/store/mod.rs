@@ -129,6 +129,6 @@ impl Store {
 
     /// Becomes the one that drains the folder; `None` if another is, in this process or elsewhere.
     pub fn try_drain(&self) -> Result<Option<Drain>, StoreError> {
-        Drain::begin(&self.folder, &self.accounting, self.options.durability)
+        Drain::begin(&self.folder, &self.accounting, self.options)
     }
 }

@@ -5,6 +5,9 @@ pub struct Options {
     pub durability: Durability,
     /// A segment is full at this size; one event may exceed it.
     pub segment_bytes: u64,
+    /// Events are merged: then a power cut must not make one that was sent look as if it never was, whatever else it
+    /// takes. Another could be merged into it, and would not count.
+    pub merges: bool,
 }
 
 impl Default for Options {
@@ -12,6 +15,7 @@ impl Default for Options {
         Options {
             durability: Durability::Process,
             segment_bytes: 1 << 20,
+            merges: false,
         }
     }
 }

@@ -304,6 +304,15 @@ impl Reader {
         }
     }
 
+    /// Makes its events safe against power loss, where their writer did not.
+    pub fn sync(&self, folder: &dyn Folder) -> io::Result<()> {
+        match &self.scanner {
+            _ if self.commits => Ok(()),
+            Some(scanner) => scanner.file().sync_data(),
+            None => folder.open(&self.name)?.sync_data(),
+        }
+    }
+
     /// Unsettled and standing for itself; members follow their leader.
     pub fn is_open(&self, offset: u32) -> bool {
         self.unsettled.contains(&offset) && self.acks.leader_of(offset).is_none()

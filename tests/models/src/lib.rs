@@ -62,7 +62,7 @@ pub fn delivery(options: &str) -> Arc<Delivery> {
         without_network();
         Transport::new(&Settings::default()).expect("no file is read")
     });
-    let options = Arc::new(ClientOptions::parse(Some(options), |_| None).expect("options"));
+    let options = Arc::new(ClientOptions::parse(Some(options), |_| Ok(None)).expect("options"));
     let key = Arc::new(ArcSwap::from_pointee(ApiKey::new("app.test")));
     Arc::new(Delivery::new(options, key, first.for_child()))
 }

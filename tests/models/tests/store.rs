@@ -15,6 +15,7 @@ fn open(folder: &MemoryFolder, durability: Durability) -> Store {
     let options = Options {
         durability,
         segment_bytes: 64,
+        ..Options::default()
     };
     Store::open(Box::new(folder.clone()), options).unwrap()
 }

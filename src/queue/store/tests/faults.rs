@@ -185,6 +185,7 @@ fn live_through(fault: Fault, durability: Durability) -> bool {
     let options = Options {
         durability,
         segment_bytes: 150,
+        ..Options::default()
     };
     let case = format!("{fault:?} {durability:?}");
     let faulty = || FaultyFolder {
@@ -439,7 +440,7 @@ fn a_settle_that_could_not_be_written_is_written_with_the_next() {
             calls: Arc::clone(&calls),
         });
         let accounting = Arc::new(Accounting::default());
-        let Ok(Some(mut drain)) = Drain::begin(&folder, &accounting, Durability::Process) else {
+        let Ok(Some(mut drain)) = Drain::begin(&folder, &accounting, Options::default()) else {
             continue;
         };
         let entries = insist(|| drain.read(10, 100));

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 const POWER: Options = Options {
     durability: Durability::Power,
     segment_bytes: 400,
+    merges: false,
 };
 /// So many outcomes of each cut are looked at: which changes are lost is chance.
 const OUTCOMES: u64 = 2;

@@ -9,6 +9,7 @@ use std::sync::{Barrier, Mutex, OnceLock};
 const POWER: Options = Options {
     durability: Durability::Power,
     segment_bytes: 1 << 20,
+    merges: false,
 };
 
 fn open_in(folder: Box<dyn Folder>, options: Options) -> Store {
@@ -422,6 +423,83 @@ fn a_merge_of_an_attempted_leader_is_not_dissolved() {
     drain.attempt(&all[..1]).unwrap();
     let words = drain.dissolve(all[0]).unwrap_err().to_string();
     assert!(words.contains("counted"), "{words}");
+}
+
+#[test]
+fn where_events_are_merged_no_power_cut_makes_one_that_was_sent_look_new() {
+    let mut came_back = [0; 3];
+    for seed in 0..600u64 {
+        let (folder, end) = (new_folder(), seed as usize % 3);
+        let options = Options {
+            merges: true,
+            ..Options::default()
+        };
+        let store = open_in(Box::new(folder.clone()), options);
+        // What others wrote is on the disk.
+        let writer = open_in(Box::new(folder.clone()), POWER);
+        append_all(&writer, &["sent", "behind"]);
+        let mut drain = store.try_drain().unwrap().unwrap();
+        let all = positions(&read_all(&mut drain));
+        drain.attempt(&all[..1]).unwrap();
+        match end {
+            0 => {}
+            1 => drain.settle(&all[..1]).unwrap(),
+            _ => {
+                drop(writer);
+                assert!(read_all(&mut drain).is_empty());
+                drain.settle(&all).unwrap();
+                assert_eq!(folder.names(), ["drain.lock"]);
+            }
+        }
+
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let after = folder.after_power_cut(|below| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 8) as usize % below
+        });
+
+        for entry in drain_all(&open_in(Box::new(after), options)).0 {
+            if entry.payload == b"sent" {
+                assert!(entry.attempted, "seed {seed}: sent, and looks new");
+                came_back[end] += 1;
+            }
+        }
+    }
+    assert!(
+        came_back[..2].iter().all(|times| *times > 50),
+        "{came_back:?}"
+    );
+}
+
+#[test]
+fn what_is_written_here_is_not_read_to_be_counted() {
+    let folder = new_folder();
+    let reads = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&reads);
+    let before = move |call: &str, _: &str| {
+        counted.fetch_add(u64::from(call == "read"), Ordering::Relaxed);
+        Ok(())
+    };
+    let options = Options {
+        segment_bytes: 1000,
+        ..Options::default()
+    };
+    let store = open_in(Watched::new(&folder, before), options);
+    for number in 1..=100 {
+        store.append(1, b"an event").unwrap();
+        assert_eq!(store.recount().unwrap().events, number);
+    }
+    // Nor what is full.
+    assert!(folder.names().len() > 3, "{:?}", folder.names());
+    assert_eq!(reads.load(Ordering::Relaxed), 0);
+
+    // Others count it all the same, and so does this one what others have written.
+    let other = open(&folder);
+    assert_eq!(other.usage().events, 100);
+    other.append(1, b"another").unwrap();
+    assert_eq!(store.recount().unwrap().events, 101);
 }
 
 #[test]
