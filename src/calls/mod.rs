@@ -140,15 +140,16 @@ impl Calls {
         };
         match waited {
             Ok(Some(turn)) => Ok(Some(turn)),
-            Ok(None) if is_logging => {
-                refuse_inside("metrics_event, with one of its user and metric under way")
-                    .map(|()| None)
+            Ok(None) => {
+                if is_logging {
+                    refuse_inside("metrics_event, with one of its user and metric under way")?;
+                }
+                Err(Error::new(
+                    Status::Timeout,
+                    "metrics_event: an earlier event of this user and metric was under way until this call's \
+                     timeout_in_seconds had passed",
+                ))
             }
-            Ok(None) => Err(Error::new(
-                Status::Timeout,
-                "metrics_event: an earlier event of this user and metric was under way until this call's \
-                 timeout_in_seconds had passed",
-            )),
             Err(Cancelled) => Err(Error::cancelled()),
         }
     }
