@@ -342,7 +342,13 @@ fn environment(name: &str) -> Result<Option<String>, Error> {
 }
 
 fn transport(options: &ClientOptions) -> Result<Transport, Error> {
-    Transport::new(&Settings {
+    Transport::new(&settings(options))
+        .map_err(|message| Error::invalid(format!("options_json: {message}")))
+}
+
+/// What of the options is the transport's.
+pub fn settings(options: &ClientOptions) -> Settings {
+    Settings {
         proxy: options.proxy.clone(),
         ca_file: options.ca_file.clone(),
         tls_roots: match options.tls_roots {
@@ -351,8 +357,7 @@ fn transport(options: &ClientOptions) -> Result<Transport, Error> {
         },
         max_idle: options.workers + 16,
         user_agent: options.user_agent.clone(),
-    })
-    .map_err(|message| Error::invalid(format!("options_json: {message}")))
+    }
 }
 
 impl Shared {

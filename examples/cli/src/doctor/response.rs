@@ -4,10 +4,11 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
+use trophy::client;
 use trophy::error::Status;
 use trophy::host::cancel::CancelToken;
-use trophy::options::{self, ClientOptions};
-use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, TlsRoots, Transport};
+use trophy::options::ClientOptions;
+use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Transport};
 
 use super::address::Address;
 use super::finding::Finding;
@@ -16,7 +17,7 @@ use super::finding::Finding;
 const TOLERATED: f64 = 5.0;
 
 pub fn check(address: &Address, options: &ClientOptions) -> Vec<Finding> {
-    let transport = match transport(options) {
+    let transport = match Transport::new(&client::settings(options)) {
         Ok(transport) => transport,
         Err(why) => return vec![unusable(why)],
     };
@@ -31,19 +32,6 @@ pub fn check(address: &Address, options: &ClientOptions) -> Vec<Finding> {
     findings.extend(clock(reply.date.as_deref(), half));
     findings.extend(is_the_service(address, &reply));
     findings
-}
-
-fn transport(options: &ClientOptions) -> Result<Transport, String> {
-    Transport::new(&Settings {
-        proxy: options.proxy.clone(),
-        ca_file: options.ca_file.clone(),
-        tls_roots: match options.tls_roots {
-            options::TlsRoots::Builtin => TlsRoots::Builtin,
-            options::TlsRoots::System => TlsRoots::System,
-        },
-        max_idle: 1,
-        user_agent: options.user_agent.clone(),
-    })
 }
 
 fn get(
