@@ -133,17 +133,19 @@ group_rust() {
 group_c() {
     step "C" cargo test -p trophy --test c_api -- --show-output
     step "C, ASan and UBSan" env TROPHY_C_MODE=asan cargo test -p trophy --test c_api -- --show-output
-    step "forks, ASan and UBSan" env TROPHY_C_MODE=asan \
-        cargo test -p trophy --test processes -- --show-output forked
     step "C++" cargo test -p trophy --test cpp_api -- --show-output
     step "C++, ASan and UBSan" env TROPHY_C_MODE=asan \
         cargo test -p trophy --test cpp_api -- --show-output --skip the_header::
+    # Forks are not tried with ASan: where another thread allocates at that moment, its allocator
+    # stays locked in the child (LLVM mended it in 2023, gcc 12 has it still).
     if have valgrind; then
+        step "forks, Valgrind" env TROPHY_C_MODE=valgrind \
+            cargo test -p trophy --test processes -- --show-output forked
         step "C, Valgrind" env TROPHY_C_MODE=valgrind cargo test -p trophy --test c_api -- --show-output
         step "C++, Valgrind" env TROPHY_C_MODE=valgrind \
             cargo test -p trophy --test cpp_api -- --show-output --skip the_header::
     else
-        skip "C and C++, Valgrind" "valgrind is not installed"
+        skip "C, C++ and forks, Valgrind" "valgrind is not installed"
     fi
 }
 

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use c_programs::{
-    build, executable, is_native, launch, on_windows, start, succeed, surround, text,
+    build, executable, is_native, launch_forking, on_windows, start, succeed, surround, text,
 };
 use serde_json::json;
 use service::*;
@@ -257,7 +257,7 @@ fn forked_children_and_their_parent_share_a_client() {
     let folder = tempfile::tempdir().unwrap();
     let executable = executable(folder.path(), "forked");
     build("forked", &executable);
-    let Some(mut program) = launch(&executable) else {
+    let Some(mut program) = launch_forking(&executable) else {
         return;
     };
     surround(&mut program, &service.0.url(), &service.0.admin_url(), KEY);

@@ -55,7 +55,7 @@ static void children_and_their_parent_send_on_one_client(void) {
         children[i] = fork();
         if (children[i] == 0) {
             failed_checks = 0;
-            alarm(100);
+            alarm(longest_seconds());
             send_events(client, "child", i);
             /* Of the other half, only what the parent has is freed. */
             if (i % 2 == 0) {
@@ -96,7 +96,7 @@ static void forks_in_a_row_under_load_hang_nobody(void) {
     for (int i = 0; i < FORKS; i++) {
         pid_t child = fork();
         if (child == 0) {
-            alarm(60);
+            alarm(longest_seconds());
             trophy_status status = TROPHY_STATUS_OK;
             /* A call, the end, or nothing at all. */
             if (i % 3 == 0) {
@@ -133,7 +133,7 @@ static void a_child_knows_what_is_undelivered(void) {
     pid_t child = fork();
     if (child == 0) {
         failed_checks = 0;
-        alarm(100);
+        alarm(longest_seconds());
         char *json = NULL;
         CHECK_STATUS(trophy_client_flush(client, 100, &json), TROPHY_STATUS_TIMEOUT);
         CHECK_JSON(json, "/undelivered", "2");
@@ -177,7 +177,7 @@ static void a_child_wakes_no_loop_but_its_own(void) {
     pid_t child = fork();
     if (child == 0) {
         failed_checks = 0;
-        alarm(100);
+        alarm(longest_seconds());
         read_user(client);
         CHECK(trophy_client_dispatch(client, -1) == 1);
         CHECK(woken == 0);

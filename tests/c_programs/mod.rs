@@ -76,6 +76,15 @@ pub fn mode() -> String {
 
 /// How a program is run in the mode; none if it cannot be.
 pub fn launch(executable: &Path) -> Option<Command> {
+    launch_with(executable, "--leak-check=full")
+}
+
+/// How a program is run that forks: a child ends with what it has of its parent's threads, which is no leak.
+pub fn launch_forking(executable: &Path) -> Option<Command> {
+    launch_with(executable, "--leak-check=no")
+}
+
+fn launch_with(executable: &Path, leak_check: &str) -> Option<Command> {
     match mode().as_str() {
         "plain" | "asan" => Some(start(executable)),
         "valgrind" if is_installed("valgrind") => {
@@ -84,7 +93,7 @@ pub fn launch(executable: &Path) -> Option<Command> {
                 .args([
                     "--quiet",
                     "--error-exitcode=99",
-                    "--leak-check=full",
+                    leak_check,
                     "--errors-for-leak-kinds=definite,indirect,possible",
                     // The ends of threads and the unwinder of panics are deep.
                     "--num-callers=30",

@@ -100,13 +100,13 @@ int signal_that_ends(F &&doing) {
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-/** The exit code of a child process that does this and returns; -1 if it ended otherwise, or not within ten seconds. */
+/** The exit code of a child process that does this and returns; -1 if it ended otherwise, or hung. */
 template <typename F>
 int code_that_ends(F &&doing) {
   std::fflush(stdout);
   const pid_t child = fork();
   if (child == 0) {
-    alarm(10);
+    alarm(300);
     doing();
     std::exit(0);
   }
