@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 
+use super::read;
 use crate::error::Status;
 use crate::ffi::boundary::boundary;
 use crate::ffi::pointers::{ClientHandle, client, optional, required};
@@ -23,12 +24,7 @@ pub unsafe extern "C" fn trophy_achievements_all(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("achievements_all", &[], None, args_json)
-        })
-    }
+    unsafe { read(client, "achievements_all", &[], args_json, out_json) }
 }
 
 /// Marks an achievement as completed by a user. For achievements that are completed by your program, not by a

@@ -2,9 +2,9 @@
 
 use std::ffi::c_char;
 
+use super::read;
 use crate::error::Status;
-use crate::ffi::boundary::boundary;
-use crate::ffi::pointers::{ClientHandle, client, optional, required};
+use crate::ffi::pointers::ClientHandle;
 
 /// Lists all leaderboards.
 ///
@@ -23,12 +23,7 @@ pub unsafe extern "C" fn trophy_leaderboards_all(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("leaderboards_all", &[], None, args_json)
-        })
-    }
+    unsafe { read(client, "leaderboards_all", &[], args_json, out_json) }
 }
 
 /// Reads a leaderboard, with its rankings.
@@ -52,11 +47,5 @@ pub unsafe extern "C" fn trophy_leaderboards_get(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("leaderboards_get", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "leaderboards_get", &[key], args_json, out_json) }
 }

@@ -2,9 +2,9 @@
 
 use std::ffi::c_char;
 
+use super::read;
 use crate::error::Status;
-use crate::ffi::boundary::boundary;
-use crate::ffi::pointers::{ClientHandle, client, optional, required};
+use crate::ffi::pointers::ClientHandle;
 
 /// Counts the users in each range of points.
 ///
@@ -25,13 +25,7 @@ pub unsafe extern "C" fn trophy_points_summary(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("points_summary", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "points_summary", &[key], args_json, out_json) }
 }
 
 /// Reads a points system, with its triggers.
@@ -53,13 +47,7 @@ pub unsafe extern "C" fn trophy_points_system(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("points_system", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "points_system", &[key], args_json, out_json) }
 }
 
 /// Lists the points boosts of a points system that are for all users.
@@ -81,13 +69,7 @@ pub unsafe extern "C" fn trophy_points_boosts(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("points_boosts", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "points_boosts", &[key], args_json, out_json) }
 }
 
 /// Lists the levels of a points system.
@@ -109,13 +91,7 @@ pub unsafe extern "C" fn trophy_points_levels(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("points_levels", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "points_levels", &[key], args_json, out_json) }
 }
 
 /// Counts the users at each level of a points system.
@@ -137,11 +113,5 @@ pub unsafe extern "C" fn trophy_points_level_summary(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("points_level_summary", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "points_level_summary", &[key], args_json, out_json) }
 }

@@ -2,9 +2,9 @@
 
 use std::ffi::c_char;
 
+use super::read;
 use crate::error::Status;
-use crate::ffi::boundary::boundary;
-use crate::ffi::pointers::{ClientHandle, client, optional};
+use crate::ffi::pointers::ClientHandle;
 
 /// Lists the streaks of some users, the longest first.
 ///
@@ -22,10 +22,5 @@ pub unsafe extern "C" fn trophy_streaks_list(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("streaks_list", &[], None, args_json)
-        })
-    }
+    unsafe { read(client, "streaks_list", &[], args_json, out_json) }
 }

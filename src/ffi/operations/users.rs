@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 
+use super::read;
 use crate::error::Status;
 use crate::ffi::boundary::boundary;
 use crate::ffi::pointers::{ClientHandle, client, optional, required};
@@ -53,13 +54,7 @@ pub unsafe extern "C" fn trophy_users_get(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_get", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_get", &[id], args_json, out_json) }
 }
 
 /// Creates a user, or changes the one there is.
@@ -144,13 +139,7 @@ pub unsafe extern "C" fn trophy_users_get_preferences(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_get_preferences", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_get_preferences", &[id], args_json, out_json) }
 }
 
 /// Changes a user's preferences. Those of the streak need streak customization to be switched on in the
@@ -209,13 +198,7 @@ pub unsafe extern "C" fn trophy_users_all_metrics(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_all_metrics", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_all_metrics", &[id], args_json, out_json) }
 }
 
 /// Reads a user's progress in one metric.
@@ -237,14 +220,9 @@ pub unsafe extern "C" fn trophy_users_single_metric(
     args_json: *const c_char,
     out_json: *mut *mut c_char,
 ) -> Status {
+    let path = [id, key];
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?, required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_single_metric", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_single_metric", &path, args_json, out_json) }
 }
 
 /// Sums a user's events of a metric by day, week or month.
@@ -270,13 +248,16 @@ pub unsafe extern "C" fn trophy_users_metric_event_summary(
     args_json: *const c_char,
     out_json: *mut *mut c_char,
 ) -> Status {
+    let path = [id, key];
     // SAFETY: the rules of the header.
     unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?, required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_metric_event_summary", &path, None, args_json)
-        })
+        read(
+            client,
+            "users_metric_event_summary",
+            &path,
+            args_json,
+            out_json,
+        )
     }
 }
 
@@ -299,13 +280,7 @@ pub unsafe extern "C" fn trophy_users_achievements(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_achievements", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_achievements", &[id], args_json, out_json) }
 }
 
 /// Reads a user's current streak.
@@ -326,13 +301,7 @@ pub unsafe extern "C" fn trophy_users_streak(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_streak", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_streak", &[id], args_json, out_json) }
 }
 
 /// Reads a user's points in a points system.
@@ -356,13 +325,7 @@ pub unsafe extern "C" fn trophy_users_points(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?, required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_points", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_points", &[id, key], args_json, out_json) }
 }
 
 /// Lists the points boosts that are active for a user: their own, and those for all.
@@ -386,14 +349,9 @@ pub unsafe extern "C" fn trophy_users_points_boosts(
     args_json: *const c_char,
     out_json: *mut *mut c_char,
 ) -> Status {
+    let path = [id, key];
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?, required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_points_boosts", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_points_boosts", &path, args_json, out_json) }
 }
 
 /// Sums a user's points awards by day, week or month.
@@ -419,13 +377,16 @@ pub unsafe extern "C" fn trophy_users_points_event_summary(
     args_json: *const c_char,
     out_json: *mut *mut c_char,
 ) -> Status {
+    let path = [id, key];
     // SAFETY: the rules of the header.
     unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?, required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_points_event_summary", &path, None, args_json)
-        })
+        read(
+            client,
+            "users_points_event_summary",
+            &path,
+            args_json,
+            out_json,
+        )
     }
 }
 
@@ -451,13 +412,7 @@ pub unsafe extern "C" fn trophy_users_leaderboard(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?, required("key", key)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_leaderboard", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_leaderboard", &[id, key], args_json, out_json) }
 }
 
 /// Reads a user's year in review.
@@ -477,11 +432,5 @@ pub unsafe extern "C" fn trophy_users_wrapped(
     out_json: *mut *mut c_char,
 ) -> Status {
     // SAFETY: the rules of the header.
-    unsafe {
-        boundary(out_json, || {
-            let path = [required("id", id)?];
-            let args_json = optional("args_json", args_json)?;
-            self::client(client)?.invoke("users_wrapped", &path, None, args_json)
-        })
-    }
+    unsafe { read(client, "users_wrapped", &[id], args_json, out_json) }
 }
