@@ -112,6 +112,31 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The object again.
+    pub fn to_text(&self) -> String {
+        let lengths = self
+            .0
+            .iter()
+            .map(|(name, value)| name.len() + value.get().len() + 4);
+        let mut out = String::with_capacity(lengths.sum::<usize>() + 2);
+        self.write(&mut out);
+        out
+    }
+
+    /// The object `text` without some of its members: as it came, if it has none of them.
+    pub fn without(
+        mut self,
+        text: &'a str,
+        is_left_out: impl Fn(&str, &RawValue) -> bool,
+    ) -> Cow<'a, str> {
+        let before = self.0.len();
+        self.0.retain(|(name, value)| !is_left_out(name, value));
+        match self.0.len() == before {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(self.to_text()),
+        }
+    }
+
     /// Writes the object again.
     pub fn write(&self, out: &mut String) {
         out.push('{');
@@ -239,7 +264,7 @@ pub fn quote(text: &str) -> String {
 }
 
 /// The value at an RFC 6901 pointer ("" is the whole, "/points/total", "/achievements/0/name").
-pub fn at<'a>(text: &'a str, pointer: &str) -> Option<&'a RawValue> {
+fn at<'a>(text: &'a str, pointer: &str) -> Option<&'a RawValue> {
     let mut value: &RawValue = serde_json::from_str(text).ok()?;
     if pointer.is_empty() {
         return Some(value);
@@ -299,33 +324,35 @@ fn elements_of(array: &RawValue) -> Option<Vec<&RawValue>> {
 }
 
 /// The number there; `None` if there is none, or it is beyond a double.
-pub fn number(text: &str, pointer: &str) -> Option<f64> {
-    let text = well_formed(text);
-    let value = at(&text, pointer)?;
-    (kind(value) == "a number")
-        .then(|| serde_json::from_str(value.get()).ok())
-        .flatten()
+pub fn number(json: &str, pointer: &str) -> Option<f64> {
+    read_at(json, pointer, double)
+}
+
+/// The double that a number is; `None` if it is beyond one.
+pub fn double(value: &RawValue) -> Option<f64> {
+    let is_number = kind(value) == "a number";
+    is_number.then(|| serde_json::from_str(value.get()).ok())?
 }
 
 /// The string there, with U+FFFD for what is no character, or another value as its JSON text.
 pub fn text(json: &str, pointer: &str) -> Option<String> {
-    let json = well_formed(json);
-    let value = at(&json, pointer)?;
-    match kind(value) {
+    read_at(json, pointer, |value| match kind(value) {
         "a string" => string(value).map(Cow::into_owned),
         _ => Some(value.get().to_owned()),
-    }
+    })
 }
 
 /// How many elements or members the array or object there has.
-pub fn length(text: &str, pointer: &str) -> Option<usize> {
-    let text = well_formed(text);
-    let value = at(&text, pointer)?;
-    match kind(value) {
+pub fn length(json: &str, pointer: &str) -> Option<usize> {
+    read_at(json, pointer, |value| match kind(value) {
         "an object" => members_of(value).map(|members| members.len()),
         "an array" => elements_of(value).map(|elements| elements.len()),
         _ => None,
-    }
+    })
+}
+
+fn read_at<T>(json: &str, pointer: &str, read: impl FnOnce(&RawValue) -> Option<T>) -> Option<T> {
+    read(at(&well_formed(json), pointer)?)
 }
 
 /// An array index as RFC 6901 writes it: no sign, no leading zero.

@@ -254,7 +254,8 @@ fn event_by_name(
     };
     let user = needed("user")?;
     let value = needed("value")?;
-    let number = finite(value).ok_or_else(|| must_be(names.value, "a finite number", value))?;
+    let number =
+        json::double(value).ok_or_else(|| must_be(names.value, "a finite number", value))?;
     let attributes = body.take("attributes");
     let event = Event::check(
         &EventArgs {
@@ -268,14 +269,10 @@ fn event_by_name(
         &names,
     )?;
     // Members that are not known here pass through, before those of the options.
-    let mut more = Vec::new();
-    for (name, value) in &body.0 {
-        more.push((name.to_string(), value.get().to_owned()));
-    }
-    for (name, value) in beside(&body, &options.additional_body_parameters) {
-        more.push((name.clone(), value.clone()));
-    }
-    options.additional_body_parameters = more;
+    let own = body.0.iter();
+    let own = own.map(|(name, value)| (name.to_string(), value.get().to_owned()));
+    let added = beside(&body, &options.additional_body_parameters);
+    options.additional_body_parameters = own.chain(added.into_iter().cloned()).collect();
     keyed_event(&event, options, context)
 }
 
@@ -284,17 +281,11 @@ fn beside<'a>(
     members: &Members<'_>,
     additional: &'a [(String, String)],
 ) -> Vec<&'a (String, String)> {
-    let mut given = HashSet::new();
-    for (name, _) in &members.0 {
-        given.insert(&**name);
-    }
-    let mut found = Vec::new();
-    for parameter in additional {
-        if !given.contains(&*parameter.0) {
-            found.push(parameter);
-        }
-    }
-    found
+    let given: HashSet<&str> = members.0.iter().map(|(name, _)| &**name).collect();
+    let additional = additional.iter();
+    additional
+        .filter(|(name, _)| !given.contains(&**name))
+        .collect()
 }
 
 /// Path and query of an event of this metric.
@@ -376,9 +367,7 @@ fn completion<'a>(label: &str, text: &'a str) -> Result<Cow<'a, str>, Error> {
     };
     let (user, _) = user::identified(&format!("{label}: \"user\""), value.get())?;
     members.set("user", raw(&user)?);
-    let mut out = String::with_capacity(text.len());
-    members.write(&mut out);
-    Ok(Cow::Owned(out))
+    Ok(Cow::Owned(members.to_text()))
 }
 
 fn with_additional<'a>(
@@ -394,9 +383,7 @@ fn with_additional<'a>(
     for (name, value) in added {
         members.0.push((Cow::Borrowed(name), raw(value)?));
     }
-    let mut out = String::with_capacity(body.len() + 64);
-    members.write(&mut out);
-    Ok(Cow::Owned(out))
+    Ok(Cow::Owned(members.to_text()))
 }
 
 /// A batch of events: those without an idempotency key get one, so that it is safe to send again.
@@ -430,7 +417,7 @@ fn write_batch_event(
         return Err(must_be(&named("key"), "a string that is not empty", key));
     }
     if let Some(value) = members.get("value")
-        && finite(value).is_none()
+        && json::double(value).is_none()
     {
         return Err(must_be(&named("value"), "a finite number", value));
     }
@@ -465,13 +452,6 @@ fn write_batch_event(
     }
     members.write(out);
     Ok(())
-}
-
-/// The double that a JSON number is.
-fn finite(value: &RawValue) -> Option<f64> {
-    (json::kind(value) == "a number")
-        .then(|| serde_json::from_str(value.get()).ok())
-        .flatten()
 }
 
 /// Takes a query parameter out of the arguments.

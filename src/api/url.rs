@@ -54,13 +54,9 @@ fn port(uri: &Uri) -> Result<u16, &'static str> {
 
 /// RFC 6761: such names never leave the machine.
 pub fn is_localhost(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host).as_bytes();
-    let name = &host[host.len().saturating_sub(b"localhost".len())..];
-    name.eq_ignore_ascii_case(b"localhost")
-        && matches!(
-            host.len().checked_sub(name.len() + 1).map(|at| host[at]),
-            None | Some(b'.')
-        )
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next();
+    last.is_some_and(|it| it.eq_ignore_ascii_case("localhost"))
 }
 
 /// Whether it is this machine, without the brackets of an IPv6 address.

@@ -75,9 +75,7 @@ fn on_the_wire<'a>(
     if let Some(cleaned) = cleaned {
         members.set("attributes", cleaned);
     }
-    let mut out = String::with_capacity(text.len());
-    members.write(&mut out);
-    Ok(Cow::Owned(out))
+    Ok(Cow::Owned(members.to_text()))
 }
 
 /// Translates the names of a user's members; whether there was one to translate.
@@ -137,35 +135,20 @@ fn must_be(parameter: &str, name: &str, what: &str, value: &RawValue) -> Error {
 
 /// An object of strings, without its null members.
 pub fn strings<'a>(parameter: &str, text: &'a str) -> Result<Cow<'a, str>, Error> {
-    let mut members = Members::parse(parameter, text)?;
+    let members = Members::parse(parameter, text)?;
     for (name, value) in &members.0 {
         if !matches!(json::kind(value), "a string" | "null") {
             return Err(must_be(parameter, name, "a string", value));
         }
     }
-    let before = members.0.len();
-    members.0.retain(|(_, value)| value.get() != "null");
-    if members.0.len() == before {
-        return Ok(Cow::Borrowed(text));
-    }
-    let mut out = String::with_capacity(text.len());
-    members.write(&mut out);
-    Ok(Cow::Owned(out))
+    Ok(members.without(text, |_, value| value.get() == "null"))
 }
 
 /// A checked user as an item of a batch has it, where there is no date of signing up.
 pub fn in_a_batch(user: &str) -> Option<Cow<'_, str>> {
-    let mut members: Members<'_> = serde_json::from_str(user).ok()?;
-    let before = members.0.len();
-    members
-        .0
-        .retain(|(name, _)| !matches!(&**name, SIGN_UP_DATE | SIGN_UP_DATE_ALIAS));
-    if members.0.len() == before {
-        return Some(Cow::Borrowed(user));
-    }
-    let mut out = String::with_capacity(user.len());
-    members.write(&mut out);
-    Some(Cow::Owned(out))
+    let members: Members<'_> = serde_json::from_str(user).ok()?;
+    let is_date = |name: &str, _: &_| matches!(name, SIGN_UP_DATE | SIGN_UP_DATE_ALIAS);
+    Some(members.without(user, is_date))
 }
 
 #[cfg(test)]

@@ -22,15 +22,8 @@ pub unsafe extern "C" fn trophy_json_number(
     pointer: *const c_char,
     fallback: f64,
 ) -> f64 {
-    guard(fallback, || {
-        // SAFETY: the rules of the header.
-        let (Ok(json), Ok(pointer)) =
-            (unsafe { (required("json", json), required("pointer", pointer)) })
-        else {
-            return fallback;
-        };
-        json::number(json, pointer).unwrap_or(fallback)
-    })
+    // SAFETY: the rules of the header.
+    unsafe { read(json, pointer, json::number) }.unwrap_or(fallback)
 }
 
 /// Reads a string, unescaped; any other value as its JSON text.
@@ -47,16 +40,9 @@ pub unsafe extern "C" fn trophy_json_string(
     json: *const c_char,
     pointer: *const c_char,
 ) -> *mut c_char {
-    guard(ptr::null_mut(), || {
-        // SAFETY: the rules of the header.
-        let (Ok(json), Ok(pointer)) =
-            (unsafe { (required("json", json), required("pointer", pointer)) })
-        else {
-            return ptr::null_mut();
-        };
-        let text = json::text(json, pointer).and_then(|text| CString::new(text).ok());
-        text.map_or(ptr::null_mut(), CString::into_raw)
-    })
+    let text = |json: &str, pointer: &str| CString::new(json::text(json, pointer)?).ok();
+    // SAFETY: the rules of the header.
+    unsafe { read(json, pointer, text) }.map_or(ptr::null_mut(), CString::into_raw)
 }
 
 /// Counts the items of an array or the members of an object.
@@ -66,15 +52,8 @@ pub unsafe extern "C" fn trophy_json_string(
 /// @return The count; -1 if there is no array or object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trophy_json_length(json: *const c_char, pointer: *const c_char) -> i64 {
-    guard(-1, || {
-        // SAFETY: the rules of the header.
-        let (Ok(json), Ok(pointer)) =
-            (unsafe { (required("json", json), required("pointer", pointer)) })
-        else {
-            return -1;
-        };
-        json::length(json, pointer).map_or(-1, |length| length as i64)
-    })
+    // SAFETY: the rules of the header.
+    unsafe { read(json, pointer, json::length) }.map_or(-1, |length| length as i64)
 }
 
 /// Writes text as a JSON string, with its quotes and escapes: the safe way to build JSON with printf().
@@ -88,5 +67,21 @@ pub unsafe extern "C" fn trophy_json_quote(text: *const c_char) -> *mut c_char {
         // SAFETY: the rules of the header.
         let text = unsafe { required("text", text) };
         text.map_or(ptr::null_mut(), |text| owned(json::quote(text)))
+    })
+}
+
+/// What `find` makes of the two texts; nothing where one of them is missing.
+///
+/// # Safety
+/// Each text is NULL or NUL-terminated.
+unsafe fn read<T>(
+    json: *const c_char,
+    pointer: *const c_char,
+    find: impl FnOnce(&str, &str) -> Option<T>,
+) -> Option<T> {
+    guard(None, || {
+        // SAFETY: the caller's promise.
+        let texts = unsafe { (required("json", json), required("pointer", pointer)) };
+        find(texts.0.ok()?, texts.1.ok()?)
     })
 }

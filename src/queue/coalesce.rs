@@ -15,7 +15,7 @@ pub struct CoalesceKey {
 
 impl CoalesceKey {
     pub fn of(record: &Record<'_>) -> Option<Self> {
-        let mut event: Members<'_> = serde_json::from_str(record.event.get()).ok()?;
+        let mut event = record.members()?;
         event
             .0
             .retain(|(name, _)| !matches!(&**name, "value" | "idempotencyKey"));
@@ -39,9 +39,7 @@ impl CoalesceKey {
 /// The members as text, by name.
 fn in_order(mut members: Members<'_>) -> String {
     members.0.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let mut out = String::new();
-    members.write(&mut out);
-    out
+    members.to_text()
 }
 
 /// The sum, if nothing of either is lost in it (the error term of Knuth's TwoSum is 0).

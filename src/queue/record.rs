@@ -149,9 +149,14 @@ impl<'a> Record<'a> {
         serde_json::from_str(self.event.get()).ok()
     }
 
+    /// The event, taken apart.
+    pub fn members(&self) -> Option<Members<'a>> {
+        serde_json::from_str(self.event.get()).ok()
+    }
+
     /// The event as a batch has it, with another value if it was merged.
     pub fn batch_item(&self, value: Option<f64>) -> Option<Cow<'a, str>> {
-        let mut event: Members<'_> = serde_json::from_str(self.event.get()).ok()?;
+        let mut event: Members<'_> = self.members()?;
         let user = user::in_a_batch(event.get("user")?.get())?;
         if value.is_none() && matches!(user, Cow::Borrowed(_)) {
             return Some(Cow::Borrowed(self.event.get()));
@@ -162,7 +167,7 @@ impl<'a> Record<'a> {
 
     /// The event as the body of a request of its own.
     pub fn single_body(&self, value: Option<f64>) -> Option<String> {
-        let mut event: Members<'_> = serde_json::from_str(self.event.get()).ok()?;
+        let mut event = self.members()?;
         event
             .0
             .retain(|(name, _)| !matches!(&**name, "key" | "idempotencyKey"));
@@ -176,9 +181,7 @@ impl<'a> Record<'a> {
             event::write_number(&mut number, value);
             event.set("value", raw(&number).ok()?);
         }
-        let mut out = String::with_capacity(self.event.get().len());
-        event.write(&mut out);
-        Some(out)
+        Some(event.to_text())
     }
 
     /// Whether a batch can carry it.

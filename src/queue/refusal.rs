@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
 use super::record::Record;
 use crate::api::json::Members;
 use crate::error::Status;
@@ -31,24 +33,13 @@ impl Traits {
     pub fn of(number: u64, payload: &[u8]) -> Self {
         let record = Record::parse(payload);
         let fields = record.as_ref().and_then(Record::fields);
-        let attributes = record.as_ref().and_then(|record| {
-            let mut event: Members<'_> = serde_json::from_str(record.event.get()).ok()?;
-            let attributes = event.take("attributes")?;
-            let attributes: Members<'_> = serde_json::from_str(attributes.get()).ok()?;
-            Some(
-                attributes
-                    .0
-                    .into_iter()
-                    .map(|(name, value)| {
-                        (name.into_owned(), value.get().trim_matches('"').to_owned())
-                    })
-                    .collect(),
-            )
-        });
-        let whole_user = record.as_ref().and_then(|record| {
-            let mut event: Members<'_> = serde_json::from_str(record.event.get()).ok()?;
-            Some(event.take("user")?.get().to_owned())
-        });
+        let event = record.as_ref().and_then(Record::members);
+        let event = event.unwrap_or_default();
+        let attributes = event.get("attributes");
+        let attributes: Option<Members<'_>> =
+            attributes.and_then(|it| serde_json::from_str(it.get()).ok());
+        let attributes = attributes.unwrap_or_default().0.into_iter();
+        let bare = |value: &RawValue| value.get().trim_matches('"').to_owned();
         let (metric, user) = fields
             .map(|fields| (fields.key.into_owned(), fields.user.id.into_owned()))
             .unwrap_or_default();
@@ -56,8 +47,10 @@ impl Traits {
             number,
             metric,
             user,
-            whole_user: whole_user.unwrap_or_default(),
-            attributes: attributes.unwrap_or_default(),
+            whole_user: event.get("user").map_or("", RawValue::get).to_owned(),
+            attributes: attributes
+                .map(|(name, value)| (name.into_owned(), bare(value)))
+                .collect(),
         }
     }
 }
