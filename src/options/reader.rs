@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::vec;
 
-use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
+use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _,
-    IntoDeserializer, MapAccess, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess,
+    Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::value::RawValue;
@@ -39,6 +39,10 @@ struct Wrong {
 }
 
 impl Wrong {
+    fn of(error: serde_json::Error) -> Self {
+        Self::custom(json::without_position(&error))
+    }
+
     /// It is about a member of the object `name`, or about `name` itself.
     fn inside(mut self, name: &str) -> Self {
         self.path = match self.path.as_str() {
@@ -98,9 +102,7 @@ impl<'de> Deserializer<'de> for Given<'de> {
     type Error = Wrong;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        self.0
-            .deserialize_any(visitor)
-            .map_err(|error| Wrong::custom(json::without_position(&error)))
+        self.0.deserialize_any(visitor).map_err(Wrong::of)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -159,13 +161,14 @@ impl<'de> Deserializer<'de> for Given<'de> {
         }
     }
 
-    /// [`Raw`], which is the only one.
+    /// A [`RawValue`], which is the only one.
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Wrong> {
-        visitor.visit_newtype_struct(BorrowedStrDeserializer::new(self.0.get()))
+        let value = self.0.deserialize_newtype_struct(name, visitor);
+        value.map_err(Wrong::of)
     }
 
     forward_to_deserialize_any! {
@@ -196,42 +199,10 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
-        let value = self.value()?;
+        let Some((name, value)) = &self.current else {
+            return Err(Wrong::custom("a value was asked for before its name"));
+        };
         seed.deserialize(Given(value))
-            .map_err(|wrong| self.blame(wrong))
-    }
-}
-
-/// What is the same for every type of value.
-impl<'de> Entries<'de> {
-    fn value(&self) -> Result<&'de RawValue, Wrong> {
-        match &self.current {
-            Some((_, value)) => Ok(value),
-            None => Err(Wrong::custom("a value was asked for before its name")),
-        }
-    }
-
-    fn blame(&self, wrong: Wrong) -> Wrong {
-        match &self.current {
-            Some((name, _)) => wrong.inside(name),
-            None => wrong,
-        }
-    }
-}
-
-/// A value as its JSON text, for what serde's own types do not say: a range, an exact number.
-#[derive(Clone, Copy)]
-pub struct Raw<'de>(pub &'de RawValue);
-
-impl<'de> Deserialize<'de> for Raw<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// A newtype around the text: so [`Given`] hands it over.
-        #[derive(serde::Deserialize)]
-        struct Text<'a>(&'a str);
-
-        let Text(text) = Text::deserialize(deserializer)?;
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(de::Error::custom)
+            .map_err(|wrong| wrong.inside(name))
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
-use super::reader::{self, Raw, must_be};
+use super::reader::{self, must_be};
 use crate::api::json::{self, Members};
 use crate::api::url::{MAX_BASE_URL, MAX_HEADER_NAME, MAX_HEADER_VALUE, is_loopback, server};
 use crate::error::Error;
@@ -21,7 +21,7 @@ where
     T: From<N>,
     D: Deserializer<'de>,
 {
-    let Raw(value) = Raw::deserialize(deserializer)?;
+    let value = <&RawValue>::deserialize(deserializer)?;
     let number = within(value, "a whole number", &(MIN..=MAX));
     let number = number
         .and_then(|number| N::try_from(number).map_err(|_| must_be("a smaller number", value)));
@@ -32,7 +32,7 @@ fn number<'de, D: Deserializer<'de>>(
     deserializer: D,
     range: RangeInclusive<f64>,
 ) -> Result<f64, D::Error> {
-    let Raw(value) = Raw::deserialize(deserializer)?;
+    let value = <&RawValue>::deserialize(deserializer)?;
     within(value, "a number", &range).map_err(D::Error::custom)
 }
 
@@ -194,7 +194,7 @@ pub fn body_parameters<'de, D: Deserializer<'de>>(
 fn members<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(Cow<'de, str>, &'de RawValue)>, D::Error> {
-    let Raw(value) = Raw::deserialize(deserializer)?;
+    let value = <&RawValue>::deserialize(deserializer)?;
     let Members(members) = reader::members(value).map_err(D::Error::custom)?;
     Ok(members)
 }
@@ -253,7 +253,7 @@ pub struct Secret(String);
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The text of one that is no string may be the key, too: it is in no message.
-        let Raw(value) = Raw::deserialize(deserializer)?;
+        let value = <&RawValue>::deserialize(deserializer)?;
         let key = json::string(value).ok_or_else(|| {
             D::Error::custom(format!("must be a string, not {}", json::kind(value)))
         })?;
