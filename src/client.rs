@@ -86,22 +86,19 @@ impl Client {
     pub fn new(api_key: Option<&str>, options_json: Option<&str>) -> Result<Self, Error> {
         sys::adapt_to_process();
         let options = Arc::new(ClientOptions::parse(options_json, environment)?);
-        let api_key = match api_key {
-            Some(key) => {
-                check_api_key("api_key", key)?;
-                ApiKey::new(key)
-            }
+        let (label, api_key) = match api_key {
+            Some(key) => ("api_key", key.to_owned()),
             None => {
                 let key = environment("TROPHY_API_KEY")?.ok_or_else(|| {
                     Error::invalid(
                         "api_key: is NULL and TROPHY_API_KEY is not set; give the key from the dashboard",
                     )
                 })?;
-                check_api_key("TROPHY_API_KEY", &key)?;
-                ApiKey::new(&key)
+                ("TROPHY_API_KEY", key)
             }
         };
-        let api_key = Arc::new(ArcSwap::from_pointee(api_key));
+        check_api_key(label, &api_key)?;
+        let api_key = Arc::new(ArcSwap::from_pointee(ApiKey::new(&api_key)));
         let delivery = Delivery::new(
             Arc::clone(&options),
             Arc::clone(&api_key),
