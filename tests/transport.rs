@@ -359,7 +359,7 @@ fn head_and_body_leave_in_one_write() {
     let (transport, url) = (plain(), url(address));
     for _ in 0..50 {
         let reply = send(&transport, &post(&url, b"{\"value\":1}")).unwrap();
-        assert_eq!(reply.status, 200);
+        assert_eq!(reply.head.status, 200);
     }
 }
 
@@ -482,7 +482,7 @@ fn replies_are_read_however_they_end() {
     ] {
         let mut got = reply_to(reply).unwrap_or_else(|failure| panic!("{reply}: {failure:?}"));
         assert_eq!(
-            (got.status, &*got.body),
+            (got.head.status, &*got.body),
             (status, body.as_bytes()),
             "{reply}"
         );
@@ -504,7 +504,7 @@ fn a_redirect_is_a_reply_and_is_not_followed() {
                  Content-Length: {length}\r\n\r\n{body}"
             ));
             let reply = reply.unwrap();
-            assert_eq!((reply.status, &*reply.body), (status, body.as_bytes()));
+            assert_eq!((reply.head.status, &*reply.body), (status, body.as_bytes()));
         }
     }
     assert!(connections.try_recv().is_err());
@@ -517,9 +517,9 @@ fn what_a_limited_client_must_know_is_read() {
          Content-Length: 0\r\n\r\n",
     );
     let reply = reply.unwrap();
-    assert_eq!(reply.retry_after.as_deref(), Some("7"));
-    assert_eq!(reply.rate_limit_reset.as_deref(), Some("1700000000"));
-    assert_eq!(reply_to(OK).unwrap().retry_after, None);
+    assert_eq!(reply.head.retry_after.as_deref(), Some("7"));
+    assert_eq!(reply.head.rate_limit_reset.as_deref(), Some("1700000000"));
+    assert_eq!(reply_to(OK).unwrap().head.retry_after, None);
 }
 
 #[test]
@@ -527,7 +527,7 @@ fn a_refusal_that_breaks_off_still_says_when_to_come_again() {
     let reply = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 5\r\n\r\nslo";
     let failure = reply_to(reply).unwrap_err();
     assert_eq!(failure.answered, Some(429));
-    assert_eq!(failure.retry_after.as_deref(), Some("7"));
+    assert_eq!(failure.head.retry_after.as_deref(), Some("7"));
 }
 
 #[test]
@@ -537,18 +537,18 @@ fn who_answered_can_be_judged_by_the_head_whole_or_broken_off() {
                 Content-Length: 3\r\n\r\n";
     let date = Some("Fri, 27 Nov 2026 06:00:00 GMT");
     let reply = reply_to(format!("HTTP/1.1 503 No\r\n{head}abc")).unwrap();
-    assert_eq!(reply.date.as_deref(), date);
-    assert_eq!(reply.content_type.as_deref(), Some("text/html"));
-    assert_eq!(reply.content_encoding.as_deref(), Some("br"));
+    assert_eq!(reply.head.date.as_deref(), date);
+    assert_eq!(reply.head.content_type.as_deref(), Some("text/html"));
+    assert_eq!(reply.head.content_encoding.as_deref(), Some("br"));
     assert_eq!(reply.body, b"abc");
 
     let failure = reply_to(format!("HTTP/1.1 503 No\r\n{head}ab")).unwrap_err();
     assert_eq!(failure.answered, Some(503));
-    assert_eq!(failure.date.as_deref(), date);
-    assert_eq!(failure.content_type.as_deref(), Some("text/html"));
-    assert_eq!(failure.content_encoding.as_deref(), Some("br"));
-    assert_eq!(failure.retry_after.as_deref(), Some("7"));
-    assert_eq!(failure.rate_limit_reset.as_deref(), Some("9"));
+    assert_eq!(failure.head.date.as_deref(), date);
+    assert_eq!(failure.head.content_type.as_deref(), Some("text/html"));
+    assert_eq!(failure.head.content_encoding.as_deref(), Some("br"));
+    assert_eq!(failure.head.retry_after.as_deref(), Some("7"));
+    assert_eq!(failure.head.rate_limit_reset.as_deref(), Some("9"));
 }
 
 #[test]
@@ -562,7 +562,7 @@ fn a_success_in_a_coding_that_nobody_asked_for_is_refused_by_its_name() {
         assert_eq!(failure.answered, Some(201));
         let says = format!("compressed ({coding}), which nobody asked for");
         assert!(failure.message.contains(&says), "{}", failure.message);
-        assert_eq!(failure.content_encoding.as_deref(), Some(coding));
+        assert_eq!(failure.head.content_encoding.as_deref(), Some(coding));
     }
     for none in ["identity", "Identity", ""] {
         let reply =
@@ -827,7 +827,7 @@ fn an_answer_that_comes_before_the_body_is_sent_is_heard() {
     let body = vec![b'x'; 32 << 20];
     for _ in 0..3 {
         let reply = send(&transport, &post(&url, &body)).unwrap();
-        assert_eq!((reply.status, &*reply.body), (413, &b"big"[..]));
+        assert_eq!((reply.head.status, &*reply.body), (413, &b"big"[..]));
     }
 }
 
@@ -1769,7 +1769,7 @@ fn a_transport_that_trusts_the_system() {
         Ok(transport) => {
             let url = std::env::var("TROPHY_TEST_URL").unwrap();
             match send(&transport, &post(&url, b"{}")) {
-                Ok(reply) => format!("answered {}", reply.status),
+                Ok(reply) => format!("answered {}", reply.head.status),
                 Err(failure) => failure.message,
             }
         }

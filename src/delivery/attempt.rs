@@ -87,7 +87,7 @@ impl Delivery {
             options,
             api_key,
             transport,
-            random: Random::new(),
+            random: Random::default(),
             stats: Stats::default(),
             lanes: Lanes::default(),
             progress,
@@ -227,13 +227,9 @@ fn answered(
     api_key: &ApiKey,
 ) -> Result<String, Refusal> {
     let head = Head {
-        status: reply.status,
-        content_type: reply.content_type.as_deref(),
-        asked: Asked {
-            retry_after: reply.retry_after.as_deref(),
-            rate_limit_reset: reply.rate_limit_reset.as_deref(),
-            date: reply.date.as_deref(),
-        },
+        status: reply.head.status,
+        content_type: reply.head.content_type.as_deref(),
+        asked: asked(&reply.head),
     };
     let read = answer::read(request.operation.name, head, reply.body, unix_now());
     read.map_err(|refusal| {
@@ -241,13 +237,19 @@ fn answered(
         error.message = api_key.redact(error.message);
         error.details.body = error.details.body.map(|body| api_key.redact(body));
         Refusal {
-            error,
             failure: refusal.failure,
-            stale: false,
             is_own_word: refusal.is_own_word,
-            sent: false,
+            ..Refusal::last(error)
         }
     })
+}
+
+fn asked(head: &transport::Head) -> Asked<'_> {
+    Asked {
+        retry_after: head.retry_after.as_deref(),
+        rate_limit_reset: head.rate_limit_reset.as_deref(),
+        date: head.date.as_deref(),
+    }
 }
 
 fn unix_now() -> Duration {
@@ -295,25 +297,18 @@ fn unanswered(name: &str, failure: transport::Failure, deadline: Instant) -> Ref
 /// An answer that broke off, or did not come to its end in time: a yes or a no all the same.
 fn broken_off(name: &str, failure: &transport::Failure, status: u16) -> Refusal {
     if !(200..300).contains(&status) {
-        let asked = Asked {
-            retry_after: failure.retry_after.as_deref(),
-            rate_limit_reset: failure.rate_limit_reset.as_deref(),
-            date: failure.date.as_deref(),
-        };
-        let retry_after = answer::asked_wait(status, asked, unix_now());
+        let retry_after = answer::asked_wait(status, asked(&failure.head), unix_now());
         let message = format!("{name}: {}", failure.message);
         let mut error = Error::new(Status::of_http(status), message);
         error.details.http_status = Some(status);
         error.details.retry_after = retry_after;
+        let failure = Failure::Answer {
+            status,
+            retry_after,
+        };
         return Refusal {
-            error,
-            failure: Failure::Answer {
-                status,
-                retry_after,
-            },
-            stale: false,
-            is_own_word: false,
-            sent: false,
+            failure,
+            ..Refusal::last(error)
         };
     }
     let mut error = answer::unread(name, Some(status), &failure.message);
@@ -333,11 +328,10 @@ mod tests {
             sent: true,
             sent_at: None,
             answered,
-            retry_after: Some("7".to_owned()),
-            rate_limit_reset: None,
-            date: None,
-            content_type: None,
-            content_encoding: None,
+            head: transport::Head {
+                retry_after: Some("7".to_owned()),
+                ..transport::Head::default()
+            },
             stale: false,
             message: "h:1: timed out while reading the reply".to_owned(),
         }

@@ -19,7 +19,7 @@ mod tests {
 
     #[test]
     fn keys_are_uuids_and_never_repeat() {
-        let random = Random::new();
+        let random = Random::default();
         let keys: HashSet<_> = (0..1000)
             .map(|_| {
                 let mut key = String::new();

@@ -14,14 +14,16 @@ struct Pool {
     used: usize,
 }
 
-impl Random {
-    pub fn new() -> Self {
+impl Default for Random {
+    fn default() -> Self {
         Self(Mutex::new(Pool {
             bytes: [0; 1024],
             used: 1024,
         }))
     }
+}
 
+impl Random {
     pub fn take<const N: usize>(&self) -> Result<[u8; N], Error> {
         let mut pool = lock(&self.0);
         if pool.used + N > pool.bytes.len() {
@@ -48,19 +50,13 @@ impl Random {
     }
 }
 
-impl Default for Random {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn fractions_are_between_0_and_1_and_differ() {
-        let random = Random::new();
+        let random = Random::default();
         let fractions: Vec<_> = (0..1000).map(|_| random.fraction()).collect();
         assert!(fractions.iter().all(|it| (0.0..1.0).contains(it)));
         assert!(fractions.windows(2).any(|pair| pair[0] != pair[1]));

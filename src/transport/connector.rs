@@ -1,7 +1,6 @@
 //! How ureq comes to a connection: straight, or through a proxy's tunnel; then TLS; then marked as ours. ureq
 //! runs the chain a second time, within the first, for the connection to a proxy.
 
-use std::fmt;
 use std::sync::Arc;
 
 use ureq::Agent;
@@ -23,7 +22,7 @@ use super::wire::Wire;
 use crate::api::url::server;
 
 /// What all connections have in common, whatever way they go.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Common {
     pub resolver: Arc<Resolver>,
     /// Shared, so that its sessions are resumed.
@@ -57,6 +56,7 @@ impl UreqResolver for LookUpLater {
 }
 
 /// Makes the socket, unless a tunnel is there.
+#[derive(Debug)]
 struct Dial(Common);
 
 impl<In: Transport> Connector<In> for Dial {
@@ -115,6 +115,7 @@ impl Dial {
 }
 
 /// ureq's own, shared by all agents.
+#[derive(Debug)]
 struct Tls(Common);
 
 impl<In: Transport> Connector<In> for Tls {
@@ -130,6 +131,7 @@ impl<In: Transport> Connector<In> for Tls {
 }
 
 /// Makes a connection to the server one of ours; that to a proxy carries no request.
+#[derive(Debug)]
 struct Finish(Common);
 
 impl<In: Transport> Connector<In> for Finish {
@@ -150,23 +152,5 @@ impl<In: Transport> Connector<In> for Finish {
                 Either::B(Connection::new(way, details.uri, distrust, &current))
             }
         }))
-    }
-}
-
-impl fmt::Debug for Dial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Dial")
-    }
-}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tls")
-    }
-}
-
-impl fmt::Debug for Finish {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Finish")
     }
 }

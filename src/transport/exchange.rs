@@ -45,15 +45,21 @@ pub struct Exchange<'a> {
     pub probe: bool,
 }
 
-#[derive(Debug)]
-pub struct Reply {
+/// What is kept of a reply's head.
+#[derive(Debug, Default)]
+pub struct Head {
     pub status: u16,
-    /// Where the status is no success.
+    /// Where the status is no success, as is the next.
     pub retry_after: Option<String>,
     pub rate_limit_reset: Option<String>,
     pub date: Option<String>,
     pub content_type: Option<String>,
     pub content_encoding: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub head: Head,
     /// When the request went out.
     pub sent_at: Option<Instant>,
     /// Has a spare byte of capacity, so that a NUL can follow without a copy.
@@ -69,12 +75,8 @@ pub struct Failure {
     pub sent_at: Option<Instant>,
     /// The status, if its line had arrived before the reply failed.
     pub answered: Option<u16>,
-    /// As in [`Reply`], if the head had arrived.
-    pub retry_after: Option<String>,
-    pub rate_limit_reset: Option<String>,
-    pub date: Option<String>,
-    pub content_type: Option<String>,
-    pub content_encoding: Option<String>,
+    /// Empty if it had not arrived.
+    pub head: Head,
     /// The connection was a kept one, and failed before the first byte of an answer.
     pub stale: bool,
     /// For a person: what, where, what to do. Never a header or a key.

@@ -28,11 +28,9 @@ use crate::host::cancel::CancelToken;
 use crate::host::sys;
 use agents::Agents;
 use current::Current;
-pub use exchange::{Exchange, Failure, Kind, Reply, Settings, TlsRoots};
+pub use exchange::{Exchange, Failure, Head, Kind, Reply, Settings, TlsRoots};
 use fault::Fault;
 use proxy::Routes;
-use reply::Head;
-pub use request::is_header_name;
 use ureq::tls::TlsConfig;
 use url::Target;
 
@@ -91,12 +89,7 @@ impl Transport {
             });
         match result {
             Ok(body) => Ok(Reply {
-                status: head.status,
-                retry_after: head.retry_after,
-                rate_limit_reset: head.rate_limit_reset,
-                date: head.date,
-                content_type: head.content_type,
-                content_encoding: head.content_encoding,
+                head,
                 sent_at: current.sent_at.get(),
                 body,
             }),
@@ -119,11 +112,7 @@ impl Transport {
             sent: current.sent.get(),
             sent_at: current.sent_at.get(),
             answered,
-            retry_after: head.retry_after,
-            rate_limit_reset: head.rate_limit_reset,
-            date: head.date,
-            content_type: head.content_type,
-            content_encoding: head.content_encoding,
+            head,
             stale: kind == Kind::Network && died_idle,
             message: format!("{}: {}", target.name(), current.blame(fault).reason),
         }
@@ -147,11 +136,7 @@ fn unsent(fault: Fault, server: &str) -> Failure {
         sent: false,
         sent_at: None,
         answered: None,
-        retry_after: None,
-        rate_limit_reset: None,
-        date: None,
-        content_type: None,
-        content_encoding: None,
+        head: Head::default(),
         stale: false,
         message: format!("{server}: {}", fault.reason),
     }

@@ -10,7 +10,7 @@ use ureq::http::header::{
 use ureq::http::{Response, Version};
 
 use super::current::Current;
-use super::exchange::Kind;
+use super::exchange::{Head, Kind};
 use super::explain::explain;
 use super::fault::Fault;
 
@@ -18,17 +18,6 @@ static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset
 
 /// A server may announce what it never sends: beyond this, memory follows what came.
 const MOST_TRUSTED: u64 = 1 << 20;
-
-/// What is kept of a head; it is there also where the body fails.
-#[derive(Debug, Default)]
-pub struct Head {
-    pub status: u16,
-    pub retry_after: Option<String>,
-    pub rate_limit_reset: Option<String>,
-    pub date: Option<String>,
-    pub content_type: Option<String>,
-    pub content_encoding: Option<String>,
-}
 
 impl Head {
     pub fn of(response: &Response<Body>) -> Self {

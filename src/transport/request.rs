@@ -61,11 +61,6 @@ fn method(method: Method) -> ureq::http::Method {
     }
 }
 
-/// A token, of a length that servers could take.
-pub fn is_header_name(name: &str) -> bool {
-    HeaderName::from_bytes(name.as_bytes()).is_ok()
-}
-
 pub fn check_user_agent(user_agent: &str) -> Result<(), String> {
     header_value(user_agent)
         .map(drop)

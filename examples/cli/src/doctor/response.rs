@@ -29,7 +29,7 @@ pub fn check(address: &Address, options: &ClientOptions) -> Vec<Finding> {
     // The service wrote its date about half the way back.
     let half = start.elapsed() / 2;
     let mut findings = vec![secured(address)];
-    findings.extend(clock(reply.date.as_deref(), half));
+    findings.extend(clock(reply.head.date.as_deref(), half));
     findings.extend(is_the_service(address, &reply));
     findings
 }
@@ -151,7 +151,7 @@ fn clock(date: Option<&str>, half: Duration) -> Option<Finding> {
 
 /// The service speaks JSON, also where it says no.
 fn is_the_service(address: &Address, reply: &Reply) -> Option<Finding> {
-    let status = reply.status;
+    let status = reply.head.status;
     if serde_json::from_slice::<Value>(&reply.body).is_ok() {
         return None;
     }
