@@ -96,6 +96,11 @@ impl Status {
         Self::name_of(self as i32).to_str().unwrap_or_default()
     }
 
+    /// The status of what a call came to.
+    pub fn of<T>(result: &Result<T, Error>) -> Self {
+        result.as_ref().err().map_or(Self::Ok, |error| error.status)
+    }
+
     /// The status of an HTTP answer.
     pub fn of_http(code: u16) -> Self {
         match code {

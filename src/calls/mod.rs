@@ -52,10 +52,7 @@ impl Calls {
             let _turn = self.wait_for_lane(&call)?;
             call.run(&self.delivery)
         });
-        self.delivery.stats.finished(match &result {
-            Ok(_) => Status::Ok,
-            Err(error) => error.status,
-        });
+        self.delivery.stats.finished(Status::of(&result));
         result
     }
 

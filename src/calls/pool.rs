@@ -157,7 +157,7 @@ impl Pool {
             return Err(Error::closed());
         }
         // A host that does not dispatch is no reason to grow.
-        let waiting = state.backlog.len() + state.ended.len() + self.delivery.callbacks.len();
+        let waiting = state.backlog.len() + state.ended.len() + self.delivery.callbacks.due();
         if waiting >= self.delivery.options.max_pending_calls {
             return Err(Error::new(
                 Status::QueueFull,
@@ -447,19 +447,15 @@ impl Pool {
         if let Some(lane) = task.call.lane {
             self.delivery.lanes.leave(lane);
         }
-        self.delivery.stats.finished(match &result {
-            Ok(_) => Status::Ok,
-            Err(error) => error.status,
-        });
+        self.delivery.stats.finished(Status::of(&result));
         self.notify(Due::call(task.callback, result), Some(round));
     }
 }
 
 impl LaneWaiter for Pool {
-    fn granted(self: Arc<Self>, lane: LaneId, ticket: Ticket) {
+    fn granted(self: Arc<Self>, _: LaneId, ticket: Ticket) {
         let mut state = lock(&self.state);
         // A call that waits no more has left the lane itself.
-        let _ = lane;
         if state.backlog.grant(ticket) {
             self.wake(state);
         }

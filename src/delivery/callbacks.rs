@@ -50,14 +50,10 @@ pub struct Notice {
 
 impl Due {
     pub fn call(callback: Box<dyn Callback>, result: Result<String, Error>) -> Self {
-        let (status, json) = match result {
-            Ok(json) => (Status::Ok, json),
-            Err(error) => (error.status, error.to_json()),
-        };
         Self::Call {
             callback,
-            status,
-            json,
+            status: Status::of(&result),
+            json: result.unwrap_or_else(|error| error.to_json()),
         }
     }
 }
@@ -155,12 +151,8 @@ impl Callbacks {
     }
 
     /// Callbacks that wait for a dispatch.
-    pub fn len(&self) -> usize {
+    pub fn due(&self) -> usize {
         lock(&self.state).due.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// None is due, and none runs; inside a callback, who asks may be the one that runs.
@@ -216,9 +208,7 @@ impl Callbacks {
                 Due::Call { .. } => None,
             }
         };
-        let inside = Inside::enter();
-        // A panic has been logged, and must not take the thread with it.
-        let _ = panics::catch(|| match due {
+        call_host(|| match due {
             Due::Call {
                 callback,
                 status,
@@ -230,7 +220,6 @@ impl Callbacks {
                 }
             }
         });
-        drop(inside);
         let mut state = lock(&self.state);
         state.running -= 1;
         if let Some(delivery) = &delivery {
@@ -276,10 +265,7 @@ impl Callbacks {
         };
         state.is_ready_called = true;
         drop(state);
-        let inside = Inside::enter();
-        // A panic has been logged.
-        let _ = panics::catch(|| ready.run());
-        drop(inside);
+        call_host(|| ready.run());
         let mut state = lock(&self.state);
         state.ready.end(&ready);
         self.progress.notify();
@@ -324,6 +310,12 @@ fn this_thread() -> ThisThread {
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A panic has been logged, and must not take the thread with it.
+fn call_host(call: impl FnOnce()) {
+    let _inside = Inside::enter();
+    let _ = panics::catch(call);
 }
 
 /// While it lives, this thread is inside a callback.

@@ -227,7 +227,7 @@ impl Sender {
     /// The host has so many ends to hear of that memory has no room for more.
     pub(super) fn has_many_notices(&self) -> bool {
         let due = lock(&self.notices).due.len();
-        self.delivery.callbacks.has_delivery() && due + self.delivery.callbacks.len() > MOST_NOTICES
+        self.delivery.callbacks.has_delivery() && due + self.delivery.callbacks.due() > MOST_NOTICES
     }
 
     /// The queue waits for the host to dispatch callbacks; but not while it waits for the queue.
