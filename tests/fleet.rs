@@ -253,7 +253,7 @@ impl Fleet {
                     .push(Reverse((self.now + client.distance, number, answer)));
                 return;
             }
-            Step::Accepted => client.pacer.succeeded(now),
+            Step::Accepted => client.pacer.succeeded(),
             Step::Refused => {
                 let random = self.random.next();
                 client.pacer.limited(now, self.retry_after, random);

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// The longest first pause; it doubles with each attempt.
+/// The longest first pause; it doubles with each failure.
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest pause of all.
 const LONGEST: Duration = Duration::from_secs(8);
 /// After a request that went out and got no answer: the service stores an idempotency key when it
 /// has processed the event, so a retry that overtakes the first request could count twice.
-const AFTER_SILENCE: Duration = Duration::from_secs(1);
+pub const AFTER_SILENCE: Duration = Duration::from_secs(1);
 
 /// What sending a request twice does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +79,13 @@ fn is_worth_it(failure: Failure, repetition: Repetition) -> bool {
 
 /// Exponential backoff with full jitter: anywhere between nothing and the pause of this attempt.
 pub fn backoff(attempts: u32, random: f64) -> Duration {
-    let doublings = attempts.saturating_sub(1).min(16);
-    (FIRST * 2u32.pow(doublings)).min(LONGEST).mul_f64(random)
+    longest_pause(attempts, LONGEST).mul_f64(random)
+}
+
+/// The longest pause after so many failures in a row, which is never longer than `most`.
+pub fn longest_pause(failures: u32, most: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    (FIRST * 2u32.pow(doublings)).min(most)
 }
 
 /// The longest that is believed of an answer. A call goes by its deadline anyway.

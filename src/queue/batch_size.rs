@@ -5,27 +5,18 @@ const LARGEST: usize = 4 << 20;
 
 /// How large a batch may be, in bytes of its events: learnt from the service's answers, of which 413
 /// says "too large" and never how large it may be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct BatchSize {
-    most: usize,
     /// The largest that was taken, and the smallest that was too large.
     taken: usize,
     refused: usize,
 }
 
 impl BatchSize {
-    fn new(most: usize) -> Self {
-        Self {
-            most,
-            taken: 0,
-            refused: usize::MAX,
-        }
-    }
-
     pub fn bytes(&self) -> usize {
         match self.refused {
-            usize::MAX => self.most,
-            refused => self.taken.max(refused / 2).min(self.most),
+            usize::MAX => LARGEST,
+            refused => self.taken.max(refused / 2).min(LARGEST),
         }
     }
 
@@ -46,7 +37,10 @@ impl BatchSize {
 
 impl Default for BatchSize {
     fn default() -> Self {
-        Self::new(LARGEST)
+        Self {
+            taken: 0,
+            refused: usize::MAX,
+        }
     }
 }
 
@@ -56,8 +50,8 @@ mod tests {
 
     #[test]
     fn a_batch_that_was_too_large_is_halved_until_one_is_taken() {
-        let mut size = BatchSize::new(1000);
-        assert_eq!(size.bytes(), 1000);
+        let mut size = BatchSize::default();
+        assert_eq!(size.bytes(), LARGEST);
         size.was_refused(800);
         assert_eq!(size.bytes(), 400);
         size.was_taken(390);
@@ -69,6 +63,6 @@ mod tests {
         size.was_refused(380);
         assert_eq!(size.bytes(), 190);
         size.was_taken(380);
-        assert_eq!(size.bytes(), 1000);
+        assert_eq!(size.bytes(), LARGEST);
     }
 }

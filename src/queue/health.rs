@@ -1,7 +1,10 @@
-//! Whether it is the service that is in trouble, or an event: told by what succeeds beside it. Pure.
+//! How long what failed rests before it is tried again. Whether it is the service that is in trouble, or an event, is
+//! told by what succeeds beside it. Pure.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+use crate::api::retry;
 
 /// Failures in a row, with no success between them, that make an outage.
 pub const OUTAGE: u32 = 2;
@@ -11,14 +14,10 @@ const SEVERAL: usize = 3;
 /// Failures of a batch, each after another request had succeeded, before it is divided.
 const PATIENCE: u32 = 2;
 
-/// The first pause, which doubles with each failure in a row.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest while the service may be in trouble.
 const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 /// The longest of an event that fails while others succeed.
 const LONGEST_OF_ONE: Duration = Duration::from_secs(300);
-/// The service stores an idempotency key when it has processed the event: it gets the time to.
-const UNANSWERED: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub struct Health {
@@ -75,10 +74,13 @@ pub fn rest(
         0 => LONGEST_PAUSE,
         _ => LONGEST_OF_ONE,
     };
-    let doublings = failures.saturating_sub(1).min(16);
-    let pause = (FIRST_PAUSE * 2u32.pow(doublings)).min(longest);
-    let least = if sent { UNANSWERED } else { Duration::ZERO };
-    let asked = asked.unwrap_or_default().min(LONGEST_OF_ONE);
+    let pause = retry::longest_pause(failures, longest);
+    let least = if sent {
+        retry::AFTER_SILENCE
+    } else {
+        Duration::ZERO
+    };
+    let asked = asked.unwrap_or_default().min(retry::LONGEST_QUEUE_WAIT);
     pause.mul_f64(0.5 + random / 2.0).max(least).max(asked)
 }
 
@@ -104,7 +106,7 @@ mod tests {
             [0, 1, 2, 4, 8, 16, 32, 32, 32, 32, 32, 32]
         );
         assert_eq!(rests(1).next_back(), Some(300));
-        assert_eq!(rest(1, 0, true, None, 0.0), UNANSWERED);
+        assert_eq!(rest(1, 0, true, None, 0.0), retry::AFTER_SILENCE);
         let asked = Some(Duration::from_secs(20));
         assert_eq!(rest(1, 0, false, asked, 0.0), Duration::from_secs(20));
     }

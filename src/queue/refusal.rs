@@ -26,7 +26,7 @@ pub enum Search {
     /// Send each part by itself.
     Parts(Vec<Vec<u64>>),
     /// All have what is wrong: if the first alone is refused, they all are.
-    Probe(u64, Vec<u64>),
+    Probe(u64),
 }
 
 impl Traits {
@@ -113,9 +113,8 @@ fn grouped(batch: &[Traits], way: &Way<'_>) -> BTreeMap<Option<String>, Vec<u64>
 }
 
 fn probe(batch: &[Traits]) -> Search {
-    let mut numbers = batch.iter().map(|it| it.number);
-    match numbers.next() {
-        Some(first) => Search::Probe(first, numbers.collect()),
+    match batch.first() {
+        Some(first) => Search::Probe(first.number),
         None => Search::Parts(Vec::new()),
     }
 }
@@ -186,7 +185,7 @@ mod tests {
     fn a_batch_that_has_it_in_common_sends_a_witness() {
         let batch = [event(1, "words", "a", "x"), event(2, "words", "b", "y")];
         let found = search(&batch, Status::NotFound, "no such metric", false);
-        assert_eq!(found, Search::Probe(1, vec![2]));
+        assert_eq!(found, Search::Probe(1));
         let found = search(&batch, Status::NotFound, "no such metric", true);
         assert_eq!(found, Search::Parts(vec![vec![1], vec![2]]));
     }
@@ -202,10 +201,7 @@ mod tests {
         };
         let batch = [event(1, "x", "UTC"), event(2, "y", "Nowhere")];
         let search = |said| search(&batch, Status::Unprocessable, said, false);
-        assert_eq!(
-            search("Invalid attribute keys: genre"),
-            Search::Probe(1, vec![2])
-        );
+        assert_eq!(search("Invalid attribute keys: genre"), Search::Probe(1));
         // The value is what is wrong.
         assert_eq!(
             search("genre: y is none"),

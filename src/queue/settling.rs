@@ -169,7 +169,7 @@ impl Sender {
 
     /// The service has answered with its own word.
     fn answered(&self, state: &mut State, now: Duration) {
-        state.pacer.succeeded(now);
+        state.pacer.succeeded();
         state.throughput.succeeded(now);
         if state.health.succeeded(now) {
             state.backlog.end_rests(now);
@@ -190,7 +190,7 @@ impl Sender {
         let first = sending.items.first().map_or(0, |item| item.number);
         state.health.failed(first);
         match state.health.slows_down() {
-            true => state.pacer.failed(now, false, retry_after, random),
+            true => state.pacer.failed(now, retry_after, random),
             false => state.pacer.ended(),
         }
         log::warn(|| format!("queue: kept, and tried again: {}", error.message));
@@ -252,7 +252,7 @@ impl Sender {
                 let of: Vec<_> = items.iter().map(|item| part_of(item.number)).collect();
                 put_back_in_parts(state, items, &group, |at| of[at].unwrap_or_default());
             }
-            Search::Probe(first, _) => {
+            Search::Probe(first) => {
                 let (probe, rest): (Vec<_>, Vec<_>) =
                     items.into_iter().partition(|item| item.number == first);
                 let waiting = Group {
