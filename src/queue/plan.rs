@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::backlog::{Content, Limits, NewItem, Resources};
+use super::backlog::{Content, Item, Limits, Resources};
 use super::coalesce::CoalesceKey;
 use super::dead;
 use super::record::Record;
@@ -266,7 +266,7 @@ impl Sender {
 
     /// A stored event as the backlog has it; its bytes, if they are none. `youngest`: the date of the youngest that was
     /// merged into it.
-    fn item_of(&self, entry: Entry, youngest: Option<u64>) -> Result<NewItem, Vec<u8>> {
+    fn item_of(&self, entry: Entry, youngest: Option<u64>) -> Result<Item, Vec<u8>> {
         let parsed = Record::parse(&entry.payload).and_then(|record| {
             let fields = record.fields()?;
             let tenant = record.tenant.as_deref();
@@ -292,7 +292,8 @@ impl Sender {
             Some(merge) => (merge.value, merge.members),
             None => (value, Vec::new()),
         };
-        Ok(NewItem {
+        Ok(Item {
+            number: 0,
             position: entry.position,
             at_ms: entry.at_ms,
             enqueued: youngest.map_or(enqueued, |date| enqueued.max(self.clock.enqueued(date))),
@@ -302,8 +303,10 @@ impl Sender {
             attempted: entry.attempted,
             value,
             members,
-            payload: entry.payload,
+            bytes: entry.payload.len(),
+            payload: Some(entry.payload),
             coalesce_key,
+            group: None,
         })
     }
 

@@ -62,7 +62,7 @@ mod tests {
     use crate::api::event::EventArgs;
     use crate::api::json;
     use crate::api::request::Made;
-    use crate::queue::backlog::{Backlog, Limits, NewItem, Resources};
+    use crate::queue::backlog::{Backlog, Item, Limits, Resources};
     use crate::queue::record;
     use crate::queue::store::Position;
     use std::time::Duration;
@@ -93,7 +93,8 @@ mod tests {
                 options_json: None,
             };
             let (payload, _) = record::write(&args, None, false, &Made).unwrap();
-            backlog.add(NewItem {
+            backlog.add(Item {
+                number: 0,
                 position: Position::new(1, at),
                 at_ms: 0,
                 enqueued: 0,
@@ -103,8 +104,10 @@ mod tests {
                 attempted: false,
                 value: if at == 0 { 4.0 } else { 1.5 },
                 members: vec![Position::new(1, 99); usize::from(at == 0)],
-                payload: payload.into_bytes(),
+                bytes: payload.len(),
+                payload: Some(payload.into_bytes()),
                 coalesce_key: None,
+                group: None,
             });
         }
         let limits = Limits {

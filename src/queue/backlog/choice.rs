@@ -204,7 +204,7 @@ impl Backlog {
         for lane in picked.lanes {
             let it = self.lanes.entry(lane).or_default();
             it.in_flight = true;
-            self.note_head(lane);
+            self.lane_changed(lane);
         }
         Some(Choice {
             batch: picked.limits.events > 1 && picked.fits_a_batch,

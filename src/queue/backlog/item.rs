@@ -11,7 +11,7 @@ use crate::queue::store::Position;
 /// An undelivered event.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// The order in which the store gave it.
+    /// The order in which the store gave it: the backlog's to say.
     pub number: u64,
     pub position: Position,
     /// When it was enqueued, by the clock of its writer, in Unix milliseconds.
@@ -31,23 +31,8 @@ pub struct Item {
     pub payload: Option<Vec<u8>>,
     /// Says which others can be merged with it, if any can.
     pub coalesce_key: Option<Arc<CoalesceKey>>,
-    pub(super) group: Option<u64>,
-}
-
-/// What is known of an event that the store gave.
-#[derive(Debug)]
-pub struct NewItem {
-    pub position: Position,
-    pub at_ms: u64,
-    pub enqueued: i64,
-    pub lane: LaneId,
-    pub tenant: Option<Arc<str>>,
-    pub fits_a_batch: bool,
-    pub attempted: bool,
-    pub value: f64,
-    pub members: Vec<Position>,
-    pub payload: Vec<u8>,
-    pub coalesce_key: Option<Arc<CoalesceKey>>,
+    /// The backlog's, too.
+    pub group: Option<u64>,
 }
 
 /// What of an event is not in memory while it cannot go.
@@ -66,6 +51,12 @@ impl Item {
     /// Its value, if that is another than the one in its payload.
     pub fn sum(&self) -> Option<f64> {
         (!self.members.is_empty()).then_some(self.value)
+    }
+
+    /// From here on only its position is in memory.
+    pub(super) fn unload(&mut self) {
+        self.payload = None;
+        self.coalesce_key = None;
     }
 }
 

@@ -12,5 +12,5 @@ mod item;
 mod tests;
 mod window;
 
-pub use item::{Choice, Chosen, Content, Group, Item, Limits, NewItem, Resources};
+pub use item::{Choice, Chosen, Content, Group, Item, Limits, Resources};
 pub use window::Backlog;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::item::{Group, Item, NewItem, Resources};
+use super::item::{Group, Item, Resources};
 use crate::delivery::lanes::LaneId;
 
 /// Events of which the content is in memory.
@@ -61,24 +61,9 @@ impl Backlog {
     }
 
     /// Takes in an event that the store gave, behind all others.
-    pub fn add(&mut self, new: NewItem) {
+    pub fn add(&mut self, mut item: Item) {
         self.last_number += 1;
-        let item = Item {
-            number: self.last_number,
-            position: new.position,
-            at_ms: new.at_ms,
-            enqueued: new.enqueued,
-            lane: new.lane,
-            tenant: new.tenant,
-            fits_a_batch: new.fits_a_batch,
-            attempted: new.attempted,
-            value: new.value,
-            members: new.members,
-            bytes: new.payload.len(),
-            payload: Some(new.payload),
-            coalesce_key: new.coalesce_key,
-            group: None,
-        };
+        item.number = self.last_number;
         self.insert(item);
     }
 
@@ -91,17 +76,16 @@ impl Backlog {
             Some(_) => self.resting_bytes + item.bytes > RESTING_BYTES,
         };
         if lane.busy || has_no_room {
-            item.payload = None;
-            item.coalesce_key = None;
+            item.unload();
         }
         self.count_in(&item);
         self.ages.insert((item.enqueued, item.number));
         let lane = item.lane;
         self.items.insert(item.number, item);
-        self.note_head(lane);
+        self.lane_changed(lane);
     }
 
-    /// Takes out what waits under this number.
+    /// Takes out what waits under this number; its lane is still to be looked at.
     pub(super) fn take(&mut self, number: u64) -> Option<Item> {
         let item = self.items.remove(&number)?;
         self.heads.remove(&number);
@@ -109,9 +93,6 @@ impl Backlog {
         self.count_out(&item);
         if let Some(lane) = self.lanes.get_mut(&item.lane) {
             lane.numbers.remove(&number);
-            if lane.numbers.is_empty() && !lane.in_flight && !lane.busy {
-                self.lanes.remove(&item.lane);
-            }
         }
         self.leave_group(&item);
         Some(item)
@@ -120,15 +101,19 @@ impl Backlog {
     /// Takes out what is not to be sent.
     pub(super) fn remove(&mut self, number: u64) -> Option<Item> {
         let item = self.take(number)?;
-        self.note_head(item.lane);
+        self.lane_changed(item.lane);
         Some(item)
     }
 
-    /// Keeps `heads` right after a change of this lane.
-    pub(super) fn note_head(&mut self, lane: LaneId) {
+    /// Keeps `heads` right after a change of this lane, and forgets one that is over.
+    pub(super) fn lane_changed(&mut self, lane: LaneId) {
         let Some(it) = self.lanes.get(&lane) else {
             return;
         };
+        if it.numbers.is_empty() && !it.in_flight && !it.busy {
+            self.lanes.remove(&lane);
+            return;
+        }
         // An earlier one may have come back before the one that was first.
         for number in it.numbers.iter().take(2) {
             self.heads.remove(number);
@@ -146,16 +131,11 @@ impl Backlog {
     pub(super) fn unload_lane(&mut self, lane: LaneId) {
         let numbers = self.lanes.get(&lane).map(|it| it.numbers.clone());
         for number in numbers.unwrap_or_default() {
-            self.unload(number);
-        }
-    }
-
-    pub(super) fn unload(&mut self, number: u64) {
-        if let Some(mut item) = self.items.remove(&number) {
-            self.count_out(&item);
-            item.payload = None;
-            item.coalesce_key = None;
-            self.items.insert(number, item);
+            if let Some(mut item) = self.items.remove(&number) {
+                self.count_out(&item);
+                item.unload();
+                self.items.insert(number, item);
+            }
         }
     }
 
@@ -196,8 +176,7 @@ impl Backlog {
             return false;
         }
         for item in self.items.values_mut().filter(|item| item.group.is_none()) {
-            item.payload = None;
-            item.coalesce_key = None;
+            item.unload();
         }
         self.loaded = 0;
         self.loaded_bytes = 0;
@@ -255,7 +234,7 @@ impl Backlog {
     pub fn lane_is_busy(&mut self, lane: LaneId) {
         if let Some(it) = self.lanes.get_mut(&lane) {
             it.busy = true;
-            self.note_head(lane);
+            self.lane_changed(lane);
             self.unload_lane(lane);
         }
     }
@@ -271,11 +250,7 @@ impl Backlog {
     pub fn lane_is_free(&mut self, lane: LaneId) {
         if let Some(it) = self.lanes.get_mut(&lane) {
             it.busy = false;
-            if it.numbers.is_empty() && !it.in_flight {
-                self.lanes.remove(&lane);
-            } else {
-                self.note_head(lane);
-            }
+            self.lane_changed(lane);
         }
     }
 
@@ -284,11 +259,7 @@ impl Backlog {
         for lane in lanes {
             if let Some(it) = self.lanes.get_mut(lane) {
                 it.in_flight = false;
-                if it.numbers.is_empty() && !it.busy {
-                    self.lanes.remove(lane);
-                } else {
-                    self.note_head(*lane);
-                }
+                self.lane_changed(*lane);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Random histories: every event ends once, in its lane's order, and none is stuck once the trouble is over.
 
 use super::*;
+use crate::queue::backlog::window::WINDOW_EVENTS;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -97,7 +98,7 @@ impl Model {
                 self.added += 1;
                 let at = self.added;
                 self.waiting.insert(at, lane);
-                self.backlog.add(NewItem {
+                self.backlog.add(Item {
                     fits_a_batch,
                     coalesce_key: coalesces.then(coalesce_key).flatten(),
                     ..event(at, lane)
