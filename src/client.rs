@@ -404,10 +404,10 @@ impl Process {
     fn close(&self, until: Option<Instant>) -> usize {
         self.calls.stop_accepting();
         // Another thread may close it sooner.
-        let is_drained = || self.queue.is_drained(until) || self.queue.is_stopped();
+        let is_finished = || self.queue.finish(until) || self.queue.is_stopped();
         // Its thread need not wait for the calls.
-        is_drained();
-        self.wait(until, is_drained);
+        is_finished();
+        self.wait(until, is_finished);
         let cancelled = self.calls.cancel_all();
         self.queue.stop();
         self.wait(Some(Instant::now() + GRACE), || true);

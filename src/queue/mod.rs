@@ -115,17 +115,17 @@ impl Queue {
         self.sender.get().map_or(0, |sender| sender.undelivered())
     }
 
-    /// Nothing is left to deliver, nor to notify the host of. If something is, that another process left, say, and it
-    /// is not `until` yet, a thread sees to it.
-    pub fn is_drained(&self, until: Option<Instant>) -> bool {
+    /// Has a thread deliver what is left, which another process may have put there, unless it is `until` already. True:
+    /// nothing is left, nor to notify the host of.
+    pub fn finish(&self, until: Option<Instant>) -> bool {
         let Some(sender) = self.sender.get() else {
             return true;
         };
-        let is_drained = sender.has_notified() && sender.undelivered() == 0;
-        if !is_drained && until.is_none_or(|until| until > Instant::now()) {
+        let is_finished = sender.has_notified() && sender.undelivered() == 0;
+        if !is_finished && until.is_none_or(|until| until > Instant::now()) {
             sender.ensure_thread();
         }
-        is_drained
+        is_finished
     }
 
     /// A new key: what was paused goes on.
