@@ -75,7 +75,7 @@
  * tenant_id                   none        sent as Tenant-ID with each call
  * timeout_in_seconds          60          a whole call, retries and waits included
  * attempt_timeout_in_seconds  20          one attempt of it
- * connect_timeout_in_seconds  10          look-up, connect and TLS of an attempt
+ * connect_timeout_in_seconds  10          look-up, connect, proxy and TLS of an attempt
  * max_retries                 2           attempts after the first, at most 100
  * additional_headers          {}          {"X-Name": "value"}, sent with each call
  * proxy                       none        "http://host:port"; else HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY,

@@ -1,4 +1,5 @@
-//! C's functions as the library's callbacks: a function pointer and the `user_data` it is called with.
+//! C's functions as the library's callbacks: a function pointer and the `user_data` it is called with. On which
+//! thread it runs, `delivery/callbacks.rs` says.
 
 use std::ffi::{c_char, c_void};
 
