@@ -81,7 +81,7 @@ struct Source {
 
 impl Source {
     fn begin(session: &Session, path: &str) -> Result<Self, Failure> {
-        let dead = Follow::begin(path);
+        let dead = Follow::begin(path)?;
         let (tell, heard) = mpsc::channel();
         let client = session.open()?;
         client.on_delivery(Some(Arc::new(Ends(Mutex::new(tell)))));
