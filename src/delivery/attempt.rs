@@ -270,7 +270,6 @@ fn unanswered(name: &str, failure: transport::Failure, deadline: Instant) -> Ref
     let error = match failure.kind {
         Kind::Cancelled => return last(Error::cancelled()),
         Kind::Tls => return last(Error::new(Status::Tls, message)),
-        Kind::InvalidResponse => return last(answer::unread(name, None, &failure.message)),
         Kind::Timeout => {
             let mut error = Error::new(Status::Timeout, message);
             if deadline <= Instant::now() + Duration::from_millis(1) {
@@ -280,7 +279,8 @@ fn unanswered(name: &str, failure: transport::Failure, deadline: Instant) -> Ref
             }
             error
         }
-        Kind::Network => Error::new(Status::Network, message),
+        // Without a status an answer is none.
+        Kind::Network | Kind::InvalidResponse => Error::new(Status::Network, message),
         Kind::InvalidRequest => return last(Error::invalid(message)),
     };
     Refusal {
@@ -316,7 +316,7 @@ fn broken_off(name: &str, failure: &transport::Failure, status: u16) -> Refusal 
             sent: false,
         };
     }
-    let mut error = answer::unread(name, Some(status), &failure.message);
+    let mut error = answer::unread(name, status, &failure.message);
     if failure.kind == Kind::Timeout {
         error.status = Status::Timeout;
     }

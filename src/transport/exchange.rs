@@ -86,7 +86,7 @@ pub enum Kind {
     Network,
     Timeout,
     Tls,
-    /// An answer came, but not a whole one, or not HTTP, or too much of it.
+    /// An answer came, its status at least, but not a whole one, or not HTTP, or too much of it.
     InvalidResponse,
     Cancelled,
     /// The URL or a header cannot be sent; callers check both before.
