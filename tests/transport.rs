@@ -49,6 +49,7 @@ fn get(url: &str) -> Exchange<'_> {
         headers: &[("X-API-KEY", "app_1.secret")],
         body: None,
         deadline: Instant::now() + *LONG,
+        deadline_option: "timeout_in_seconds",
         connect_timeout: *LONG,
         max_response_bytes: 1 << 24,
         probe: true,
