@@ -10,7 +10,7 @@ use super::backlog::Backlog;
 use super::batch_size::BatchSize;
 use super::health::Health;
 use super::pacer::Pacer;
-use super::store::{Drain, Store, StoreError};
+use super::store::{Drain, MAX_PAYLOAD, Store, StoreError};
 use super::throughput::Throughput;
 use super::work::{LOOK, Sending, Unrecorded};
 use crate::delivery::Delivery;
@@ -161,6 +161,14 @@ impl Sender {
 
     /// Keeps an event. It is safe when this returns.
     pub fn keep(self: &Arc<Self>, payload: &str) -> Result<(), Error> {
+        // Before others give way to it.
+        if payload.len() > MAX_PAYLOAD {
+            return Err(Error::invalid(format!(
+                "queue: the event, of {} bytes with its user, attributes and options, is longer than the {MAX_PAYLOAD} \
+                 that one may have, and was not kept",
+                payload.len()
+            )));
+        }
         self.make_room(payload.len() as u64)?;
         self.store
             .append(self.clock.date_ms(), payload.as_bytes())

@@ -132,13 +132,12 @@ impl Sender {
         let making = sending.begun.elapsed().min(LONGEST_MAKING);
         // One that is cancelled meanwhile is not sent.
         let _ = sending.cancel.sleep_until(sending.due);
-        let deadline = Instant::now() + self.delivery.options.attempt_timeout;
         let sent = match request {
             // A panic over one event must not stop those behind it.
             Some(request) => panics::catch(|| {
                 let tenant = tenant.as_deref();
                 self.delivery
-                    .send(&request, tenant, deadline, &sending.cancel, true)
+                    .send(&request, tenant, None, &sending.cancel, true)
             })
             .unwrap_or_else(Sent::nothing),
             None => Sent::nothing(Error::new(
