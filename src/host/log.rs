@@ -73,6 +73,7 @@ pub fn set(level: LogLevel, sink: Option<Sink>) {
     if let Some(before) = before
         && !LOGGING.get()
         && before.generation == sys::generation()
+        && !sys::is_process_ending()
     {
         while Arc::strong_count(&before) > 1 {
             std::thread::yield_now();
