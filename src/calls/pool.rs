@@ -257,7 +257,7 @@ impl Pool {
             if handles.is_empty() {
                 break;
             }
-            handles.into_iter().for_each(Thread::join);
+            Thread::join_all(handles);
         }
         // What is left to a thread that could not begin.
         while let Some(due) = self.next_end() {

@@ -81,6 +81,12 @@ pub fn set(level: LogLevel, sink: Option<Sink>) {
     }
 }
 
+/// Registers what a thread has for its look at the slot, which takes the lock of the system's loader: at the beginning of
+/// a thread of the library, and never later. All else that has a destructor is std's, which is early too.
+pub fn prepare_thread() {
+    drop(SLOT.load());
+}
+
 pub fn enabled(level: LogLevel) -> bool {
     level as i32 <= LEVEL.load(Ordering::Relaxed)
 }

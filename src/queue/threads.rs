@@ -194,7 +194,7 @@ impl Sender {
 
     pub fn join(&self) {
         let handles = std::mem::take(&mut lock(&self.threads).handles);
-        handles.into_iter().for_each(Thread::join);
+        Thread::join_all(handles);
         // The next process may drain now.
         self.give_up_drain(&mut lock(&self.state));
     }

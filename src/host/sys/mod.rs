@@ -300,7 +300,7 @@ mod tests {
             };
             tell.send(blocked).unwrap();
         });
-        thread.unwrap().join();
+        Thread::join_all(vec![thread.unwrap()]);
         assert_eq!(told.recv(), Ok([1, 1, 0, 0]));
     }
 }

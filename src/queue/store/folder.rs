@@ -233,7 +233,8 @@ impl Folder for OsFolder {
         // NFS gives an exclusive lock only to who may write.
         let opened = self.open_with(name, fs::OpenOptions::new().write(true));
         match opened {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // Who shares a file on Windows for reading only may be an antivirus.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied || is_in_use(&error) => {
                 self.open_with(name, &mut fs::OpenOptions::new())
             }
             opened => opened,
@@ -387,17 +388,22 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = OsFolder::new(parent.path()).unwrap();
         drop(folder.append("file").unwrap());
-        let mut alone = fs::OpenOptions::new();
-        let other = alone
-            .read(true)
-            .share_mode(0)
-            .open(parent.path().join("file"));
+        const FILE_SHARE_READ: u32 = 1;
+        let other = |share| {
+            let mut options = fs::OpenOptions::new();
+            options.read(true).share_mode(share);
+            options.open(parent.path().join("file")).unwrap()
+        };
+        let reads = other(FILE_SHARE_READ);
+        assert_eq!(folder.open("file").unwrap().size().unwrap(), 0);
+        drop(reads);
+        let alone = other(0);
         let opened = [folder.open("file"), folder.append("file")].map(|it| it.map(drop));
         let named = [folder.remove("file"), folder.rename("file", "other")];
         for refused in opened.into_iter().chain(named) {
             assert!(is_in_use(&refused.unwrap_err()));
         }
-        drop(other);
+        drop(alone);
         folder.remove("file").unwrap();
     }
 

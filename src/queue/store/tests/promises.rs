@@ -649,6 +649,23 @@ fn a_drain_whose_lock_file_was_removed_is_worth_nothing() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_looked_at_is_not_gone() {
+    let folder = MemoryFolder::default();
+    let watched = Watched::new(&folder, |call, name| {
+        match call == "id" && name.ends_with(".seg") {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
+    });
+    let store = open_in(watched, Options::default());
+    store.append(1, b"event").unwrap();
+    let mut drain = store.try_drain().unwrap().unwrap();
+    assert_eq!(drain.read(10, 1000).unwrap().len(), 1);
+    folder.remove("drain.lock").unwrap();
+    assert_eq!(drain.hold(), Hold::Lost);
+}
+
+#[test]
 fn a_lock_file_that_is_removed_as_it_is_locked_is_made_anew() {
     let folder = MemoryFolder::default();
     let (removed, tries) = (folder.clone(), AtomicU64::new(0));
