@@ -74,11 +74,18 @@ pub fn set(level: LogLevel, sink: Option<Sink>) {
     if let Some(before) = before
         && !LOGGING.get()
         && before.generation == sys::generation()
+        && !sys::is_process_ending()
     {
         while Arc::strong_count(&before) > 1 {
             std::thread::yield_now();
         }
     }
+}
+
+/// Registers what a thread has for its look at the slot, which takes the lock of the system's loader: at the beginning of
+/// a thread of the library, and never later. All else that has a destructor is std's, which is early too.
+pub fn prepare_thread() {
+    drop(SLOT.load());
 }
 
 pub fn enabled(level: LogLevel) -> bool {

@@ -19,8 +19,9 @@ use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
 use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
-use crate::host::locks::{JoinHandle, Mutex, Notify, lock};
+use crate::host::locks::{Mutex, Notify, lock};
 use crate::host::log;
+use crate::host::sys::Thread;
 use crate::options::{Callbacks, QueueOptions};
 
 /// Callbacks not yet dispatched at which the queue waits for the host.
@@ -93,7 +94,7 @@ pub(super) struct State {
 
 #[derive(Default)]
 pub(super) struct Threads {
-    pub handles: Vec<JoinHandle<()>>,
+    pub handles: Vec<Thread>,
     pub alive: usize,
     /// Those that do not wait for the network or a callback.
     pub attentive: usize,

@@ -4,7 +4,7 @@
 use super::StoreError;
 use super::accounting::{Accounting, segment_stem};
 use super::damage::{self, Damage};
-use super::folder::{Folder, absent_is_fine};
+use super::folder::{Folder, absent_is_fine, is_gone};
 use super::format;
 use super::reader::{Batch, Reader, Reading};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -75,10 +75,13 @@ impl Segments {
         segments.filter_map(|segment| segment.reader.as_mut())
     }
 
-    /// Whether any of them still has its name in the folder.
+    /// Whether any of them still has its name in the folder. Trouble in looking is no news.
     pub fn any_is_there(&self) -> bool {
         let mut stems = self.known.values().map(|segment| &segment.stem);
-        stems.any(|stem| self.folder.id(&format!("{stem}.seg")).is_ok())
+        stems.any(|stem| match self.folder.id(&format!("{stem}.seg")) {
+            Ok(_) => true,
+            Err(error) => !is_gone(&error),
+        })
     }
 
     pub fn take_damage(&mut self) -> Vec<Damage> {

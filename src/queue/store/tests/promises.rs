@@ -40,6 +40,15 @@ fn fail_once(
     call: &'static str,
     ending: &'static str,
 ) -> (Box<Watched>, Arc<AtomicBool>) {
+    fail_once_with(folder, call, ending, failure)
+}
+
+fn fail_once_with(
+    folder: &MemoryFolder,
+    call: &'static str,
+    ending: &'static str,
+    failure: impl Fn() -> io::Error + Send + Sync + 'static,
+) -> (Box<Watched>, Arc<AtomicBool>) {
     let armed = Arc::new(AtomicBool::new(false));
     let fails = Arc::clone(&armed);
     let before = move |made: &str, name: &str| {
@@ -533,6 +542,48 @@ fn dead_letters_are_on_record_or_an_error_and_a_torn_one_spoils_no_other() {
 }
 
 #[test]
+fn a_full_file_of_dead_letters_whose_name_is_held_takes_more() {
+    let folder = new_folder();
+    folder.put("dead.jsonl", &[b'\n'; 1 << 20]);
+    let is_held = Arc::new(AtomicBool::new(true));
+    let held = Arc::clone(&is_held);
+    // As a program that shows the file does on Windows.
+    let watched = Watched::new(&folder, move |call, _| match call {
+        "rename" if held.load(Ordering::Relaxed) => Err(io::ErrorKind::PermissionDenied.into()),
+        _ => Ok(()),
+    });
+    let store = open_in(watched, Options::default());
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let mut add = |line: &str| drain.add_dead_letters(&[line.to_owned()]).unwrap();
+    let ends_with = |name, text: &[u8]| folder.get(name).unwrap().ends_with(text);
+
+    add("1");
+    add("2");
+    assert!(ends_with("dead.jsonl", b"\n1\n2\n"));
+
+    is_held.store(false, Ordering::Relaxed);
+    add("3");
+    assert!(ends_with("dead.1.jsonl", b"\n1\n2\n"));
+    assert_eq!(folder.get("dead.jsonl").unwrap(), b"3\n");
+}
+
+#[test]
+fn what_somebody_else_has_open_for_a_moment_is_no_error() {
+    for busy in ["remove", "append", "rename"] {
+        let folder = new_folder();
+        let (watched, armed) =
+            fail_once_with(&folder, busy, "", || io::ErrorKind::ResourceBusy.into());
+        armed.store(true, Ordering::Relaxed);
+        let store = open_in(watched, Options::default());
+        store.append(1, b"event").unwrap();
+        assert!(!armed.load(Ordering::Relaxed), "{busy} was refused once");
+        assert_eq!(payloads(&drain_all(&store).0), ["event"], "{busy}");
+        // What could not be removed is cleared away.
+        assert!(folder.names().iter().all(|name| !name.ends_with(".tmp")));
+    }
+}
+
+#[test]
 fn an_event_is_not_acknowledged_into_files_that_were_removed() {
     for options in [Options::default(), POWER] {
         let folder = new_folder();
@@ -595,6 +646,23 @@ fn a_drain_whose_lock_file_was_removed_is_worth_nothing() {
     assert_eq!(drain.hold(), Hold::FolderGone);
     let third = store.try_drain().unwrap();
     assert!(third.unwrap().is_valid());
+}
+
+#[test]
+fn a_segment_that_cannot_be_looked_at_is_not_gone() {
+    let folder = MemoryFolder::default();
+    let watched = Watched::new(&folder, |call, name| {
+        match call == "id" && name.ends_with(".seg") {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
+    });
+    let store = open_in(watched, Options::default());
+    store.append(1, b"event").unwrap();
+    let mut drain = store.try_drain().unwrap().unwrap();
+    assert_eq!(drain.read(10, 1000).unwrap().len(), 1);
+    folder.remove("drain.lock").unwrap();
+    assert_eq!(drain.hold(), Hold::Lost);
 }
 
 #[test]
