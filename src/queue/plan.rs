@@ -72,6 +72,10 @@ impl Sender {
         }
         if state.backlog.is_empty() {
             self.leave_lanes(state);
+            if !state.is_read {
+                // All that was read has ended; behind it there may be what can go.
+                return Action::Again;
+            }
             state.throughput.idle();
             return match self.options().path {
                 Some(_) => Action::AwaitEvent(now + LOOK_IDLE),

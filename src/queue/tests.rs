@@ -191,6 +191,28 @@ fn new_events_push_out_the_oldest_unheard_where_the_host_does_not_dispatch() {
 }
 
 #[test]
+fn what_is_too_old_keeps_nothing_waiting_however_much_it_is() {
+    // Given more events that are too old than are read at a time, and behind them a new one,
+    let options = r#"{"queue":{"max_age_in_seconds":60}}"#;
+    let sender = sender(options, &MemoryFolder::default());
+    for _ in 0..1_000 {
+        let old = written("old");
+        sender.store.append(LONG_AGO, old.as_bytes()).unwrap();
+    }
+    sender.keep(&written("new")).unwrap();
+    // then no thread waits before that one is on its way.
+    let sending = loop {
+        match plan(&sender) {
+            Action::Again => {}
+            Action::Send(sending) => break sending,
+            _ => panic!("{} events wait", sender.store.usage().events),
+        }
+    };
+    assert!(content(&sending).contains("new"));
+    assert_eq!(sender.store.usage().events, 1);
+}
+
+#[test]
 fn what_keeps_failing_of_a_removed_folder_is_given_up_for_what_is_new() {
     // Given an event that was read, and fails after its folder was removed,
     let folder = MemoryFolder::default();
