@@ -176,7 +176,7 @@ impl Drain {
                     failed = Err(StoreError::new(&*folder, "write to", name, &words));
                 }
             }
-            self.segments.publish(number);
+            self.segments.wrote(number);
         }
         failed
     }
@@ -218,7 +218,7 @@ impl Drain {
         }
         reader.acks.merge(leader.offset, &offsets, value);
         reader.note_merge();
-        self.segments.publish(leader.segment);
+        self.segments.wrote(leader.segment);
         Ok(())
     }
 
@@ -249,7 +249,7 @@ impl Drain {
             return failed("write to", reader.log.name(), words);
         }
         reader.acks.dissolve(leader.offset);
-        self.segments.publish(leader.segment);
+        self.segments.wrote(leader.segment);
         Ok(entries)
     }
 
@@ -282,7 +282,7 @@ impl Drain {
                 let name = reader.log.name();
                 failed = Err(StoreError::new(&*folder, "write to", name, &words));
             }
-            self.segments.publish(number);
+            self.segments.wrote(number);
         }
         self.segments.remove_acks();
         failed
@@ -311,10 +311,8 @@ impl Drop for Drain {
     fn drop(&mut self) {
         // In a forked child the files are the parent's.
         if self.generation == crate::host::sys::generation() {
-            for reader in self.segments.readers_mut() {
-                // If it still cannot be written, these are sent again and count once.
-                let _ = reader.log.flush(&*self.folder);
-            }
+            // If it still cannot be written, these are sent again and count once.
+            self.segments.flush();
             self.accounting.drain_ended();
         }
     }

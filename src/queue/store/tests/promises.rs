@@ -616,6 +616,56 @@ fn a_lock_file_that_is_removed_as_it_is_locked_is_made_anew() {
 }
 
 #[test]
+fn a_hundred_segments_take_a_few_descriptors_only() {
+    // Given segments of one event each,
+    let folder = new_folder();
+    let options = Options {
+        segment_bytes: 1,
+        ..Options::default()
+    };
+    let store = open_in(Box::new(folder.clone()), options);
+    append_all(&store, &["event"; 100]);
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let all = positions(&read_all(&mut drain));
+    assert_eq!(all.len(), 100);
+    // when all are attempted,
+    drain.attempt(&all).unwrap();
+    // then their acks are not held open.
+    let open_acks = folder.open_handles(".ack");
+    assert!(open_acks <= 8, "{open_acks}");
+    drain.settle(&all).unwrap();
+    assert_eq!(store.usage().events, 0);
+}
+
+#[test]
+fn an_attempt_that_fails_again_and_again_is_noted_once() {
+    let folder = new_folder();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&is_full);
+    let before = move |call: &str, name: &str| match call == "write"
+        && name.ends_with(".ack")
+        && fails.load(Ordering::Relaxed)
+    {
+        true => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+        false => Ok(()),
+    };
+    let store = open_in(Watched::new(&folder, before), Options::default());
+    append_all(&store, &["a", "b"]);
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let all = positions(&read_all(&mut drain));
+    is_full.store(true, Ordering::Relaxed);
+    for _ in 0..100 {
+        drain.attempt(&all).unwrap_err();
+    }
+    is_full.store(false, Ordering::Relaxed);
+    drain.attempt(&all).unwrap();
+    let acks = folder.get(&name_with(&folder, ".ack")).unwrap();
+    assert_eq!(frames(&acks).len(), 2, "a header and one attempt");
+    let again = drain_all(&open(&folder.after_kill())).0;
+    assert!(again.iter().all(|entry| entry.attempted));
+}
+
+#[test]
 fn the_store_forgets_what_was_delivered() {
     let folder = new_folder();
     let options = Options {
