@@ -10,7 +10,7 @@ use super::coalesce::CoalesceKey;
 use super::dead;
 use super::record::Record;
 use super::sender::{Action, Sender, State};
-use super::store::{Drain, Entry, Hold, Position};
+use super::store::{Drain, Entry, Hold, Note, Position};
 use super::work::LOOK;
 use crate::delivery::lanes::{LaneId, Ticket};
 use crate::error::{Error, Status};
@@ -208,6 +208,7 @@ impl Sender {
             Ok(Some(drain)) => {
                 log::info(|| "queue: this process delivers the events".to_owned());
                 state.drain = Some(drain);
+                self.go_on_at_the_pace(state, &drain);
                 state.is_read = false;
             }
             Ok(None) => {}
@@ -216,6 +217,24 @@ impl Sender {
     }
 
     /// Reads the next events into the window: a piece at a time, since it is done under the lock.
+    /// The limit is for who delivered before, and this process, together.
+    fn go_on_at_the_pace(&self, state: &mut State, drain: &Drain) {
+        let (time, date) = (self.clock.elapsed(), self.clock.date_ms());
+        for note in drain.notes() {
+            match note {
+                // One that seems to be to come, since the clock was set back, may have been just now.
+                Note::Started(start) => {
+                    let ago = Duration::from_millis(date.saturating_sub(start));
+                    state.pacer.started_before(time, ago);
+                }
+                Note::HeldUntil(until) => {
+                    let left = Duration::from_millis(until.saturating_sub(date));
+                    state.pacer.held_before(time, left);
+                }
+            }
+        }
+    }
+
     pub(super) fn fill(&self, state: &mut State) {
         let Some(drain) = &mut state.drain else {
             return;

@@ -7,10 +7,12 @@ use super::backlog::{Group, Item};
 use super::dead::for_each_event;
 use super::health::{self, rest};
 use super::outcome::{Outcome, judge, own_word};
+use super::pacer::LONGEST_RETRY_AFTER;
 use super::record::{self, Record};
 use super::refusal::{self, Search, Traits};
 use super::sender::{Sender, State, report};
 use super::sending::put_back;
+use super::store::Note;
 use super::work::Sending;
 use crate::api::json;
 use crate::delivery::attempt::Refusal;
@@ -109,6 +111,10 @@ impl Sender {
             Outcome::RateLimited => {
                 log::warn(|| format!("queue: kept, and sent more slowly: {}", error.message));
                 state.pacer.limited(now, retry_after, random);
+                if let (Some(wait), Some(drain)) = (retry_after, &mut state.drain) {
+                    let wait = wait.min(LONGEST_RETRY_AFTER).as_millis() as u64;
+                    drain.note(Note::HeldUntil(self.clock.date_ms() + wait));
+                }
                 self.limited(state, sending, now, random);
             }
             Outcome::TooLarge => {

@@ -4,7 +4,7 @@ use super::accounting::Accounting;
 use super::damage::Damage;
 use super::dead_letters::{self, DeadLetters};
 use super::folder::Folder;
-use super::lock::{self, DrainLock};
+use super::lock::{self, DrainLock, Note};
 use super::reader::{Batch, Entry, Position, Reader, Reading};
 use super::segments::Segments;
 use super::{Durability, Options, StoreError};
@@ -61,6 +61,16 @@ impl Drain {
     /// One system call.
     pub fn is_valid(&self) -> bool {
         self.lock.is_valid()
+    }
+
+    /// What was last noted of the pace, by this drain or those before it.
+    pub fn notes(&self) -> impl Iterator<Item = Note> {
+        self.lock.notes()
+    }
+
+    /// For whoever drains next, who is to keep to the same limit. One system call.
+    pub fn note(&mut self, note: Note) {
+        self.lock.note(note);
     }
 
     pub fn hold(&self) -> Hold {

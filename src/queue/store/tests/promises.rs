@@ -616,6 +616,62 @@ fn a_lock_file_that_is_removed_as_it_is_locked_is_made_anew() {
 }
 
 #[test]
+fn who_drains_next_knows_of_the_pace() {
+    let folder = new_folder();
+    let store = open(&folder);
+    let drain = || store.try_drain().unwrap().unwrap();
+    let notes = |drain: &Drain| drain.notes().collect::<Vec<_>>();
+    let mut first = drain();
+    assert_eq!(notes(&first).len(), 0);
+    let said = [Note::Started(1), Note::HeldUntil(9), Note::Started(2)];
+    said.into_iter().for_each(|note| first.note(note));
+    drop(first);
+    let mut second = drain();
+    assert_eq!(notes(&second), said);
+    (4..=5_000).for_each(|date| second.note(Note::Started(date)));
+    drop(second);
+    let mut torn = folder.get("drain.lock").unwrap();
+    assert!(torn.len() <= 4096);
+    // A crash in the midst of a note costs that one.
+    torn.extend([1, 2, 3]);
+    folder.put("drain.lock", &torn);
+    let mut third = drain();
+    assert_eq!(
+        notes(&third),
+        (4_937..=5_000).map(Note::Started).collect::<Vec<_>>()
+    );
+    third.note(Note::Started(5_001));
+    drop(third);
+    assert_eq!(notes(&drain()).last(), Some(&Note::Started(5_001)));
+}
+
+#[test]
+fn what_could_not_be_noted_of_the_pace_is_noted_with_the_next() {
+    let folder = new_folder();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&is_full);
+    let before = move |call: &str, name: &str| match call == "write"
+        && name == "drain.lock"
+        && fails.load(Ordering::Relaxed)
+    {
+        true => Err(failure()),
+        false => Ok(()),
+    };
+    let store = open_in(Watched::new(&folder, before), Options::default());
+    let mut drain = store.try_drain().unwrap().unwrap();
+    for (date, full) in [(1, false), (2, true), (3, true), (4, false), (5, false)] {
+        is_full.store(full, Ordering::Relaxed);
+        drain.note(Note::Started(date));
+    }
+    drop(drain);
+    let drain = open(&folder).try_drain().unwrap().unwrap();
+    assert_eq!(
+        drain.notes().collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5].map(Note::Started)
+    );
+}
+
+#[test]
 fn a_hundred_segments_take_a_few_descriptors_only() {
     // Given segments of one event each,
     let folder = new_folder();
