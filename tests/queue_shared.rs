@@ -74,6 +74,22 @@ fn who_does_not_deliver_keeps_the_limits_too() {
 }
 
 #[test]
+fn who_does_not_deliver_knows_what_was_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    let options = fast(json!({"path": folder.path()}));
+    let delivers = service.client(options.clone());
+    enqueue(&delivers, "first");
+    wait_until("it delivers", || service.events() == 1);
+    let other = service.client(options);
+    for number in 0..10 {
+        enqueue(&other, number);
+    }
+    wait_until("all are delivered", || service.events() == 11);
+    wait_until("it is known", || queued(&other) == 0);
+}
+
+#[test]
 fn the_limit_is_for_all_processes_together_one_after_the_other_too() {
     // Given a request that was just sent, at a limit of one in minutes,
     let folder = tempfile::tempdir().unwrap();

@@ -47,6 +47,7 @@ impl Sender {
             };
         }
         self.look(state, now);
+        self.count_others(state, now);
         if state.drain.is_none() {
             // Another process drains, this one's events too. This one stays to take over.
             return Action::Wait(state.look_at);
@@ -71,11 +72,11 @@ impl Sender {
             self.trim(state, 0, 0);
         }
         if state.backlog.is_empty() {
-            self.leave_lanes(state);
             if !state.is_read {
                 // All that was read has ended; behind it there may be what can go.
                 return Action::Again;
             }
+            self.leave_lanes(state);
             state.throughput.idle();
             return match self.options().path {
                 Some(_) => Action::AwaitEvent(now + LOOK_IDLE),
@@ -207,8 +208,8 @@ impl Sender {
         match self.store.try_drain() {
             Ok(Some(drain)) => {
                 log::info(|| "queue: this process delivers the events".to_owned());
-                state.drain = Some(drain);
                 self.go_on_at_the_pace(state, &drain);
+                state.drain = Some(drain);
                 state.is_read = false;
             }
             Ok(None) => {}
@@ -216,7 +217,6 @@ impl Sender {
         }
     }
 
-    /// Reads the next events into the window: a piece at a time, since it is done under the lock.
     /// The limit is for who delivered before, and this process, together.
     fn go_on_at_the_pace(&self, state: &mut State, drain: &Drain) {
         let (time, date) = (self.clock.elapsed(), self.clock.date_ms());
@@ -235,6 +235,7 @@ impl Sender {
         }
     }
 
+    /// Reads the next events into the window: a piece at a time, since it is done under the lock.
     pub(super) fn fill(&self, state: &mut State) {
         let Some(drain) = &mut state.drain else {
             return;

@@ -672,6 +672,43 @@ fn what_could_not_be_noted_of_the_pace_is_noted_with_the_next() {
 }
 
 #[test]
+fn what_another_process_adds_is_counted_without_what_it_had_before() {
+    let folder = new_folder();
+    let read = Arc::new(AtomicU64::new(0));
+    let sum = Arc::clone(&read);
+    let before = move |call: &str, bytes: &str| {
+        if call == "read" {
+            sum.fetch_add(bytes.parse().unwrap(), Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    let writer = open(&folder);
+    append_all(&writer, &["event"; 1_000]);
+    let other = open_in(Watched::new(&folder, before), Options::default());
+    assert_eq!(other.usage().events, 1_000);
+    let first = read.swap(0, Ordering::Relaxed);
+    for number in 1..=10 {
+        append_all(&writer, &["event"]);
+        assert_eq!(other.recount().unwrap().events, 1_000 + number);
+    }
+    let more = read.load(Ordering::Relaxed);
+    assert!(more < first / 10, "{more} bytes after {first}");
+    // Also past bytes that do not check, and a file that got shorter.
+    let name = name_with(&folder, ".seg");
+    drop(writer);
+    let mut bytes = folder.get(&name).unwrap();
+    let frames = frames(&bytes);
+    bytes.truncate(frames[500].start);
+    folder.put(&name, &bytes);
+    let left = other.recount().unwrap().events;
+    assert_eq!(left, 499, "a header before them");
+    bytes.extend([0xF5, 0xC0, 7]);
+    bytes.extend(folder.get(&name).unwrap()[frames[1].clone()].to_vec());
+    folder.put(&name, &bytes);
+    assert_eq!(other.recount().unwrap().events, 500);
+}
+
+#[test]
 fn a_hundred_segments_take_a_few_descriptors_only() {
     // Given segments of one event each,
     let folder = new_folder();
