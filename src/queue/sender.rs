@@ -65,6 +65,8 @@ pub(super) struct State {
     pub unrecorded: Vec<Unrecorded>,
     /// The next look at the folder.
     pub look_at: Instant,
+    /// From when on what others put into the folder is counted again.
+    pub count_at: Instant,
     /// The store had no more when it was last read.
     pub is_read: bool,
     pub backlog: Backlog,
@@ -127,6 +129,7 @@ impl Sender {
                 gives_up: false,
                 unrecorded: Vec::new(),
                 look_at: Instant::now(),
+                count_at: Instant::now() + LOOK,
                 is_read: false,
                 backlog: Backlog::default(),
                 pacer: Pacer::new(options.requests_per_second),
@@ -303,7 +306,9 @@ impl Sender {
     }
 
     pub fn now(&self) -> Now {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        // Perhaps no thread has anything to do here.
+        self.count_others(&mut state, Instant::now());
         let usage = self.store.usage();
         Now {
             queued: usage.events.saturating_sub(state.in_flight),
@@ -315,6 +320,16 @@ impl Sender {
             paused: state.paused,
             requests_per_second: state.pacer.rate(),
             ..Now::default()
+        }
+    }
+
+    /// Counts what other processes put into the folder, and delivered of it: now and then, since it takes a look at
+    /// every file.
+    pub(super) fn count_others(&self, state: &mut State, now: Instant) {
+        if self.options().path.is_some() && now >= state.count_at {
+            state.count_at = now + LOOK;
+            // If it cannot be counted now, what was known before goes on to count.
+            let _ = self.store.recount();
         }
     }
 

@@ -9,7 +9,7 @@ use super::coalesce::exact_sum;
 use super::health;
 use super::requests::request_of;
 use super::sender::{Action, Sender, State, report};
-use super::store::{Drain, Position, StoreError};
+use super::store::{Drain, Note, Position, StoreError};
 use super::work::{LOOK, Sending};
 use crate::delivery::attempt::Sent;
 use crate::delivery::lanes::LaneId;
@@ -86,6 +86,13 @@ impl Sender {
         }
         state.in_flight += items.iter().map(Item::events).sum::<u64>();
         state.pacer.started(self.clock.since_start(due));
+        if state.pacer.remembers()
+            && let Some(drain) = &mut state.drain
+        {
+            let until = due.saturating_duration_since(Instant::now());
+            let date = self.clock.date_ms() + until.as_millis() as u64;
+            drain.note(Note::Started(date));
+        }
         state.last_request += 1;
         let cancel = CancelToken::new();
         state.cancels.insert(state.last_request, cancel.clone());

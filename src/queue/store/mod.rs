@@ -28,6 +28,7 @@ pub use drain::{Drain, Hold};
 pub use error::StoreError;
 pub use folder::{File, Folder, OsFolder};
 pub use format::MAX_PAYLOAD;
+pub use lock::Note;
 pub use memory::MemoryFolder;
 pub use options::{Durability, Options, Usage};
 pub use reader::{Entry, Merge, Position};
