@@ -161,7 +161,7 @@ pub fn check_idempotency_key(label: &str, key: &str) -> Result<(), Error> {
 
 /// An object of strings, without its null members; `None` if it is null.
 pub fn attributes<'a>(parameter: &str, text: &'a str) -> Result<Option<Cow<'a, str>>, Error> {
-    match text.trim() {
+    match text.trim_ascii() {
         "null" => Ok(None),
         _ => user::strings(parameter, text).map(Some),
     }

@@ -54,13 +54,12 @@ pub trait MakeKey {
     /// Appends one. It holds nothing that JSON would escape.
     fn write_key(&self, out: &mut String) -> Result<(), Error>;
 
-    /// One as a JSON string.
-    fn quoted_key(&self) -> Result<String, Error> {
-        let mut key = String::with_capacity(38);
-        key.push('"');
-        self.write_key(&mut key)?;
-        key.push('"');
-        Ok(key)
+    /// The same as a JSON string.
+    fn write_quoted(&self, out: &mut String) -> Result<(), Error> {
+        out.push('"');
+        self.write_key(out)?;
+        out.push('"');
+        Ok(())
     }
 }
 
@@ -421,7 +420,8 @@ fn write_batch_event(
     {
         return Err(must_be(&named("value"), "a finite number", value));
     }
-    let (user, attributes, key);
+    let (user, attributes);
+    let mut key = String::new();
     if let Some(given) = members.get("user") {
         let (checked, _) = user::identified(&named("user"), given.get())?;
         user = user::in_a_batch(&checked)
@@ -444,7 +444,7 @@ fn write_batch_event(
         }
         _ => {
             members.take("idempotencyKey");
-            key = context.make_key.quoted_key()?;
+            context.make_key.write_quoted(&mut key)?;
             members
                 .0
                 .push((Cow::Borrowed("idempotencyKey"), raw(&key)?));

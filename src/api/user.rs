@@ -54,10 +54,22 @@ fn on_the_wire<'a>(
     text: &'a str,
     mut members: Members<'a>,
 ) -> Result<Cow<'a, str>, Error> {
-    for (name, value) in &members.0 {
-        check_type(parameter, name, value)?;
+    let mut renamed = false;
+    for at in 0..members.0.len() {
+        let (name, value) = &members.0[at];
+        let alias = ALIASES.iter().find(|(alias, _)| alias == name);
+        let wire = alias.map_or(&**name, |(_, wire)| wire);
+        check_type(parameter, name, wire, value)?;
+        if let Some((alias, wire)) = alias {
+            if members.get(wire).is_some() {
+                return Err(Error::invalid(format!(
+                    "{parameter}: \"{alias}\" and \"{wire}\" are the same; give one"
+                )));
+            }
+            members.0[at].0 = Cow::Borrowed(wire);
+            renamed = true;
+        }
     }
-    let renamed = use_wire_names(parameter, &mut members)?;
     let given = members
         .get("attributes")
         .filter(|value| value.get() != "null");
@@ -78,30 +90,10 @@ fn on_the_wire<'a>(
     Ok(Cow::Owned(members.to_text()))
 }
 
-/// Translates the names of a user's members; whether there was one to translate.
-fn use_wire_names(parameter: &str, members: &mut Members<'_>) -> Result<bool, Error> {
-    let mut translated = false;
-    for at in 0..members.0.len() {
-        let name = &members.0[at].0;
-        let Some((alias, wire)) = ALIASES.iter().find(|(alias, _)| alias == name) else {
-            continue;
-        };
-        if members.get(wire).is_some() {
-            return Err(Error::invalid(format!(
-                "{parameter}: \"{alias}\" and \"{wire}\" are the same; give one"
-            )));
-        }
-        members.0[at].0 = Cow::Borrowed(wire);
-        translated = true;
-    }
-    Ok(translated)
-}
-
 /// Null passes, but for an id: the service takes it where it means something, to clear a time zone, say.
-fn check_type(parameter: &str, name: &str, value: &RawValue) -> Result<(), Error> {
+fn check_type(parameter: &str, name: &str, wire: &str, value: &RawValue) -> Result<(), Error> {
     let kind = json::kind(value);
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
-    let (is_right, what) = match alias.map_or(name, |(_, wire)| wire) {
+    let (is_right, what) = match wire {
         "id" => (kind == "a string", "a string"),
         "email" | "name" | "tz" | SIGN_UP_DATE => (matches!(kind, "a string" | "null"), "a string"),
         "subscribeToEmails" => (matches!(kind, "a boolean" | "null"), "true or false"),

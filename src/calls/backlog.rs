@@ -34,11 +34,11 @@ struct Waiting {
 
 #[derive(Default)]
 pub struct Backlog {
-    /// A hash table would move all of them when it grows, under the lock that the host's threads wait for (850 µs for
-    /// 7,000 calls).
+    /// Those that wait for a worker: the older goes first. A hash table would move all of them when it grows, under the
+    /// lock that the host's threads wait for (850 µs for 7,000 calls).
+    ready: BTreeMap<u64, Waiting>,
+    /// The others.
     waiting: BTreeMap<u64, Waiting>,
-    /// Those that wait for a worker: the older goes first.
-    ready: BTreeSet<u64>,
     by_ticket: HashMap<Ticket, u64>,
     by_tag: BTreeSet<(usize, u64)>,
     timers: BTreeSet<(Instant, u64)>,
@@ -46,11 +46,11 @@ pub struct Backlog {
 
 impl Backlog {
     pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.ready.len() + self.waiting.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.len() == 0
     }
 
     pub fn add(&mut self, task: Task, awaits: Awaits) {
@@ -60,14 +60,16 @@ impl Backlog {
             Awaits::Retry(at) => at.min(deadline),
             Awaits::Lane(..) | Awaits::Worker => deadline,
         };
-        match awaits {
-            Awaits::Lane(_, ticket) => drop(self.by_ticket.insert(ticket, id)),
-            Awaits::Worker => drop(self.ready.insert(id)),
-            Awaits::Retry(_) => {}
+        if let Awaits::Lane(_, ticket) = awaits {
+            self.by_ticket.insert(ticket, id);
         }
         self.by_tag.insert((task.callback.tag(), id));
         self.timers.insert((timer, id));
-        self.waiting.insert(
+        let calls = match awaits {
+            Awaits::Worker => &mut self.ready,
+            Awaits::Lane(..) | Awaits::Retry(_) => &mut self.waiting,
+        };
+        calls.insert(
             id,
             Waiting {
                 task,
@@ -78,12 +80,11 @@ impl Backlog {
     }
 
     fn remove(&mut self, id: u64) -> Option<(Task, Awaits)> {
-        let waiting = self.waiting.remove(&id)?;
+        let ready = self.ready.remove(&id);
+        let waiting = ready.or_else(|| self.waiting.remove(&id))?;
         self.timers.remove(&(waiting.timer, id));
-        match waiting.awaits {
-            Awaits::Lane(_, ticket) => drop(self.by_ticket.remove(&ticket)),
-            Awaits::Worker => drop(self.ready.remove(&id)),
-            Awaits::Retry(_) => {}
+        if let Awaits::Lane(_, ticket) = waiting.awaits {
+            self.by_ticket.remove(&ticket);
         }
         self.by_tag.remove(&(waiting.task.callback.tag(), id));
         Some((waiting.task, waiting.awaits))
@@ -101,7 +102,7 @@ impl Backlog {
 
     /// The next call that a worker can take.
     pub fn take_ready(&mut self) -> Option<Task> {
-        let id = *self.ready.first()?;
+        let id = *self.ready.first_key_value()?.0;
         self.remove(id).map(|(task, _)| task)
     }
 
@@ -119,7 +120,11 @@ impl Backlog {
 
     /// Takes all out, in their order.
     pub fn take_all(&mut self) -> Vec<(Task, Awaits)> {
-        let waiting = std::mem::take(self).waiting.into_values();
+        let Self {
+            mut waiting, ready, ..
+        } = std::mem::take(self);
+        waiting.extend(ready);
+        let waiting = waiting.into_values();
         waiting.map(|it| (it.task, it.awaits)).collect()
     }
 

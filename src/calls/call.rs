@@ -15,7 +15,6 @@ pub struct Call {
     pub request: Request,
     tenant: Option<Arc<str>>,
     pub lane: Option<LaneId>,
-    pub cancel: CancelToken,
     /// The end of the whole call.
     pub deadline: Instant,
     attempts: u32,
@@ -47,7 +46,6 @@ impl Call {
             request,
             tenant,
             lane,
-            cancel: CancelToken::new(),
             deadline: Instant::now() + timeout,
             attempts: 0,
             replaced_connection: false,
@@ -55,12 +53,11 @@ impl Call {
     }
 
     /// Makes all its attempts on this thread.
-    pub fn run(&mut self, delivery: &Delivery) -> Result<String, Error> {
+    pub fn run(&mut self, delivery: &Delivery, cancel: &CancelToken) -> Result<String, Error> {
         loop {
-            match self.attempt(delivery) {
+            match self.attempt(delivery, cancel) {
                 Step::Done(result) => return result,
-                Step::Again(at) => self
-                    .cancel
+                Step::Again(at) => cancel
                     .sleep_until(at)
                     .map_err(|Cancelled| self.cancelled())?,
             }
@@ -68,8 +65,8 @@ impl Call {
     }
 
     /// Makes one attempt.
-    pub fn attempt(&mut self, delivery: &Delivery) -> Step {
-        if self.cancel.is_cancelled() {
+    pub fn attempt(&mut self, delivery: &Delivery, cancel: &CancelToken) -> Step {
+        if cancel.is_cancelled() {
             return Step::Done(Err(self.cancelled()));
         }
         if Instant::now() >= self.deadline {
@@ -83,7 +80,7 @@ impl Call {
             &self.request,
             self.tenant.as_deref(),
             Some(self.deadline),
-            &self.cancel,
+            cancel,
             self.replaced_connection,
         );
         let refusal = match sent.result {

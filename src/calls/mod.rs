@@ -48,9 +48,10 @@ impl Calls {
     /// Makes a call on this thread. `tenant`: the handle's.
     pub fn run(&self, request: Request, tenant: Option<&Arc<str>>) -> Result<String, Error> {
         let mut call = Call::new(&self.delivery, request, tenant);
-        let result = self.begin(&call).and_then(|_under_way| {
-            let _turn = self.wait_for_lane(&call)?;
-            call.run(&self.delivery)
+        let cancel = CancelToken::new();
+        let result = self.begin(&cancel).and_then(|_under_way| {
+            let _turn = self.wait_for_lane(&call, &cancel)?;
+            call.run(&self.delivery, &cancel)
         });
         self.delivery.stats.finished(Status::of(&result));
         result
@@ -109,18 +110,18 @@ impl Calls {
     }
 
     /// The call is under way until the guard is dropped.
-    fn begin(&self, call: &Call) -> Result<UnderWay<'_>, Error> {
+    fn begin(&self, cancel: &CancelToken) -> Result<UnderWay<'_>, Error> {
         let mut blocking = lock(&self.blocking);
         if blocking.closing {
             return Err(Error::closed());
         }
         blocking.last_id += 1;
         let id = blocking.last_id;
-        blocking.calls.insert(id, call.cancel.clone());
+        blocking.calls.insert(id, cancel.clone());
         Ok(UnderWay { calls: self, id })
     }
 
-    fn wait_for_lane(&self, call: &Call) -> Result<Option<Turn<'_>>, Error> {
+    fn wait_for_lane(&self, call: &Call, cancel: &CancelToken) -> Result<Option<Turn<'_>>, Error> {
         let Some(lane) = call.lane else {
             return Ok(None);
         };
@@ -130,7 +131,7 @@ impl Calls {
             true => Instant::now(),
             false => call.deadline,
         };
-        let wait = || self.delivery.lanes.wait(lane, until, &call.cancel);
+        let wait = || self.delivery.lanes.wait(lane, until, cancel);
         let waited = match callbacks::is_inside() {
             true => self.pool.wait_in_callback(wait),
             false => wait(),

@@ -130,7 +130,7 @@ struct Round(u64);
 
 enum Job {
     Notify(Due, Round),
-    Attempt(Task),
+    Attempt(Task, CancelToken),
 }
 
 impl State {
@@ -372,7 +372,7 @@ impl Pool {
                 self.wake(state);
                 match job {
                     Job::Notify(due, round) => self.notify(due, Some(round)),
-                    Job::Attempt(task) => self.attempt(task),
+                    Job::Attempt(task, cancel) => self.attempt(task, &cancel),
                 }
                 state = lock(&self.state);
                 idle_since = Instant::now();
@@ -414,12 +414,13 @@ impl Pool {
             return None;
         }
         let task = state.backlog.take_ready()?;
+        let cancel = CancelToken::new();
         let running = Running {
             tag: task.callback.tag(),
-            cancel: task.call.cancel.clone(),
+            cancel: cancel.clone(),
         };
         state.running.insert(task.id, running);
-        Some(Job::Attempt(task))
+        Some(Job::Attempt(task, cancel))
     }
 
     /// Notifies the host of an end that is counted in `notifying`, and on a worker in `round`.
@@ -435,13 +436,13 @@ impl Pool {
     }
 
     /// Makes one attempt of a call; between two attempts it has no thread.
-    fn attempt(self: &Arc<Self>, mut task: Task) {
-        let step = panics::catch(|| task.call.attempt(&self.delivery))
+    fn attempt(self: &Arc<Self>, mut task: Task, cancel: &CancelToken) {
+        let step = panics::catch(|| task.call.attempt(&self.delivery, cancel))
             .unwrap_or_else(|error| Step::Done(Err(error)));
         let mut state = lock(&self.state);
         state.running.remove(&task.id);
         let result = match step {
-            Step::Again(at) if !state.closed && !task.call.cancel.is_cancelled() => {
+            Step::Again(at) if !state.closed && !cancel.is_cancelled() => {
                 // This thread is about to look what is next.
                 state.backlog.add(task, Awaits::Retry(at));
                 return;

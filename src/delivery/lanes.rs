@@ -1,7 +1,8 @@
 //! Lanes: one event of a (tenant, user, metric) at a time, in the order they came, since the service takes no
 //! parallel events for one user and metric. Whoever waits is told, with no lock held, when the lane is his.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,12 +47,13 @@ impl Lanes {
         let mut state = lock(&self.state);
         state.last_ticket += 1;
         let ticket = state.last_ticket;
-        match state.used.get_mut(&lane) {
-            None => {
-                state.used.insert(lane, VecDeque::new());
+        match state.used.entry(lane) {
+            Entry::Vacant(free) => {
+                free.insert(VecDeque::new());
                 None
             }
-            Some(waiting) => {
+            Entry::Occupied(mut used) => {
+                let waiting = used.get_mut();
                 waiting.push_back((ticket, Arc::clone(waiter) as Arc<dyn LaneWaiter>));
                 Some(ticket)
             }
@@ -75,9 +77,12 @@ impl Lanes {
     pub fn leave(&self, lane: LaneId) {
         let next = {
             let mut state = lock(&self.state);
-            let next = state.used.get_mut(&lane).and_then(VecDeque::pop_front);
+            let Entry::Occupied(mut used) = state.used.entry(lane) else {
+                return;
+            };
+            let next = used.get_mut().pop_front();
             if next.is_none() {
-                state.used.remove(&lane);
+                used.remove();
             }
             next
         };

@@ -26,7 +26,10 @@ impl From<String> for Answer {
 /// Done, with nothing to tell.
 impl From<()> for Answer {
     fn from((): ()) -> Self {
-        Self::from(String::from("null"))
+        // With room for the NUL that C needs.
+        let mut json = String::with_capacity(5);
+        json.push_str("null");
+        Self::from(json)
     }
 }
 

@@ -95,13 +95,8 @@ impl Queue {
     /// Keeps an event. The answer is `{"idempotencyKey":"…"}`.
     pub fn enqueue(&self, args: &EventArgs<'_>, tenant: Option<&str>) -> Result<String, Error> {
         let insecure = self.delivery.options.allow_insecure_http;
-        let (record, key) = record::write(args, tenant, insecure, &self.delivery.random)?;
+        let (record, answer) = record::write(args, tenant, insecure, &self.delivery.random)?;
         self.sender()?.keep(&record)?;
-        // With room for the NUL that C needs.
-        let mut answer = String::with_capacity(key.len() + 20);
-        answer.push_str("{\"idempotencyKey\":");
-        answer.push_str(&key);
-        answer.push('}');
         Ok(answer)
     }
 

@@ -80,7 +80,7 @@ fn options(text: &str, allow_insecure_http: bool) -> Result<RequestOptions, Erro
     Ok(options)
 }
 
-/// An event that is to be kept, and its idempotency key as a JSON string.
+/// An event that is to be kept, and the answer to who gave it: `{"idempotencyKey":"…"}`.
 pub fn write(
     args: &EventArgs<'_>,
     tenant: Option<&str>,
@@ -102,10 +102,16 @@ pub fn write(
     if !query.is_empty() {
         request::event_path(event.key, query)?;
     }
-    let idempotency_key = match event.idempotency_key {
-        Some(key) => json::quote(key),
-        None => make_key.quoted_key()?,
-    };
+    // With room for the NUL that C needs.
+    let mut answer = String::with_capacity(event.idempotency_key.map_or(36, str::len) + 22);
+    answer.push_str("{\"idempotencyKey\":");
+    let before = answer.len();
+    match event.idempotency_key {
+        Some(key) => json::write_string(&mut answer, key),
+        None => make_key.write_quoted(&mut answer)?,
+    }
+    answer.push('}');
+    let idempotency_key = &answer[before..answer.len() - 1];
     let own_key = event.idempotency_key.is_some();
     let has_around = options.as_ref().is_some_and(|it| {
         it.tenant_id.is_some() || !it.additional_headers.is_empty() || !query.is_empty()
@@ -118,12 +124,12 @@ pub fn write(
             record.push_str("\"own_key\":true,");
         }
         record.push_str("\"event\":");
-        event.write_batch_item(&mut record, &idempotency_key, additional);
+        event.write_batch_item(&mut record, idempotency_key, additional);
         record.push('}');
-        return Ok((record, idempotency_key));
+        return Ok((record, answer));
     }
     let mut item = String::new();
-    event.write_batch_item(&mut item, &idempotency_key, additional);
+    event.write_batch_item(&mut item, idempotency_key, additional);
     let options = options.unwrap_or_default();
     let record = Record {
         tenant: options
@@ -137,7 +143,7 @@ pub fn write(
     };
     let record =
         serde_json::to_string(&record).map_err(|error| Error::invalid(error.to_string()))?;
-    Ok((record, idempotency_key))
+    Ok((record, answer))
 }
 
 impl<'a> Record<'a> {
