@@ -1,6 +1,7 @@
 #!/bin/sh
 # Compares CHECKLIST.md with the tests of the wrappers: each of its lines is shown in each language, or the table gives
-# a letter, which is a reason. Prints what does not agree.
+# a letter, which is a reason. And trophy.h with the wrappers that have a type for options: each has them all.
+# Prints what does not agree.
 set -eu
 cd "$(dirname "$0")"
 list=CHECKLIST.md
@@ -42,4 +43,22 @@ printf '%s\n' $languages | awk -F ' *[|] *' -v marks="$marks" '
 		}
 		exit wrong
 	}' - "$marks" "$list"
+
+# `callbacks` is not for those three: they know by themselves where callbacks are to run.
+options=$(sed -n '/^ [*] CLIENT OPTIONS/,/^ [*][/]/s/^ [*] \{1,3\}\([a-z_]*\)  .*/\1/p' ../include/trophy.h | grep -vx callbacks)
+[ "$(echo "$options" | wc -l)" -ge 30 ]
+{
+	sed -n 's/.*json:"\([a-z_]*\).*/go \1/p' go/options.go
+	sed -n 's/^ *\([a-z_]*\)?: .*/node \1/p' node/trophy.d.ts
+	# additionalHeaders is additional_headers, and baseURL base_url.
+	sed -n 's/.*public var \([A-Za-z]*\).*/swift \1/p' swift/Sources/Trophy/Options.swift |
+		sed 's/\([a-z]\)\([A-Z]\)/\1_\2/g' | tr '[:upper:]' '[:lower:]'
+} >"$marks"
+missing=0
+for language in go node swift; do
+	for option in $options; do
+		grep -qx "$language $option" "$marks" || { echo "$language: has no option $option" && missing=1; }
+	done
+done
+[ "$missing" = 0 ]
 echo "the list and the tests agree"

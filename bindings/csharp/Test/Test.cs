@@ -317,6 +317,12 @@ public static class Test
         public double this[int index] { get { return index; } }
     }
 
+    private struct Fields
+    {
+        public string id;
+        public string name { get { return "Ada"; } }
+    }
+
     private sealed class Broken
     {
         public int Value { get { throw new InvalidOperationException("of its own"); } }
@@ -331,7 +337,11 @@ public static class Test
         Fails(() => TrophyJson.Write(new { broken = new Broken() }), "invalid_argument", "value.broken.Value: cannot be read: of its own");
         Fails(() => TrophyJson.Write(new { day = DayOfWeek.Friday }), "invalid_argument", "value.day: ");
         Fails(() => TrophyJson.Write(new[] { 1, double.NaN }), "invalid_argument", "value[1]: ");
+        Fails(() => TrophyJson.Write(new { name = new TaskCompletionSource<string>().Task }), "invalid_argument", "value.name: ");
+        Fails(() => TrophyJson.Write(new { name = (Func<string>)(() => "Ada") }), "invalid_argument", "value.name: JSON");
         Equal(TrophyJson.Write(new Matrix()), "{\"Rows\":2}");
+        // As Unity's serializable types have them.
+        Equal(TrophyJson.Write(new Fields { id = "18" }), "{\"name\":\"Ada\",\"id\":\"18\"}");
         dynamic expando = new System.Dynamic.ExpandoObject();
         Equal(TrophyJson.Write(expando), "{}");
         expando.id = "18";

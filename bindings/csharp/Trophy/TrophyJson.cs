@@ -8,6 +8,7 @@ using System.Linq;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Threading.Tasks;
 
 namespace Trophy
 {
@@ -77,8 +78,8 @@ namespace Trophy
 
         /// <summary>
         /// Writes null, booleans, numbers, strings, dates, dictionaries, sequences, <see cref="TrophyJson"/>, and the
-        /// public properties of any other object. Throws for what is nested more than 100 deep, as an object is that
-        /// returns its own type: a vector with its normalized one, say.
+        /// public properties and fields of any other object. Throws for what is nested more than 100 deep, as an object
+        /// is that returns its own type: a vector with its normalized one, say.
         /// </summary>
         public static string Write(object value)
         {
@@ -194,14 +195,18 @@ namespace Trophy
             else
             {
                 // One with an index, such as a matrix's, has no value of its own.
-                PropertyInfo[] properties = value.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance)
+                Type type = value.GetType();
+                PropertyInfo[] properties = type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
                     .Where(property => property.CanRead && property.GetIndexParameters().Length == 0).ToArray();
-                if (properties.Length == 0)
+                FieldInfo[] fields = type.GetFields(BindingFlags.Public | BindingFlags.Instance);
+                // To read what a task has would wait for it.
+                if (properties.Length + fields.Length == 0 || value is Enum || value is Delegate || value is Task)
                 {
-                    throw TrophyException.InvalidArgument(path + ": JSON has no value for a " + value.GetType());
+                    throw TrophyException.InvalidArgument(path + ": JSON has no value for a " + type);
                 }
                 WriteMembers(path, properties.Select(property => new KeyValuePair<string, object>(
-                    property.Name, Read(path, property, value))), depth, text);
+                    property.Name, Read(path, property, value))).Concat(fields.Select(field =>
+                    new KeyValuePair<string, object>(field.Name, field.GetValue(value)))), depth, text);
             }
         }
 

@@ -15,8 +15,10 @@ extension TrophyClient {
         public var maxRetries: Int?
         public var additionalHeaders: [String: String]?
         public var proxy: String?
-        /// A PEM file of the certificates to trust in place of Mozilla's.
+        /// A PEM file of the certificates to trust in place of the roots.
         public var caFile: String?
+        /// The roots: Mozilla's, or the machine's own store.
+        public var tlsRoots: TLSRoots?
         /// Plain http to other hosts than this one.
         public var allowInsecureHTTP: Bool?
         public var maxResponseBytes: Int?
@@ -28,6 +30,8 @@ extension TrophyClient {
 
         public init() {}
     }
+
+    public enum TLSRoots: String, Encodable, Sendable { case builtin, system }
 
     public struct Queue: Encodable, Sendable {
         public enum Durability: String, Encodable, Sendable { case process, power }

@@ -93,6 +93,24 @@ struct TrophyTests {
         #expect(all.array?.isEmpty == false)
     }
 
+    @Test func options_have_their_names_and_what_is_in_them_keeps_its_own() throws {
+        var options = TrophyClient.Options()
+        options.tlsRoots = .system
+        options.allowInsecureHTTP = true
+        options.additionalHeaders = ["X-MyHeader": "a"]
+        options.queue.requestsPerSecond = 3
+        let written = try decode(JSON.self, Data(try encode(options: options).utf8))
+        #expect(
+            written == [
+                "tls_roots": "system", "allow_insecure_http": true, "additional_headers": ["X-MyHeader": "a"],
+                "queue": ["requests_per_second": 3],
+            ])
+        var once = TrophyClient.RequestOptions()
+        once.additionalBodyParameters = ["someMember": ["itsMember": [["more": 1]]]]
+        let body = try decode(JSON.self, Data(try encode(options: once).utf8))["additional_body_parameters"]
+        #expect(body == ["someMember": ["itsMember": [["more": 1]]]])
+    }
+
     // MARK: Errors
 
     // shows: errors
