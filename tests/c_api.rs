@@ -338,10 +338,15 @@ fn the_exported_symbols_are_the_headers_functions() {
         .arg(shared_library())
         .output()
         .unwrap();
-    let exported: BTreeSet<String> = text(&output)
+    let mut exported: BTreeSet<String> = text(&output)
         .lines()
         .filter_map(|line| Some(line.split_whitespace().nth(2)?.to_owned()))
         .collect();
+    if on_s390x() {
+        // Where ring has no assembly it marks its Rust for C to call, and of a cdylib rustc exports what is marked so.
+        exported
+            .retain(|name| !(name.starts_with("ring_core_") && name.ends_with("__bn_mul_mont")));
+    }
     assert_eq!(exported, functions(&header()));
     assert_eq!(exported.len(), 51);
 }

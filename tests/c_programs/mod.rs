@@ -141,6 +141,13 @@ pub fn on_glibc() -> bool {
     }
 }
 
+pub fn on_s390x() -> bool {
+    match cross("TARGET") {
+        Some(target) => target.starts_with("s390x"),
+        None => cfg!(target_arch = "s390x"),
+    }
+}
+
 pub fn is_static() -> bool {
     cross("STATIC").is_some()
 }
