@@ -178,7 +178,8 @@ pub unsafe extern "C" fn trophy_client_close(
 /// Frees a handle. With its last handle the client ends, as by trophy_client_close() with no wait.
 ///
 /// Waits for a callback that is running to return. After that no callback runs, and no thread of the library is
-/// left. What is queued stays on disk.
+/// left, but for a look-up of a host name that hangs, which nothing can end: it has nothing of the client, and calls
+/// nobody. What is queued stays on disk.
 ///
 /// @param client Owned by the caller until now; no other thread may be using this handle. NULL is fine.
 ///               Inside a callback a client's last handle is not freed, and the log says so.

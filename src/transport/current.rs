@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::exchange::{Exchange, Kind};
 use super::fault::Fault;
+use super::proxy::Route;
 use crate::host::cancel::CancelToken;
 
 type Slot = RefCell<Option<Rc<Current>>>;
@@ -31,8 +32,8 @@ pub struct Current {
     pub phase: Cell<Phase>,
     /// Where the URL comes from.
     url_option: &'static str,
-    /// The proxy that a new connection goes through, as messages name it.
-    proxy: Option<String>,
+    /// The proxy that a new connection goes through, as messages name it, and where that comes from.
+    proxy: Option<(String, &'static str)>,
     /// The connection is on its way to the proxy, or through it.
     pub at_proxy: Cell<bool>,
     /// The connection carried an exchange before.
@@ -68,7 +69,7 @@ pub enum Phase {
 pub struct Guard(Rc<Current>);
 
 impl Current {
-    pub fn begin(exchange: &Exchange<'_>, control: &CancelToken, proxy: Option<String>) -> Guard {
+    pub fn begin(exchange: &Exchange<'_>, control: &CancelToken, proxy: Option<&Route>) -> Guard {
         let connect_deadline = Instant::now()
             .checked_add(exchange.connect_timeout)
             .map_or(exchange.deadline, |until| until.min(exchange.deadline));
@@ -80,7 +81,7 @@ impl Current {
             connect_deadline,
             phase: Cell::new(Phase::Start),
             url_option: exchange.url_option,
-            proxy,
+            proxy: proxy.map(|it| (it.name(), it.from)),
             at_proxy: Cell::new(false),
             reused: Cell::new(false),
             closes: RefCell::new(None),
@@ -145,18 +146,18 @@ impl Current {
         }
     }
 
-    /// The option that says where the connection leads: to the server, or first to the proxy.
+    /// The option or variable that says where the connection leads: to the server, or first to the proxy.
     pub fn option(&self) -> &'static str {
-        match self.at_proxy.get() {
-            true => "proxy",
-            false => self.url_option,
+        match self.proxy {
+            Some((_, from)) if self.at_proxy.get() => from,
+            _ => self.url_option,
         }
     }
 
     /// Whose fault it is: the proxy's, if the connection did not come past that.
     pub fn blame(&self, fault: Fault) -> Fault {
         match &self.proxy {
-            Some(proxy) if self.at_proxy.get() && fault.kind != Kind::Cancelled => Fault {
+            Some((proxy, _)) if self.at_proxy.get() && fault.kind != Kind::Cancelled => Fault {
                 reason: format!("the proxy {proxy}: {}", fault.reason),
                 ..fault
             },

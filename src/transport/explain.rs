@@ -24,7 +24,7 @@ pub fn explain(error: ureq::Error, current: &Current) -> Fault {
             None if error.kind() == io::ErrorKind::UnexpectedEof => closed(current),
             None => current.socket_failed(&error),
         },
-        ureq::Error::ConnectProxyFailed(reason) => no_tunnel(&reason),
+        ureq::Error::ConnectProxyFailed(reason) => no_tunnel(&reason, current.option()),
         ureq::Error::LargeResponseHeader(_, most) => Fault::new(
             Kind::InvalidResponse,
             format!("the reply's head is longer than {most} bytes"),
@@ -45,10 +45,10 @@ fn malformed(error: &dyn fmt::Display) -> Fault {
 }
 
 /// `reason`: ureq's, which ends in the status twice, `…503/503`, or has none.
-fn no_tunnel(reason: &str) -> Fault {
+fn no_tunnel(reason: &str, option: &str) -> Fault {
     let status = reason.rsplit('/').next().map(str::parse::<u16>);
     let reason = match status {
-        Some(Ok(407)) => "it answered 407: check the user and password in `proxy`".to_owned(),
+        Some(Ok(407)) => format!("it answered 407: check the user and password in `{option}`"),
         Some(Ok(status)) => format!("it refused the tunnel with {status}"),
         _ => "it broke off its answer to CONNECT".to_owned(),
     };

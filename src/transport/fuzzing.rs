@@ -23,5 +23,5 @@ pub fn route(
     let routes = Routes::new(option, find).ok()?;
     let (tls, host, port) = server;
     let proxy = routes.proxy_for(tls, host, port).ok()?;
-    Some(proxy.map(proxy::name))
+    Some(proxy.map(proxy::Route::name))
 }

@@ -72,8 +72,8 @@ impl Transport {
             .routes
             .proxy_for(target.tls, &target.host, target.port)
             .map_err(|fault| unsent(fault, &target.name()))?;
-        let current = Current::begin(exchange, control, proxy.map(proxy::name));
-        let agent = self.agents.through(proxy);
+        let current = Current::begin(exchange, control, proxy);
+        let agent = self.agents.through(proxy.map(|it| &it.proxy));
         let mut head = Head::default();
         let result = current
             .check_cancelled()

@@ -13,15 +13,29 @@ use super::fault::Fault;
 use super::url::authority;
 use crate::api::url::{host, is_loopback, server};
 
+/// A proxy, and the option or the variable that it comes from, for messages.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub proxy: Proxy,
+    pub from: &'static str,
+}
+
+impl Route {
+    /// As messages name it.
+    pub fn name(&self) -> String {
+        authority(host(self.proxy.uri()), self.proxy.port())
+    }
+}
+
 /// Which proxy, if any, stands before which server.
 #[derive(Debug, Clone)]
 pub enum Routes {
     /// The `proxy` option: for all servers, but for plain http to loopback.
-    Option(Option<Proxy>),
+    Option(Option<Route>),
     /// The usual environment variables: not for loopback, and not for what NO_PROXY lists.
     Environment {
-        https: Option<Result<Proxy, String>>,
-        http: Option<Result<Proxy, String>>,
+        https: Option<Result<Route, String>>,
+        http: Option<Result<Route, String>>,
         no_proxy: String,
     },
 }
@@ -34,7 +48,7 @@ impl Routes {
     ) -> Result<Self, String> {
         match option {
             Some("") => Ok(Self::Option(None)),
-            Some(url) => parse(url)
+            Some(url) => parse(url, "proxy")
                 .map(|proxy| Self::Option(Some(proxy)))
                 .map_err(|error| format!("`proxy`: {error}")),
             None => Ok(Self::from_environment(environment)),
@@ -44,16 +58,17 @@ impl Routes {
     fn from_environment(environment: impl Fn(&str) -> Option<OsString>) -> Self {
         // An empty variable counts as not set.
         let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
-        let read = |names: &[&str]| {
+        let read = |names: &[&'static str]| {
             let mut set = names.iter().filter_map(|name| {
                 let url = environment(name)?;
-                let proxy = url.to_str().ok_or_else(not_a_url).and_then(parse);
+                let proxy = url.to_str().ok_or_else(not_a_url);
+                let proxy = proxy.and_then(|url| parse(url, name));
                 Some(proxy.map_err(|error| format!("the variable {name}: {error}")))
             });
             set.next()
         };
         // A web server hands its scripts the request header `Proxy` as HTTP_PROXY (httpoxy).
-        let http: &[&str] = if environment("REQUEST_METHOD").is_some() {
+        let http: &[&'static str] = if environment("REQUEST_METHOD").is_some() {
             &["http_proxy", "ALL_PROXY", "all_proxy"]
         } else {
             &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
@@ -68,7 +83,7 @@ impl Routes {
 
     /// A variable that names no usable proxy is an error where it would be used: to go straight
     /// instead is what whoever set it did not want.
-    pub fn proxy_for(&self, tls: bool, host: &str, port: u16) -> Result<Option<&Proxy>, Fault> {
+    pub fn proxy_for(&self, tls: bool, host: &str, port: u16) -> Result<Option<&Route>, Fault> {
         match self {
             // A tunnel would carry the API key in the clear past the machine for which plain http is allowed.
             Self::Option(_) if !tls && is_loopback(host) => Ok(None),
@@ -91,7 +106,7 @@ impl Routes {
 }
 
 /// The error never quotes the URL, which may hold a password.
-fn parse(url: &str) -> Result<Proxy, String> {
+fn parse(url: &str, from: &'static str) -> Result<Route, String> {
     if cfg!(not(feature = "proxies")) {
         return Err("this build of the library has no proxies (SMALL=1, or cargo's feature \"proxies\" turned off)".to_owned());
     }
@@ -107,16 +122,12 @@ fn parse(url: &str) -> Result<Proxy, String> {
         Some(_) => return Err(not_a_url()),
     }
     server(&uri)?;
-    Proxy::new(url).map_err(|_| not_a_url())
+    let proxy = Proxy::new(url).map_err(|_| not_a_url())?;
+    Ok(Route { proxy, from })
 }
 
 fn not_a_url() -> String {
     "not a URL like http://user:password@host:port".to_owned()
-}
-
-/// As messages name it.
-pub fn name(proxy: &Proxy) -> String {
-    authority(host(proxy.uri()), proxy.port())
 }
 
 /// NO_PROXY as curl and Go read it: `*`; a domain with all below it, with or without a leading dot;
@@ -183,7 +194,7 @@ mod tests {
 
     fn route(routes: &Routes, tls: bool, host: &str) -> Option<String> {
         let port = if tls { 443 } else { 80 };
-        routes.proxy_for(tls, host, port).unwrap().map(name)
+        routes.proxy_for(tls, host, port).unwrap().map(Route::name)
     }
 
     #[test]

@@ -76,6 +76,21 @@ static void a_host_that_is_not_there_names_its_option(void) {
     }
 }
 
+#ifndef _WIN32
+static void a_proxy_that_is_not_there_names_its_variable(void) {
+    char *json = NULL;
+    unsetenv("NO_PROXY");
+    unsetenv("no_proxy");
+    setenv("HTTPS_PROXY", "http://127.0.0.1:9", 1);
+    trophy_client *other = make_client("{\"base_url\": \"https://trophy.test\", \"max_retries\": 0}");
+    unsetenv("HTTPS_PROXY");
+    CHECK_STATUS(trophy_users_get(other, "42", NULL, &json), TROPHY_STATUS_NETWORK);
+    CHECK_HOLDS(json, "check `HTTPS_PROXY`");
+    trophy_string_free(json);
+    trophy_client_free(other);
+}
+#endif
+
 static void an_error_does_not_hold_the_key(void) {
     trophy_client *other = NULL;
     char *json = NULL;
@@ -96,6 +111,9 @@ int main(void) {
     RUN(a_reply_that_is_no_json_is_not_sent_again);
     RUN(a_host_that_is_not_there_is_a_network_failure);
     RUN(a_host_that_is_not_there_names_its_option);
+#ifndef _WIN32
+    RUN(a_proxy_that_is_not_there_names_its_variable);
+#endif
     RUN(an_error_does_not_hold_the_key);
     trophy_client_free(client);
     return RESULT;
