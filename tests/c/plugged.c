@@ -4,6 +4,18 @@
 #include <string.h>
 #ifdef _WIN32
 #include "on_windows.h"
+#include <tlhelp32.h>
+
+static int threads(void) {
+    HANDLE all = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    THREADENTRY32 thread = {.dwSize = sizeof thread};
+    int many = 0;
+    for (BOOL more = Thread32First(all, &thread); more; more = Thread32Next(all, &thread)) {
+        many += thread.th32OwnerProcessID == GetCurrentProcessId();
+    }
+    CloseHandle(all);
+    return many;
+}
 #else
 #include <dlfcn.h>
 #include <unistd.h>
@@ -18,6 +30,7 @@ int main(int argc, char **argv) {
     /* What hangs is ended. */
     alarm(100);
 #ifdef _WIN32
+    int before = threads();
     HMODULE plugin = LoadLibraryA(argv[1]);
     if (plugin == NULL) {
         printf("LoadLibrary: %lu\n", GetLastError());
@@ -45,7 +58,18 @@ int main(int argc, char **argv) {
         return 0;
     }
 #ifdef _WIN32
-    return FreeLibrary(plugin) ? 0 : 1;
+    if (!FreeLibrary(plugin)) {
+        return 1;
+    }
+    /* They end when the loader lets them. */
+    for (int i = 0; i < 60000 && threads() > before; i++) {
+        Sleep(1);
+    }
+    if (threads() > before) {
+        printf("not true: its threads have ended\n");
+        return 1;
+    }
+    return 0;
 #else
     return dlclose(plugin) == 0 ? 0 : 1;
 #endif
