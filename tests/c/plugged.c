@@ -17,8 +17,26 @@ static int threads(void) {
     return many;
 }
 #else
+#include <dirent.h>
 #include <dlfcn.h>
+#include <time.h>
 #include <unistd.h>
+
+static int threads(void) {
+    DIR *all = opendir("/proc/self/task");
+    int many = 0;
+    while (all != NULL && readdir(all) != NULL) {
+        many++;
+    }
+    if (all != NULL) {
+        closedir(all);
+    }
+    return many;
+}
+
+static void Sleep(int milliseconds) {
+    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000L}, NULL);
+}
 #endif
 
 int main(int argc, char **argv) {
@@ -29,8 +47,8 @@ int main(int argc, char **argv) {
     }
     /* What hangs is ended. */
     alarm(100);
-#ifdef _WIN32
     int before = threads();
+#ifdef _WIN32
     HMODULE plugin = LoadLibraryA(argv[1]);
     if (plugin == NULL) {
         printf("LoadLibrary: %lu\n", GetLastError());
@@ -58,19 +76,17 @@ int main(int argc, char **argv) {
         return 0;
     }
 #ifdef _WIN32
-    if (!FreeLibrary(plugin)) {
-        return 1;
-    }
+    int is_unloaded = FreeLibrary(plugin);
+#else
+    int is_unloaded = dlclose(plugin) == 0;
+#endif
     /* They end when the loader lets them. */
     for (int i = 0; i < 60000 && threads() > before; i++) {
         Sleep(1);
     }
-    if (threads() > before) {
-        printf("not true: its threads have ended\n");
+    if (!is_unloaded || threads() > before) {
+        printf("not true: it is unloaded, and its threads have ended\n");
         return 1;
     }
     return 0;
-#else
-    return dlclose(plugin) == 0 ? 0 : 1;
-#endif
 }
