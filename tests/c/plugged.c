@@ -4,9 +4,39 @@
 #include <string.h>
 #ifdef _WIN32
 #include "on_windows.h"
+#include <tlhelp32.h>
+
+static int threads(void) {
+    HANDLE all = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    THREADENTRY32 thread = {.dwSize = sizeof thread};
+    int many = 0;
+    for (BOOL more = Thread32First(all, &thread); more; more = Thread32Next(all, &thread)) {
+        many += thread.th32OwnerProcessID == GetCurrentProcessId();
+    }
+    CloseHandle(all);
+    return many;
+}
 #else
+#include <dirent.h>
 #include <dlfcn.h>
+#include <time.h>
 #include <unistd.h>
+
+static int threads(void) {
+    DIR *all = opendir("/proc/self/task");
+    int many = 0;
+    while (all != NULL && readdir(all) != NULL) {
+        many++;
+    }
+    if (all != NULL) {
+        closedir(all);
+    }
+    return many;
+}
+
+static void Sleep(int milliseconds) {
+    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000L}, NULL);
+}
 #endif
 
 int main(int argc, char **argv) {
@@ -17,6 +47,7 @@ int main(int argc, char **argv) {
     }
     /* What hangs is ended. */
     alarm(100);
+    int before = threads();
 #ifdef _WIN32
     HMODULE plugin = LoadLibraryA(argv[1]);
     if (plugin == NULL) {
@@ -45,8 +76,17 @@ int main(int argc, char **argv) {
         return 0;
     }
 #ifdef _WIN32
-    return FreeLibrary(plugin) ? 0 : 1;
+    int is_unloaded = FreeLibrary(plugin);
 #else
-    return dlclose(plugin) == 0 ? 0 : 1;
+    int is_unloaded = dlclose(plugin) == 0;
 #endif
+    /* They end when the loader lets them. */
+    for (int i = 0; i < 60000 && threads() > before; i++) {
+        Sleep(1);
+    }
+    if (!is_unloaded || threads() > before) {
+        printf("not true: it is unloaded, and its threads have ended\n");
+        return 1;
+    }
+    return 0;
 }

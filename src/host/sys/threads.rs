@@ -11,7 +11,7 @@ use crate::host::locks::{Builder, Condvar, JoinHandle, Mutex, is_finished, lock,
 use crate::host::log;
 
 /// How long threads have to begin, once they are waited for: it may be that they cannot.
-const BEGINNING: Duration = Duration::from_millis(200);
+const BEGINNING: Duration = Duration::from_secs(1);
 
 /// A thread of the library.
 pub struct Thread {

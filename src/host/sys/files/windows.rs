@@ -16,7 +16,8 @@ use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
 use windows_sys::Win32::Security::{
-    GetTokenInformation, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+    GetTokenInformation, PSID, SECURITY_ATTRIBUTES, TOKEN_APPCONTAINER_INFORMATION,
+    TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TOKEN_USER, TokenAppContainerSid, TokenUser,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, CreateDirectoryW, FILE_STANDARD_INFO, FileStandardInfo,
@@ -98,10 +99,11 @@ pub fn make_private_folders(path: &Path) -> io::Result<()> {
 
 fn make_private_folder(path: &Path) -> io::Result<()> {
     let path = wide(&as_long_path(path));
-    let list = wide(Path::new(&format!(
-        "D:P(A;OICI;FA;;;{})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
-        own_sid()?
-    )));
+    let mut list = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)".to_owned();
+    for sid in own_sids()? {
+        list.push_str(&format!("(A;OICI;FA;;;{sid})"));
+    }
+    let list = wide(Path::new(&list));
     // SAFETY: texts that end in NUL; what the first call gives is freed after the second has read it.
     unsafe {
         let mut descriptor = null_mut();
@@ -132,25 +134,47 @@ fn as_long_path(path: &Path) -> PathBuf {
     }
 }
 
-/// Who runs this process: S-1-5-21-…
-fn own_sid() -> io::Result<String> {
-    /// The largest that there is, and the structure before it, in words.
-    const ROOM: usize = 32;
-    let mut room = [0_u64; ROOM];
-    // SAFETY: the token is closed by its owner; the user lies in `room`, which is large and aligned enough for
-    // it, and points to its identifier there; the text ends in NUL and is freed once it is copied.
+/// Who runs this process, S-1-5-21-…; and, as S-1-15-2-…, the app that it is confined to if it runs in an AppContainer,
+/// where the user's right alone gives no access.
+fn own_sids() -> io::Result<Vec<String>> {
+    // SAFETY: the token is closed by its owner; the room is read as what was asked for, and is open as long as the
+    // identifier that it points to.
     unsafe {
         let mut token: HANDLE = null_mut();
         let process = GetCurrentProcess();
         succeeded(OpenProcessToken(process, TOKEN_QUERY, &mut token))?;
         let _closed = OwnedHandle::from_raw_handle(token);
-        let mut used = 0;
-        let size = size_of_val(&room) as u32;
-        let out: *mut c_void = room.as_mut_ptr().cast();
-        succeeded(GetTokenInformation(token, TokenUser, out, size, &mut used))?;
-        let mut text = null_mut();
-        let user = (*out.cast::<TOKEN_USER>()).User.Sid;
-        succeeded(ConvertSidToStringSidW(user, &mut text))?;
+        let mut room = Room::default();
+        ask(token, TokenUser, &mut room)?;
+        let mut sids = vec![text((*room.as_ptr().cast::<TOKEN_USER>()).User.Sid)?];
+        // An older system knows of no app.
+        if ask(token, TokenAppContainerSid, &mut room).is_ok() {
+            let told = room.as_ptr().cast::<TOKEN_APPCONTAINER_INFORMATION>();
+            let app = (*told).TokenAppContainer;
+            if !app.is_null() {
+                sids.push(text(app)?);
+            }
+        }
+        Ok(sids)
+    }
+}
+
+/// In words, aligned for what lies there, and larger than the largest. What is told points into it.
+type Room = [u64; 32];
+
+unsafe fn ask(token: HANDLE, about: TOKEN_INFORMATION_CLASS, room: &mut Room) -> io::Result<()> {
+    let mut used = 0;
+    let size = size_of_val(room) as u32;
+    let out: *mut c_void = room.as_mut_ptr().cast();
+    // SAFETY: the caller's token, and room of that size.
+    succeeded(unsafe { GetTokenInformation(token, about, out, size, &mut used) })
+}
+
+unsafe fn text(sid: PSID) -> io::Result<String> {
+    let mut text = null_mut();
+    // SAFETY: the caller's identifier; the text ends in NUL and is freed once it is copied.
+    unsafe {
+        succeeded(ConvertSidToStringSidW(sid, &mut text))?;
         let length = (0..).take_while(|at| *text.add(*at) != 0).count();
         let sid = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
         LocalFree(text.cast());
