@@ -322,6 +322,49 @@ fn a_refused_probe_takes_no_good_event_with_it() {
 }
 
 #[test]
+fn what_is_wrong_with_the_first_of_a_batch_alone_is_not_the_fault_of_the_others() {
+    for said in [
+        // It names what all have, and means what the first says.
+        "metric words-written takes whole numbers only",
+        "Invalid value for attribute key genre",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = fast(json!({"path": folder.path(), "delivery": "batch"}));
+        // Given a batch of which the first is bad,
+        options["base_url"] = json!("http://127.0.0.1:9/v1");
+        options["admin_base_url"] = json!("http://127.0.0.1:9/v1");
+        let offline = Client::new(Some(KEY), Some(&options.to_string())).unwrap();
+        for number in 0..20 {
+            let user = user(number);
+            let is_bad = number == 0;
+            let args = EventArgs {
+                value: if is_bad { 1.5 } else { 1.0 },
+                attributes_json: Some(match is_bad {
+                    true => r#"{"genre":"crme"}"#,
+                    false => r#"{"genre":"crime"}"#,
+                }),
+                ..event(&user)
+            };
+            offline.event_enqueue(&args).unwrap();
+        }
+        drop(offline);
+        let service =
+            Scripted::start(
+                move |asked| match asked.users.iter().any(|user| user == "0") {
+                    true => Answer::Json(422, json!({"error": said})),
+                    false => Answer::Counted,
+                },
+            );
+        // when it is refused, and the first alone, too,
+        let client = service.client(options);
+        flush(&client);
+        // then the others are delivered.
+        assert_eq!(stats(&client)["dead"], 1, "{said}");
+        assert_eq!(service.counted(), 19);
+    }
+}
+
+#[test]
 fn a_lane_that_is_not_needed_any_more_is_given_back() {
     // Because its event expired, or because the queue is paused.
     for (max_age, then) in [(json!(0.5), "expired"), (json!(null), "paused")] {

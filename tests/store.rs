@@ -380,6 +380,30 @@ fn a_drain_lock_that_was_unlinked_is_not_held() {
 
 #[cfg(unix)]
 #[test]
+fn what_is_kept_after_the_folder_was_moved_is_in_the_new_one() {
+    // Given a process that does not drain, whose folder is moved,
+    let parent = tempfile::tempdir().unwrap();
+    let (path, moved) = (parent.path().join("queue"), parent.path().join("moved"));
+    let store = open(&path);
+    store.append(1, b"before").unwrap();
+    fs::rename(&path, &moved).unwrap();
+    // when it looks at the folder, which its drainer has made anew,
+    fs::create_dir(&path).unwrap();
+    assert_eq!(store.recount().unwrap().events, 0);
+    // then what it keeps is there,
+    store.append(1, b"after").unwrap();
+    assert_eq!(store.recount().unwrap().events, 1);
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let given = read_all(&mut drain);
+    assert_eq!(given.iter().map(text).collect::<Vec<_>>(), ["after"]);
+    // and what was kept before where the folder is now.
+    let mut drain = open(&moved).try_drain().unwrap().unwrap();
+    let given = read_all(&mut drain);
+    assert_eq!(given.iter().map(text).collect::<Vec<_>>(), ["before"]);
+}
+
+#[cfg(unix)]
+#[test]
 fn a_pipe_under_the_name_of_an_ack_file_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path()).append(1, b"event").unwrap();

@@ -21,7 +21,7 @@ impl Sender {
         });
         for item in items {
             log::error(|| format!("queue: an event is dead: {}", error.message));
-            state.unrecorded.push(Unrecorded {
+            state.unrecorded.push_back(Unrecorded {
                 dead: Dead::Refused(item, Arc::clone(&reason)),
                 is_logged: false,
             });
@@ -29,12 +29,11 @@ impl Sender {
         self.record_dead(state);
     }
 
-    /// Puts dead events on record. One that cannot be stays, and is tried again with the next look.
+    /// Puts dead events on record. Where one cannot be, none can: they stay, and one is tried again with the next look.
     pub(super) fn record_dead(&self, state: &mut State) {
-        for mut unrecorded in std::mem::take(&mut state.unrecorded) {
-            let Some(drain) = &mut state.drain else {
-                return;
-            };
+        while let Some(drain) = &mut state.drain
+            && let Some(mut unrecorded) = state.unrecorded.pop_front()
+        {
             let mut lines = Vec::new();
             match &unrecorded.dead {
                 Dead::Refused(item, reason) => for_each_event(drain, item, |at_ms, payload| {
@@ -48,8 +47,8 @@ impl Sender {
                         format!("queue: a dead event stays until it is on record: {error}")
                     });
                 }
-                state.unrecorded.push(unrecorded);
-                continue;
+                state.unrecorded.push_front(unrecorded);
+                return;
             }
             match unrecorded.dead {
                 Dead::Refused(item, reason) => {

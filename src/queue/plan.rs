@@ -273,7 +273,7 @@ impl Sender {
                 Err(payload) => {
                     let (members, unreadable) =
                         dead::unreadable(drain, position, is_merged, &payload);
-                    state.unrecorded.push(unreadable);
+                    state.unrecorded.push_back(unreadable);
                     // What was merged into it is sound.
                     for member in members.into_iter().rev() {
                         entries.push_front(member);

@@ -1,7 +1,7 @@
 //! A batch that the service refused: which of its events to send by themselves, so that the bad are found in few
 //! requests. What the refusal names (an attribute, a metric, a user) is used. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::value::RawValue;
 
@@ -17,6 +17,7 @@ pub struct Traits {
     user: String,
     /// The user with all fields.
     whole_user: String,
+    value: String,
     attributes: Vec<(String, String)>,
 }
 
@@ -25,7 +26,7 @@ pub struct Traits {
 pub enum Search {
     /// Send each part by itself.
     Parts(Vec<Vec<u64>>),
-    /// All have what is wrong: if the first alone is refused, they all are.
+    /// All have what is wrong: if the first alone is refused, and a second that differs from it, they all are.
     Probe(u64),
 }
 
@@ -48,11 +49,45 @@ impl Traits {
             metric,
             user,
             whole_user: event.get("user").map_or("", RawValue::get).to_owned(),
+            value: event.get("value").map_or("", RawValue::get).to_owned(),
             attributes: attributes
                 .map(|(name, value)| (name.into_owned(), bare(value)))
                 .collect(),
         }
     }
+
+    /// Whether they have all in common that a refusal can be about.
+    fn is_like(&self, other: &Self) -> bool {
+        self.differs_from(other) == 0
+            && self.metric == other.metric
+            && self.whole_user == other.whole_user
+    }
+
+    /// In how much of what an event says.
+    fn differs_from(&self, other: &Self) -> u8 {
+        u8::from(self.value != other.value) + u8::from(self.attributes != other.attributes)
+    }
+}
+
+/// What is known once a probe was refused alone: who is as bad as it for sure, and who is to be sent alone before all
+/// others are taken to be. It may have been bad by itself: so that is one which differs from it, if any does, and which
+/// has none before it in its lane.
+pub fn second_probe(refused: &Traits, others: &[Traits]) -> (HashSet<u64>, Option<u64>) {
+    let (alike, rest): (Vec<_>, Vec<_>) = others.iter().partition(|it| it.is_like(refused));
+    let mut lanes = HashSet::new();
+    let firsts = rest
+        .into_iter()
+        .filter(|it| lanes.insert((&it.user, &it.metric)));
+    let firsts: Vec<_> = firsts.collect();
+    // The first of those that differ most.
+    let second = firsts
+        .iter()
+        .rev()
+        .max_by_key(|it| it.differs_from(refused));
+    (
+        alike.into_iter().map(|it| it.number).collect(),
+        second.map(|it| it.number),
+    )
 }
 
 /// Divides a refused batch of several events. `said`: the service's words. `by_halves`: what they name has led to
@@ -74,6 +109,8 @@ pub fn search(batch: &[Traits], status: Status, said: &str, by_halves: bool) -> 
     };
     let by_metric = |it: &Traits| names(said, &it.metric).then(|| it.metric.clone());
     let by_user = |it: &Traits| names(said, &it.user).then(|| it.user.clone());
+    // What is wrong with a value, others need not have.
+    let is_about_value = names(said, "value") || names(said, "values");
     let first_user = batch.first().map(|it| &it.whole_user);
     let is_one_user = batch.iter().all(|it| Some(&it.whole_user) == first_user);
     for (way, suffices) in [
@@ -85,7 +122,7 @@ pub fn search(batch: &[Traits], status: Status, said: &str, by_halves: bool) -> 
         let named = grouped(batch, way);
         match (named.len(), named.contains_key(&None)) {
             (1, true) => {}
-            (1, false) if suffices => return probe(batch),
+            (1, false) if suffices && !is_about_value => return probe(batch),
             (1, false) => return halves(batch),
             _ => return Search::Parts(named.into_values().collect()),
         }
@@ -148,6 +185,7 @@ mod tests {
             metric: metric.into(),
             user: user.into(),
             whole_user: format!("{{\"id\":\"{user}\"}}"),
+            value: "1".into(),
             attributes: vec![(attribute.into(), "v".into())],
         }
     }
@@ -197,6 +235,7 @@ mod tests {
             metric: "words".into(),
             user: "a".into(),
             whole_user: format!("{{\"id\":\"a\",\"tz\":\"{tz}\"}}"),
+            value: "1".into(),
             attributes: vec![("genre".into(), value.into())],
         };
         let batch = [event(1, "x", "UTC"), event(2, "y", "Nowhere")];
@@ -211,11 +250,37 @@ mod tests {
             search("genre is wrong"),
             Search::Parts(vec![vec![1], vec![2]])
         );
+        assert_eq!(
+            search("Invalid value for attribute key genre"),
+            Search::Parts(vec![vec![1], vec![2]])
+        );
         // A field of the user that only one has.
         assert_eq!(
             search("the tz of user a is unknown"),
             Search::Parts(vec![vec![1], vec![2]])
         );
+    }
+
+    #[test]
+    fn a_second_probe_differs_from_the_first_and_stands_first_in_its_lane() {
+        let with_value = |number, user, value: &str| Traits {
+            value: value.into(),
+            ..event(number, "words", user, "genre")
+        };
+        let refused = with_value(1, "a", "1.5");
+        let others = [
+            with_value(2, "a", "1.5"),
+            with_value(3, "b", "1.5"),
+            with_value(4, "b", "2"),
+            with_value(5, "c", "2"),
+            with_value(6, "d", "2"),
+        ];
+        let (alike, second) = second_probe(&refused, &others);
+        assert_eq!(alike, HashSet::from([2]));
+        assert_eq!(second, Some(5));
+        // If none differs, it is another's.
+        assert_eq!(second_probe(&refused, &others[..2]).1, Some(3));
+        assert_eq!(second_probe(&refused, &others[..1]).1, None);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub(super) struct State {
     /// Another may drain: nothing more is sent, and the drain goes when what is under way is back.
     pub gives_up: bool,
     /// Dead events that could not be put on record yet, and so stay in the store.
-    pub unrecorded: Vec<Unrecorded>,
+    pub unrecorded: VecDeque<Unrecorded>,
     /// The next look at the folder.
     pub look_at: Instant,
     /// From when on what others put into the folder is counted again.
@@ -127,7 +127,7 @@ impl Sender {
                 drain: None,
                 lost_until: None,
                 gives_up: false,
-                unrecorded: Vec::new(),
+                unrecorded: VecDeque::new(),
                 look_at: Instant::now(),
                 count_at: Instant::now() + LOOK,
                 is_read: false,

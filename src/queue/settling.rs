@@ -132,9 +132,7 @@ impl Sender {
             }
             Outcome::Refused => {
                 let mut dead = sending.items;
-                if let Some(group) = sending.group.probe_of {
-                    dead.extend(self.dead_with_probe(state, &dead, group, &error));
-                }
+                dead.extend(self.dead_with_probe(state, &dead, sending.group, &error));
                 self.set_aside(state, dead, &error);
             }
             Outcome::Failed { sent } => {
@@ -144,22 +142,43 @@ impl Sender {
         }
     }
 
-    /// Those for which a refused probe stood: dead like it, if what is wrong with it is what they have in common.
+    /// Those for which a refused probe stood: dead like it, if what is wrong with it is what they have in common, and a
+    /// second says so.
     fn dead_with_probe(
         &self,
         state: &mut State,
         probe: &[Item],
-        group: u64,
+        group: Group,
         error: &Error,
     ) -> Vec<Item> {
-        let others = state.backlog.take_group(group);
+        let Some(waiting) = group.probe_of else {
+            return Vec::new();
+        };
+        let others = state.backlog.take_group(waiting);
         let traits: Vec<_> = probe
             .iter()
             .chain(&others)
             .map(|item| traits_of(state, item))
             .collect();
         match refusal::search(&traits, error.status, &refusal_text(error), false) {
-            Search::Probe(..) => others,
+            Search::Probe(..) if group.is_second_probe => others,
+            Search::Probe(..) => {
+                let Some((refused, of_others)) = traits.split_first() else {
+                    return others;
+                };
+                let (alike, second) = refusal::second_probe(refused, of_others);
+                let (dead, rest) = others
+                    .into_iter()
+                    .partition(|item| alike.contains(&item.number));
+                if let Some(second) = second {
+                    let group = Group {
+                        is_second_probe: true,
+                        ..group
+                    };
+                    self.put_back_with_probe(state, rest, second, group);
+                }
+                dead
+            }
             Search::Parts(_) => {
                 let group = Group {
                     refused: true,
@@ -257,22 +276,26 @@ impl Sender {
                 let of: Vec<_> = items.iter().map(|item| part_of(item.number)).collect();
                 put_back_in_parts(state, items, &group, |at| of[at].unwrap_or_default());
             }
-            Search::Probe(first) => {
-                let (probe, rest): (Vec<_>, Vec<_>) =
-                    items.into_iter().partition(|item| item.number == first);
-                let waiting = Group {
-                    rests_until: self.clock.elapsed() + WITNESS,
-                    by_halves: true,
-                    ..group.clone()
-                };
-                let id = state.backlog.put_back_as(rest, waiting);
-                let group = Group {
-                    probe_of: Some(id),
-                    ..group
-                };
-                state.backlog.put_back_as(probe, group);
-            }
+            Search::Probe(first) => self.put_back_with_probe(state, items, first, group),
         }
+    }
+
+    /// One goes alone, and the others wait for what becomes of it.
+    fn put_back_with_probe(&self, state: &mut State, items: Vec<Item>, probe: u64, group: Group) {
+        let (probe, rest): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|item| item.number == probe);
+        let waiting = Group {
+            rests_until: self.clock.elapsed() + WITNESS,
+            by_halves: true,
+            probe_of: None,
+            ..group.clone()
+        };
+        let id = state.backlog.put_back_as(rest, waiting);
+        let group = Group {
+            probe_of: Some(id),
+            ..group
+        };
+        state.backlog.put_back_as(probe, group);
     }
 
     /// These events have come to their end: they leave the store, and the host hears of them.

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::record;
 use super::sender::{Action, Sender};
-use super::store::{self, MemoryFolder, Store};
+use super::store::{self, Folder, MemoryFolder, OsFolder, Store};
 use super::work::Sending;
 use crate::api::event::EventArgs;
 use crate::api::request::Made;
@@ -29,11 +29,15 @@ const LONG_AGO: u64 = 1_770_000_000_000;
 
 /// A queue that may start no thread until `threads.stopping` is taken back.
 fn sender(options: &str, folder: &MemoryFolder) -> Arc<Sender> {
+    sender_in(options, Box::new(folder.clone()))
+}
+
+fn sender_in(options: &str, folder: Box<dyn Folder>) -> Arc<Sender> {
     let options = ClientOptions::parse(Some(options), |_| Ok(None)).unwrap();
     let key = ArcSwap::from_pointee(ApiKey::new("app.test"));
     let transport = Transport::new(&Settings::default()).unwrap();
     let delivery = Delivery::new(Arc::new(options), Arc::new(key), transport);
-    let store = Store::open(Box::new(folder.clone()), store::Options::default()).unwrap();
+    let store = Store::open(folder, store::Options::default()).unwrap();
     let sender = Arc::new(Sender::new(Arc::new(delivery), store));
     lock(&sender.threads).stopping = true;
     sender
@@ -75,12 +79,16 @@ fn content(sending: &Sending) -> String {
 
 /// It failed, and is not to be sent again for minutes.
 fn fails_for_long(sender: &Arc<Sender>, sending: Sending) {
-    let mut error = Error::new(Status::of_http(503), "");
-    error.details.http_status = Some(503);
+    is_answered(sender, sending, 503);
+}
+
+fn is_answered(sender: &Arc<Sender>, sending: Sending, status: u16) {
+    let mut error = Error::new(Status::of_http(status), "");
+    error.details.http_status = Some(status);
     error.details.retry_after = Some(Duration::from_secs(300));
     let refusal = Refusal {
         failure: Failure::Answer {
-            status: 503,
+            status,
             retry_after: error.details.retry_after,
         },
         error,
@@ -206,6 +214,36 @@ fn a_turn_counts_what_others_keep_so_that_the_limits_are_for_all_together() {
     assert_eq!(second.store.usage().events, 5);
     let refused = second.keep(&written("u")).unwrap_err();
     assert_eq!(refused.status, Status::QueueFull);
+}
+
+#[test]
+fn dead_events_that_cannot_be_put_on_record_are_tried_one_at_a_time() {
+    // Given dead events, and something in the way of their file,
+    let place = tempfile::tempdir().unwrap();
+    let folder = || OsFolder::new(place.path()).unwrap();
+    drop(folder().inside("dead.jsonl").unwrap());
+    let sender = sender_in("{}", Box::new(folder()));
+    for user in ["a", "b", "c"] {
+        sender.keep(&written(user)).unwrap();
+        let sending = next_request(&sender);
+        is_answered(&sender, sending, 422);
+    }
+    // then they stay, and each look costs one try, however many they are.
+    let unrecorded = |sender: &Sender| {
+        let state = lock(&sender.state);
+        let tried = state.unrecorded.iter().filter(|it| it.is_logged).count();
+        (state.unrecorded.len(), tried)
+    };
+    assert_eq!(unrecorded(&sender), (3, 1));
+    assert_eq!(sender.store.usage().events, 3);
+    // When it is gone, they are put on record.
+    folder().rename("dead.jsonl", "away").unwrap();
+    assert!(matches!(plan(&sender), Action::Rest | Action::Again));
+    assert_eq!(unrecorded(&sender), (0, 0));
+    assert_eq!(sender.store.usage().events, 0);
+    let files = folder().list().unwrap();
+    let written = files.iter().find(|(name, _)| name == "dead.jsonl").unwrap();
+    assert!(written.1 > 0);
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub struct Group {
     pub by_halves: bool,
     /// If its one event is refused alone, so are those of that group: they have in common what is wrong.
     pub probe_of: Option<u64>,
+    /// Another probe for them was refused before.
+    pub is_second_probe: bool,
 }
 
 /// An item of a request, and those that are to be merged into it.

@@ -101,8 +101,8 @@ impl Accounting {
     }
 
     /// Looks at the folder again. Only what changed its size is opened, and of a full segment only
-    /// the end.
-    pub fn recount(&self, folder: &dyn Folder) -> io::Result<()> {
+    /// the end. Whether the segment that is written here is not in it: the folder was moved, with its files.
+    pub fn recount(&self, folder: &dyn Folder) -> io::Result<bool> {
         let _looking = lock(&self.looking);
         // Before the listing: what is made after it is not in it, and not gone.
         let known = lock(&self.tallies).segments.clone();
@@ -141,10 +141,13 @@ impl Accounting {
             });
         }
         let mut tallies = lock(&self.tallies);
+        let mut is_live_gone = false;
         for stem in known.keys().filter(|stem| !found.contains_key(*stem)) {
+            let tally = tallies.segments.get(stem);
+            is_live_gone |= tally.is_some_and(|tally| tally.written_here);
             tallies.remove(stem);
         }
-        Ok(())
+        Ok(is_live_gone)
     }
 
     /// When the newest segment was made.

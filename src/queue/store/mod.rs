@@ -119,7 +119,12 @@ impl Store {
     /// Looks at the folder again, for what other processes appended and drained.
     pub fn recount(&self) -> Result<Usage, StoreError> {
         let recounted = self.accounting.recount(&*self.folder);
-        recounted.map_err(|words| StoreError::new(&*self.folder, "read", "", &words))?;
+        let is_live_gone =
+            recounted.map_err(|words| StoreError::new(&*self.folder, "read", "", &words))?;
+        if is_live_gone {
+            // Who finds the folder elsewhere finds it whole; what comes now belongs here.
+            self.writer.end_live();
+        }
         Ok(self.usage())
     }
 
