@@ -217,6 +217,9 @@ impl Client {
     /// Runs the callbacks that are due on this thread; waits for the first at most `timeout_ms` (negative: for
     /// ever). Returns how many ran.
     pub fn dispatch(&self, timeout_ms: i64) -> usize {
+        if sys::is_process_ending() {
+            return 0;
+        }
         let process = self.process();
         let ran = process.delivery.callbacks.dispatch(until(timeout_ms));
         if ran > 0 {
@@ -228,6 +231,9 @@ impl Client {
 
     /// Who wakes the host's event loop when callbacks become due.
     pub fn on_ready(&self, callback: Option<Arc<dyn ReadyCallback>>) {
+        if sys::is_process_ending() {
+            return;
+        }
         self.process().delivery.callbacks.set_ready(callback);
     }
 
@@ -238,11 +244,15 @@ impl Client {
 
     /// Who hears what became of queued events.
     pub fn on_delivery(&self, callback: Option<Arc<dyn DeliveryCallback>>) {
+        if sys::is_process_ending() {
+            return;
+        }
         self.process().delivery.callbacks.set_delivery(callback);
     }
 
     /// Waits until the queue is empty.
     pub fn flush(&self, timeout_ms: i64) -> Result<Ending, Error> {
+        refuse_at_the_end()?;
         let until = until(timeout_ms);
         let undelivered = self.process().queue.flush(until)?;
         let is_over = until.is_some_and(|until| until <= Instant::now());
@@ -256,6 +266,7 @@ impl Client {
     /// Stops new work, lets what is under way finish, then cancels it.
     pub fn close(&self, timeout_ms: i64) -> Result<Ending, Error> {
         refuse_inside("trophy_client_close")?;
+        refuse_at_the_end()?;
         let ending = self.shared.close(timeout_ms);
         log::info(|| {
             let Ending {
@@ -318,6 +329,11 @@ impl Drop for Client {
         if !self.is_counted || self.shared.handles.fetch_sub(1, Ordering::SeqCst) > 1 {
             return;
         }
+        if sys::is_process_ending() {
+            // Left as it is: another thread may have been ended with one of its locks.
+            std::mem::forget(Arc::clone(&self.shared));
+            return;
+        }
         // A child that never used the client has nothing to end.
         if let Some(process) = self.shared.process.existing() {
             self.shared.close(0);
@@ -326,6 +342,18 @@ impl Drop for Client {
                 process.join();
             }
         }
+    }
+}
+
+/// Of what waits for others, where none are left.
+fn refuse_at_the_end() -> Result<(), Error> {
+    match sys::is_process_ending() {
+        false => Ok(()),
+        true => Err(Error::new(
+            Status::Timeout,
+            "client: the process is ending, and its threads have ended already; close the client before that, not \
+             in a destructor of a DLL",
+        )),
     }
 }
 

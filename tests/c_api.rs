@@ -106,6 +106,39 @@ fn loading_and_unloading() {
 }
 
 #[test]
+fn loading_and_unloading_a_plug_in_with_a_global_client() {
+    if !on_linux() && !on_windows() || is_static() {
+        println!("skipped: it links a shared library as Linux and Windows do");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (host, plugin) = (
+        executable(directory.path(), "plugged"),
+        directory.path().join("plugin.dll"),
+    );
+    build("plugged", &host);
+    let mut compiler = compile(&cc(), "plugin.c", "c11");
+    link(compiler.args(["-shared", "-fPIC"]), &plugin);
+    // The threads of a process live until its end, but on Windows.
+    for ending in [&[][..], &["with-the-process"]] {
+        if !ending.is_empty() && !on_windows() {
+            continue;
+        }
+        let echo = Echo::start();
+        let Some(mut command) = launch(&host) else {
+            return;
+        };
+        command.arg(&plugin).args(ending);
+        succeed(surround(
+            &mut command,
+            &echo.url(),
+            &echo.admin_url(),
+            "app.test",
+        ));
+    }
+}
+
+#[test]
 fn bad_input_is_refused_before_a_byte_is_sent() {
     let received = run("bad_input");
     assert_eq!(received.len(), 1, "{received:#?}");

@@ -183,6 +183,18 @@ fn a_call_ends_at_its_deadline() {
     let error = client.event(&event(&user(18))).unwrap_err();
     assert_eq!(error.status, Status::Timeout);
     assert!(start.elapsed() >= Duration::from_millis(290));
+    let message = &error.message;
+    assert!(message.contains("`timeout_in_seconds` sets"), "{message}");
+    let options = json!({"attempt_timeout_in_seconds": 0.3, "max_retries": 0});
+    let error = service
+        .client(options)
+        .event(&event(&user(17)))
+        .unwrap_err();
+    let message = &error.message;
+    assert!(
+        message.contains("`attempt_timeout_in_seconds` sets"),
+        "{message}"
+    );
 
     // An event behind it in its lane waits no longer than its own deadline.
     std::thread::scope(|scope| {

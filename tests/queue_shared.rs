@@ -74,6 +74,56 @@ fn who_does_not_deliver_keeps_the_limits_too() {
 }
 
 #[test]
+fn who_does_not_deliver_knows_what_was_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    let options = fast(json!({"path": folder.path()}));
+    let delivers = service.client(options.clone());
+    enqueue(&delivers, "first");
+    wait_until("it delivers", || service.events() == 1);
+    let other = service.client(options);
+    for number in 0..10 {
+        enqueue(&other, number);
+    }
+    wait_until("all are delivered", || service.events() == 11);
+    wait_until("it is known", || queued(&other) == 0);
+}
+
+#[test]
+fn the_limit_is_for_all_processes_together_one_after_the_other_too() {
+    // Given a request that was just sent, at a limit of one in minutes,
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    let options = json!({"queue": {"path": folder.path(), "requests_per_second": 0.001}});
+    let before = service.client(options.clone());
+    enqueue(&before, "before");
+    flush(&before);
+    drop(before);
+    // when another process goes on with the queue,
+    let next = service.client(options);
+    enqueue(&next, "next");
+    // then it keeps to the limit, and sends nothing yet.
+    assert_eq!(next.flush(1_000).unwrap().undelivered, 1);
+    assert_eq!(service.events(), 1);
+}
+
+#[test]
+fn what_the_service_asked_to_wait_is_kept_by_who_goes_on_with_the_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start();
+    service.fault(json!({"fault": "rate_limited", "retryAfter": "200", "count": 1}));
+    let options = fast(json!({"path": folder.path()}));
+    let before = service.client(options.clone());
+    enqueue(&before, "before");
+    wait_until("it is limited", || stats(&before)["rateLimited"] == 1);
+    drop(before);
+    let next = service.client(options);
+    enqueue(&next, "next");
+    assert_eq!(next.flush(1_000).unwrap().undelivered, 2);
+    assert_eq!(service.events(), 0);
+}
+
+#[test]
 fn events_of_another_process_are_seen_by_who_is_idle_or_waits_for_an_answer() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start();

@@ -10,6 +10,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use trophy::host::cancel::CancelToken;
 use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, Transport};
@@ -45,6 +49,7 @@ fn get(url: &str) -> Exchange<'_> {
         headers: &[("X-API-KEY", "app_1.secret")],
         body: None,
         deadline: Instant::now() + *LONG,
+        deadline_option: "timeout_in_seconds",
         connect_timeout: *LONG,
         max_response_bytes: 1 << 24,
         probe: true,
@@ -716,6 +721,12 @@ fn hostile_replies_are_refused_without_a_panic() {
         ),
         (format!("{ok}\0: x\r\n\r\n"), Kind::InvalidResponse),
         (format!("{ok}{many_headers}\r\n"), Kind::InvalidResponse),
+        // Of these the answer itself has not come.
+        (
+            "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1_000),
+            Kind::Network,
+        ),
+        (format!("HTTP/1.1 200 {long_header}\r\n"), Kind::Network),
         (format!("{ok}{long_header}\r\n"), Kind::InvalidResponse),
         (format!("{ok}{chunked}zz\r\nabc"), Kind::InvalidResponse),
         (
@@ -1496,19 +1507,14 @@ impl Authority {
     }
 
     fn server(&self, host: &str) -> Arc<ServerConfig> {
+        self.server_for(host, WebPkiClientVerifier::no_client_auth())
+    }
+
+    fn server_for(&self, host: &str, clients: Arc<dyn ClientCertVerifier>) -> Arc<ServerConfig> {
         let key = rcgen::KeyPair::generate().unwrap();
         let parameters = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            );
-        Arc::new(config.unwrap())
+        tls_server(&certificate, &key, clients)
     }
 
     fn file(&self) -> tempfile::NamedTempFile {
@@ -1516,6 +1522,23 @@ impl Authority {
         file.write_all(self.pem.as_bytes()).unwrap();
         file
     }
+}
+
+fn tls_server(
+    certificate: &rcgen::Certificate,
+    key: &rcgen::KeyPair,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        );
+    Arc::new(config.unwrap())
 }
 
 type ServerStream = StreamOwned<ServerConnection, TcpStream>;
@@ -1594,6 +1617,26 @@ fn a_server_that_does_not_speak_tls_is_a_tls_failure() {
     assert!(!failure.message.contains("ca_file"), "{failure:?}");
 }
 
+/// As `openssl req -x509` makes it: naming it in `ca_file` does not help.
+#[test]
+fn a_server_that_shows_an_authoritys_own_certificate_is_told_from_one_that_is_unknown() {
+    let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
+    let config = tls_server(&certificate, &key, WebPkiClientVerifier::no_client_auth());
+    let address = listen(move |_, stream| {
+        let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let _ = read_request(&mut StreamOwned::new(session, stream));
+    });
+    let authority = pem_file(&certificate.pem());
+    let url = format!("https://localhost:{}/", address.port());
+    let transport = with_ca_file(authority.path()).unwrap();
+    let failure = send(&transport, &get(&url)).unwrap_err();
+    assert_eq!(failure.kind, Kind::Tls, "{failure:?}");
+    assert!(failure.message.contains("without CA:TRUE"), "{failure:?}");
+}
+
 #[test]
 fn a_tls_stream_cut_without_its_end_is_not_a_whole_reply() {
     let authority = Authority::new();
@@ -1620,6 +1663,57 @@ fn a_tls_stream_cut_without_its_end_is_not_a_whole_reply() {
     );
     let failure = send(&transport, &get(&format!("{base}/cut"))).unwrap_err();
     assert_eq!(failure.kind, Kind::InvalidResponse, "{failure:?}");
+    assert!(failure.message.ends_with("was cut"), "{failure:?}");
+}
+
+/// After the handshake it is a connection that broke, and may have carried the request: what carries a key is sent again.
+#[test]
+fn tls_that_breaks_after_the_handshake_is_a_network_failure() {
+    let authority = Authority::new();
+    // No record of the session's, and what is no record at all.
+    for noise in [
+        &b"\x17\x03\x03\x00\x20AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"[..],
+        OK,
+    ] {
+        let address = listen_tls(&authority, "localhost", move |mut stream| {
+            if read_request(&mut stream).is_some() {
+                stream.sock.write_all(noise).unwrap();
+                while matches!(stream.sock.read(&mut [0; 4096]), Ok(1..)) {}
+            }
+        });
+        let url = format!("https://localhost:{}/", address.port());
+        let failure = send(&trusting(&authority, |_| {}), &post(&url, b"{}")).unwrap_err();
+        assert_eq!(failure.kind, Kind::Network, "{failure:?}");
+        assert!(failure.sent && failure.answered.is_none(), "{failure:?}");
+        assert!(failure.message.contains("TLS broke off"), "{failure:?}");
+    }
+}
+
+/// With TLS 1.3 the client has done its part of the handshake by then.
+#[test]
+fn a_server_that_wants_a_certificate_of_the_client_is_a_tls_failure() {
+    let authority = Authority::new();
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = authority.pem.as_bytes();
+    roots
+        .add(CertificateDer::from_pem_slice(pem).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let config = authority.server_for("localhost", verifier.build().unwrap());
+    let address = listen(move |_, stream| {
+        let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(session, stream);
+        assert!(stream.read(&mut [0]).is_err());
+        while matches!(stream.sock.read(&mut [0; 4096]), Ok(1..)) {}
+    });
+    let url = format!("https://localhost:{}/", address.port());
+    let failure = send(&trusting(&authority, |_| {}), &post(&url, b"{}")).unwrap_err();
+    assert_eq!(failure.kind, Kind::Tls, "{failure:?}");
+    assert!(
+        failure.message.contains("CertificateRequired"),
+        "{failure:?}"
+    );
 }
 
 #[test]
@@ -1966,6 +2060,7 @@ fn an_https_proxy_carries_tls_within_tls() {
 #[test]
 fn a_proxy_that_fails_is_named_without_its_password() {
     let (nobody, _reserved) = refusing();
+    let ok = "HTTP/1.1 200 OK\r\n";
     let head = |status| format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
     for (proxy, word) in [
         (nobody, "could not connect"),
@@ -1978,6 +2073,14 @@ fn a_proxy_that_fails_is_named_without_its_password() {
         ),
         (answer_and_close("no proxy\r\n\r\n"), "not HTTP"),
         (answer_and_close("x".repeat(100_000)), "not HTTP"),
+        (
+            answer_and_close(format!("HTTP/1.1 407 {}", "x".repeat(100_000))),
+            "without an end",
+        ),
+        (
+            answer_and_close(format!("{ok}{}", "x: y\r\n".repeat(100_000))),
+            "not HTTP",
+        ),
     ] {
         let transport =
             transport(|settings| settings.proxy = Some(format!("http://me:hunter2@{proxy}")));

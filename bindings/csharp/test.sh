@@ -49,7 +49,7 @@ for program in Example Test; do
 	# Compiled at once as code is that has run often, whose collector takes what is not named any more. Without ICU.
 	cat >"$out/$program.runtimeconfig.json" <<-END
 		{"runtimeOptions": {
-		    "framework": {"name": "Microsoft.NETCore.App", "version": "3.1.0"},
+		    "framework": {"name": "Microsoft.NETCore.App", "version": "3.1.0"}, "rollForward": "Major",
 		    "configProperties": {"System.Runtime.TieredCompilation": false, "System.Globalization.Invariant": true}}}
 	END
 done

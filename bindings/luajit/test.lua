@@ -1,6 +1,8 @@
 -- The wrapper against the sandbox. Each test is a sentence; a failed one ends the run.
 
 local ffi = require("ffi")
+-- A program often has a module of that name, which is another.
+package.loaded["json"] = {}
 local trophy = require("trophy")
 
 ffi.cdef([[
@@ -187,6 +189,9 @@ test("what_cannot_be_sent_is_nil_and_an_error_that_names_it", function(client)
 		{ "value: ", client:enqueue("words-written", "18") },
 		{ "attributes: ", client:event("words-written", "18", 1, { attributes = { [5] = "a", [{}] = 1 } }) },
 		{ "attributes", client:event("words-written", "18", 1, { attributes = "genre" }) },
+		{ "user: ", client:event("words-written", { id = "18", deviceTokens = { "a", nil, "c" } }, 1) },
+		{ "user: ", client:event("words-written", { id = "18", deviceTokens = { "a", b = "c" } }, 1) },
+		{ "args: ", client:call("streaks_list", { userIds = trophy.json.array({ a = "18" }) }) },
 		{ "idempotency_key: ", client:enqueue("words-written", "18", 1, { idempotency_key = 42 }) },
 		{ "idempotency_key", client:enqueue("words-written", "18", 1, { idempotency_key = "k\255" }) },
 		{ "options: ", client:event("words-written", "18", 1, { options = { max_retries = 0 / 0 } }) },
@@ -396,7 +401,7 @@ test("an_interrupt_in_the_middle_of_json_is_no_error_of_the_call", function(clie
 		function() return client:enqueue("words-written", { id = "18" }, 1) end,
 	}) do
 		debug.sethook(function()
-			if debug.getinfo(2, "S").source:find("json.lua", 1, true) then
+			if debug.getinfo(2, "S").source:find("trophy_json.lua", 1, true) then
 				debug.sethook()
 				error("json.lua:1: interrupted!", 0)
 			end

@@ -9,7 +9,7 @@
 -- anything.
 
 local ffi = require("ffi")
-local json = require("json")
+local json = require("trophy_json")
 
 -- user_data is a number here: it is never a pointer, so nothing can dangle.
 ffi.cdef([[

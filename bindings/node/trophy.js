@@ -289,12 +289,8 @@ class Engine {
     lib.client_on_delivery(this.#handle, null, 0);
     // No callback is left to run, so that the rest may happen on a thread of libuv's. It takes milliseconds.
     this.#isFreed = true;
-    const undelivered = await new Promise((resolve, reject) => {
-      const out = [null];
-      lib.client_close.async(this.#handle, 0, out, (error, status) => {
-        error ? reject(error) : resolve(undeliveredOf(status, out));
-      });
-    });
+    const out = [null];
+    const undelivered = undeliveredOf(await aside(lib.client_close, this.#handle, 0, out), out);
     await Promise.all([...this.handles].map((handle) => this.free(handle)));
     return { undelivered, cancelled };
   }
@@ -312,7 +308,7 @@ class Engine {
   /** Frees a handle, once. */
   async free(handle) {
     if (this.handles.delete(handle)) {
-      await new Promise((resolve) => lib.client_free.async(handle, resolve));
+      await aside(lib.client_free, handle);
     }
   }
 
@@ -396,6 +392,31 @@ class Engine {
   }
 }
 
+// koffi throws where more than its `max_async_calls` run at a time, and libuv has four threads.
+const MOST_ASIDE = 4;
+let running = 0;
+const turns = [];
+
+/** Calls C on a thread of libuv's, when it is its turn. */
+function aside(f, ...args) {
+  return new Promise((resolve, reject) => {
+    const end = (error, result) => {
+      running--;
+      turns.shift()?.();
+      error ? reject(error) : resolve(result);
+    };
+    const run = () => {
+      running++;
+      try {
+        f.async(...args, end);
+      } catch (error) {
+        end(error); // The program itself makes that many.
+      }
+    };
+    running < MOST_ASIDE ? run() : turns.push(run);
+  });
+}
+
 // One listener for all calls of a signal: Node takes more than ten for a leak.
 const aborts = new WeakMap();
 
@@ -468,8 +489,20 @@ function invalid(message) {
 }
 
 function kind(value) {
-  const named = value === null ? 'null' : Array.isArray(value) ? 'an array' : value instanceof Map ? 'a Map' : null;
-  return named ?? `a value of type ${typeof value}`;
+  const [, name] = /^.object (.*).$/.exec(Object.prototype.toString.call(value));
+  const named = value === null ? 'null' : Array.isArray(value) ? 'an array' : name === 'Object' ? null : `a ${name}`;
+  return typeof value === 'object' && named ? named : `a value of type ${typeof value}`;
+}
+
+/** What JSON.stringify() leaves out, or makes {} of: a function, a Map, a promise that nobody awaits. */
+function isNoValue(value) {
+  if (value === null || typeof value !== 'object') {
+    return typeof value === 'function' || typeof value === 'symbol';
+  }
+  if (Array.isArray(value) || value instanceof String || typeof value.toJSON === 'function') {
+    return false;
+  }
+  return Symbol.iterator in value || Symbol.asyncIterator in value || typeof value.then === 'function';
 }
 
 function eventOf(key, user, value, { attributes, idempotencyKey, options, ...others }) {
@@ -500,15 +533,14 @@ function userOf(user) {
   if (typeof user === 'string') {
     return { id: user };
   }
-  if (user === null || typeof user !== 'object' || user instanceof Map) {
+  if (user === null || typeof user !== 'object' || isNoValue(user)) {
     throw invalid(`user: must be an id or an object with one, not ${kind(user)}`);
   }
   return user;
 }
 
 function object(name, value) {
-  // Of a Map, JSON would be {}.
-  if (value != null && (typeof value !== 'object' || value instanceof Map)) {
+  if (value != null && (typeof value !== 'object' || isNoValue(value))) {
     throw invalid(`${name}: must be an object, not ${kind(value)}`);
   }
   return value ?? {};
@@ -535,6 +567,9 @@ function json(name, value) {
     }
     if (typeof member === 'bigint' || (typeof member === 'number' && !Number.isFinite(member))) {
       throw invalid(`${where}: JSON has no number for ${member}`);
+    }
+    if (isNoValue(member)) {
+      throw invalid(`${where}: JSON has no value for ${kind(member)}`);
     }
     return member;
   }

@@ -303,7 +303,7 @@ final class Library
             return null;
         }
         try {
-            return json_encode(self::objects($value), JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION);
+            return json_encode(self::objects($name, $value), JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION);
         } catch (\JsonException $problem) {
             throw self::invalid((self::fault($name, $value, 0) ?? $name) . ": {$problem->getMessage()}", $problem);
         }
@@ -312,16 +312,26 @@ final class Library
     /** Members that are objects, whatever they hold: PHP's empty array is JSON's, too. */
     private const OBJECTS = ['attributes', 'options', 'queue', 'additional_headers', 'additional_query_parameters', 'additional_body_parameters'];
 
-    private static function objects(array $value, int $depth = 0): array|\stdClass
+    private static function objects(string $path, array $value, int $depth = 0): array|\stdClass
     {
         // A copy: what is a reference stays the caller's.
         $copy = [];
         foreach ($value as $name => $member) {
+            if (self::isEmptyInJson($member)) {
+                throw self::invalid("{$path}[$name]: JSON has no value for a " . get_debug_type($member));
+            }
             $isObject = in_array($name, self::OBJECTS, true);
             $isNested = is_array($member) && $depth < 5 && ($member !== [] || $isObject);
-            $copy[$name] = $isNested ? self::objects($member, $depth + 1) : $member;
+            $copy[$name] = $isNested ? self::objects("{$path}[$name]", $member, $depth + 1) : $member;
         }
         return $copy === [] ? new \stdClass() : $copy;
+    }
+
+    /** Whether json_encode() makes {} of it whatever it holds: a closure, a generator, a collection that it cannot see into. */
+    private static function isEmptyInJson(mixed $value): bool
+    {
+        $isSeen = $value instanceof \JsonSerializable || $value instanceof \ArrayObject || $value instanceof \ArrayIterator;
+        return $value instanceof \Closure || $value instanceof \Traversable && !$isSeen;
     }
 
     /** Where in a value something is that JSON cannot hold. */

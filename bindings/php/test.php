@@ -186,6 +186,21 @@ $tests = [
             }
         }
     },
+    // shows: wrong-types
+    'what_json_cannot_see_into_is_refused_by_name' => function (Client $client): void {
+        $before = $client->stats()['requests'];
+        $plan = (fn() => yield 'plan' => 'pro')();
+        foreach ([
+            'user[attributes]: ' => fn() => $client->event('words-written', ['id' => '18', 'attributes' => $plan], 1),
+            'attributes[genre]: ' => fn() => $client->enqueue('words-written', '18', 1, ['genre' => fn() => 'poem']),
+            'args[body][user]: ' => fn() => $client->call('achievements_complete', ['key' => 'k', 'body' => ['user' => $plan]]),
+        ] as $name => $call) {
+            says(failing($call, 'invalid_argument'), $name);
+        }
+        equal($client->stats()['requests'], $before);
+        // This it sees into.
+        $client->event('words-written', ['id' => '18', 'attributes' => new ArrayObject(['plan' => 'pro'])], 1);
+    },
     // shows: any-reply
     'no_reply_throws_anything_but_our_own_exception' => function (): void {
         $client = open(['max_retries' => 0]);

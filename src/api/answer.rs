@@ -43,7 +43,7 @@ pub fn read(name: &str, head: Head<'_>, body: Vec<u8>, now: Duration) -> Result<
 }
 
 /// A success that cannot be read, since it broke off or is no reply of the service. `what` says why.
-pub fn unread(name: &str, http_status: Option<u16>, what: &str) -> Error {
+pub fn unread(name: &str, http_status: u16, what: &str) -> Error {
     let counted = match name == operations::EVENT {
         true => "the event may have been counted, and was not sent again",
         false => "it was not sent again",
@@ -52,7 +52,7 @@ pub fn unread(name: &str, http_status: Option<u16>, what: &str) -> Error {
         Status::InvalidResponse,
         format!("{name}: {what}; {counted}"),
     );
-    error.details.http_status = http_status;
+    error.details.http_status = Some(http_status);
     error
 }
 
@@ -80,7 +80,7 @@ fn without_mark(mut body: String) -> String {
 
 fn unreadable(name: &str, head: Head<'_>) -> Refusal {
     let what = format!("the reply is not JSON{}", kind_of(head));
-    let mut error = unread(name, Some(head.status), &what);
+    let mut error = unread(name, head.status, &what);
     error.message.push_str(FOREIGN);
     Refusal {
         error,

@@ -502,7 +502,16 @@ fn read_query(
 }
 
 fn must_be(label: &str, what: &str, value: &RawValue) -> Error {
-    Error::invalid(format!("{label} must be {what}, not {}", json::kind(value)))
+    let given = match (json::kind(value), what) {
+        ("a number", "a whole number" | "a finite number") => {
+            let number = value.get();
+            &number[..number.len().min(60)]
+        }
+        ("an array", "an array of strings") => "an array of something else",
+        ("a string", "a string") => "one with an escape that is no character",
+        (kind, _) => kind,
+    };
+    Error::invalid(format!("{label} must be {what}, not {given}"))
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Call {
         let sent = delivery.send(
             &self.request,
             self.tenant.as_deref(),
-            self.deadline,
+            Some(self.deadline),
             &self.cancel,
             self.replaced_connection,
         );

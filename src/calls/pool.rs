@@ -17,7 +17,8 @@ use crate::delivery::callbacks::{Callback, Due};
 use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
-use crate::host::locks::{Condvar, JoinHandle, Mutex, MutexGuard, is_finished, lock, wait_until};
+use crate::host::locks::{Condvar, Mutex, MutexGuard, lock, wait_until};
+use crate::host::sys::Thread;
 use crate::host::{panics, sys};
 use crate::options::Callbacks as Mode;
 
@@ -59,7 +60,7 @@ struct Running {
 
 #[derive(Default)]
 struct Threads {
-    handles: Vec<JoinHandle<()>>,
+    handles: Vec<Thread>,
     alive: usize,
     /// Started and not yet at work.
     starting: usize,
@@ -254,13 +255,21 @@ impl Pool {
         loop {
             let handles = std::mem::take(&mut lock(&self.state).threads.handles);
             if handles.is_empty() {
-                return;
+                break;
             }
-            for handle in handles {
-                // A worker catches its panics.
-                let _ = handle.join();
-            }
+            Thread::join_all(handles);
         }
+        // What is left to a thread that could not begin.
+        while let Some(due) = self.next_end() {
+            self.notify(due, None);
+        }
+    }
+
+    fn next_end(&self) -> Option<Due> {
+        let mut state = lock(&self.state);
+        let due = state.ended.pop_front()?;
+        state.notifying += 1;
+        Some(due)
     }
 
     /// Notifies the host of calls that were taken out of the backlog, and gives their lanes to others.
@@ -336,7 +345,7 @@ impl Pool {
     }
 
     fn start_thread(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
-        state.threads.handles.retain(|handle| !is_finished(handle));
+        state.threads.handles.retain(|thread| !thread.is_finished());
         let pool = Arc::clone(self);
         let handle = sys::spawn("trophy-worker", move || pool.work())?;
         state.threads.handles.push(handle);

@@ -103,13 +103,13 @@ impl Delivery {
         )
     }
 
-    /// Sends a request once and reads the answer. `deadline`: the whole call's. `probe`: look whether a kept-alive
+    /// Sends a request once and reads the answer. `deadline`: the whole call's, if it has one. `probe`: look whether a kept-alive
     /// connection is still open before it is used, at the price of a system call.
     pub fn send(
         &self,
         request: &Request,
         tenant: Option<&str>,
-        deadline: Instant,
+        deadline: Option<Instant>,
         cancel: &CancelToken,
         probe: bool,
     ) -> Sent {
@@ -117,7 +117,7 @@ impl Delivery {
         let begun = Instant::now();
         self.stats.requests.add(1);
         let result = self.exchange(request, &api_key, tenant, (begun, deadline), cancel, probe);
-        self.sent(request, &api_key, deadline, begun, result)
+        self.sent(request, &api_key, begun, result)
     }
 
     fn api_key_of(&self, request: &Request) -> Arc<ApiKey> {
@@ -133,7 +133,7 @@ impl Delivery {
         request: &Request,
         api_key: &ApiKey,
         tenant: Option<&str>,
-        (begun, deadline): (Instant, Instant),
+        (begun, deadline): (Instant, Option<Instant>),
         cancel: &CancelToken,
         probe: bool,
     ) -> Result<transport::Reply, transport::Failure> {
@@ -165,13 +165,19 @@ impl Delivery {
         for (name, value) in own.iter().chain(clients) {
             headers.push((name, value));
         }
+        let attempt_ends = begun + self.options.attempt_timeout;
+        let (deadline, deadline_option) = match deadline {
+            Some(call_ends) if call_ends < attempt_ends => (call_ends, "timeout_in_seconds"),
+            _ => (attempt_ends, "attempt_timeout_in_seconds"),
+        };
         let exchange = Exchange {
             method: operation.method,
             url: &url,
             url_option,
             headers: &headers,
             body: request.body.as_deref().map(str::as_bytes),
-            deadline: deadline.min(begun + self.options.attempt_timeout),
+            deadline,
+            deadline_option,
             connect_timeout: self.options.connect_timeout,
             max_response_bytes: self.options.max_response_bytes,
             probe: probe || !request.repeatable,
@@ -179,12 +185,11 @@ impl Delivery {
         self.transport.exchange(&exchange, cancel)
     }
 
-    /// What an exchange means for the request that it carried. `deadline`: the whole call's.
+    /// What an exchange means for the request that it carried.
     fn sent(
         &self,
         request: &Request,
         api_key: &ApiKey,
-        deadline: Instant,
         begun: Instant,
         result: Result<transport::Reply, transport::Failure>,
     ) -> Sent {
@@ -194,7 +199,7 @@ impl Delivery {
         };
         let result = match result {
             Ok(reply) => answered(request, reply, api_key),
-            Err(failure) => Err(unanswered(request.operation.name, failure, deadline)),
+            Err(failure) => Err(unanswered(request.operation.name, failure)),
         };
         if let Err(refusal) = &result
             && refusal.error.status == Status::RateLimited
@@ -255,7 +260,7 @@ fn unix_now() -> Duration {
         .unwrap_or_default()
 }
 
-fn unanswered(name: &str, failure: transport::Failure, deadline: Instant) -> Refusal {
+fn unanswered(name: &str, failure: transport::Failure) -> Refusal {
     let message = format!("{name}: {}", failure.message);
     if let (Kind::InvalidResponse | Kind::Timeout, Some(status)) = (failure.kind, failure.answered)
     {
@@ -269,17 +274,9 @@ fn unanswered(name: &str, failure: transport::Failure, deadline: Instant) -> Ref
     let error = match failure.kind {
         Kind::Cancelled => return last(Error::cancelled()),
         Kind::Tls => return last(Error::new(Status::Tls, message)),
-        Kind::InvalidResponse => return last(answer::unread(name, None, &failure.message)),
-        Kind::Timeout => {
-            let mut error = Error::new(Status::Timeout, message);
-            if deadline <= Instant::now() + Duration::from_millis(1) {
-                error
-                    .message
-                    .push_str("; the call's timeout_in_seconds is over");
-            }
-            error
-        }
-        Kind::Network => Error::new(Status::Network, message),
+        Kind::Timeout => Error::new(Status::Timeout, message),
+        // Without a status an answer is none.
+        Kind::Network | Kind::InvalidResponse => Error::new(Status::Network, message),
         Kind::InvalidRequest => return last(Error::invalid(message)),
     };
     Refusal {
@@ -308,7 +305,7 @@ fn broken_off(name: &str, failure: &transport::Failure, status: u16) -> Refusal 
             ..Refusal::last(error)
         };
     }
-    let mut error = answer::unread(name, Some(status), &failure.message);
+    let mut error = answer::unread(name, status, &failure.message);
     if failure.kind == Kind::Timeout {
         error.status = Status::Timeout;
     }
@@ -346,7 +343,7 @@ mod tests {
             Kind::Tls,
             Kind::InvalidResponse,
         ] {
-            let refusal = unanswered("metrics_event", failure(kind, None), Instant::now());
+            let refusal = unanswered("metrics_event", failure(kind, None));
             assert!(refusal.sent, "{kind:?}");
         }
     }

@@ -74,11 +74,18 @@ pub fn set(level: LogLevel, sink: Option<Sink>) {
     if let Some(before) = before
         && !LOGGING.get()
         && before.generation == sys::generation()
+        && !sys::is_process_ending()
     {
         while Arc::strong_count(&before) > 1 {
             std::thread::yield_now();
         }
     }
+}
+
+/// Registers what a thread has for its look at the slot, which takes the lock of the system's loader: at the beginning of
+/// a thread of the library, and never later. All else that has a destructor is std's, which is early too.
+pub fn prepare_thread() {
+    drop(SLOT.load());
 }
 
 pub fn enabled(level: LogLevel) -> bool {
@@ -91,12 +98,28 @@ pub fn log(level: LogLevel, message: impl FnOnce() -> String) {
         return;
     }
     let Some(slot) = SLOT.load_full() else { return };
-    let Some(message) = keep(level, message()) else {
+    let Some(message) = keep(level, one_line(message())) else {
         return;
     };
     LOGGING.set(true);
     let _guard = Logging;
     (slot.sink)(level, &message);
+}
+
+/// What a server says may hold line breaks, which would look like lines of ours, and what moves a terminal.
+fn one_line(message: String) -> String {
+    let is_unfit = |it: char| it.is_control() || matches!(it, '\u{2028}' | '\u{2029}');
+    if !message.contains(is_unfit) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len() + 16);
+    for it in message.chars() {
+        match is_unfit(it) {
+            true => line.extend(it.escape_default()),
+            false => line.push(it),
+        }
+    }
+    line
 }
 
 /// Keeps this thread's lines until it is dropped: for code that holds a lock, since the host's callback may call the

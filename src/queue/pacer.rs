@@ -59,8 +59,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(32);
 /// A request that has started.
 #[derive(Debug, Clone)]
 struct Recent {
-    /// When it started, as long as no more is known.
-    went_out: Duration,
+    /// When it leaves the window, by when it started as long as no more is known, if it was punctual.
+    leaves: Duration,
     is_known: bool,
     round_trip: Option<Duration>,
 }
@@ -147,15 +147,20 @@ impl Pacer {
         if self.recent.len() < self.most_recent {
             return Duration::ZERO;
         }
-        let window = self.shortest_period * self.most_recent as u32;
+        let window = self.window();
         // Within the margin nothing is late.
         let margin = window - window.div_f64(MARGIN);
         let least = self.round_trips.iter().min().copied().unwrap_or_default() + margin;
         let leaves = self.recent.iter().map(|request| {
             let late = request.round_trip.unwrap_or_default().saturating_sub(least);
-            request.went_out.saturating_add(window).saturating_add(late)
+            request.leaves.saturating_add(late)
         });
         leaves.min().unwrap_or(Duration::ZERO)
+    }
+
+    /// In which there are as many as the ceiling has in a second.
+    fn window(&self) -> Duration {
+        self.shortest_period * self.most_recent as u32
     }
 
     /// The present rate in requests a second.
@@ -169,9 +174,33 @@ impl Pacer {
         self.last_start = Some(now);
         self.slot = now.saturating_add(self.period());
         self.in_flight = self.in_flight.saturating_add(1);
+        self.remember(now.saturating_add(self.window()), false);
+    }
+
+    /// A request was started so long ago by whoever delivered before: the limit is for both together.
+    pub fn started_before(&mut self, now: Duration, ago: Duration) {
+        if let Some(left) = self.window().checked_sub(ago) {
+            self.remember(now.saturating_add(left), true);
+        }
+    }
+
+    /// The service asked whoever delivered before to wait for so long yet. What is too long is by a clock that was set.
+    pub fn held_before(&mut self, now: Duration, left: Duration) {
+        if left <= retry::LONGEST_QUEUE_WAIT {
+            self.hold(now, Some(left));
+        }
+    }
+
+    /// Single requests matter at this ceiling, also to whoever delivers next.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.most_recent > 0
+    }
+
+    fn remember(&mut self, leaves: Duration, is_known: bool) {
         self.recent.push_back(Recent {
-            went_out: now,
-            is_known: false,
+            leaves,
+            is_known,
             round_trip: None,
         });
         if self.recent.len() > self.most_recent {
@@ -185,8 +214,9 @@ impl Pacer {
         self.last_start = self.last_start.max(Some(at));
         self.slot = self.slot.max(at.saturating_add(self.period()));
         // Which of those under way it was does not matter: all their times come.
+        let leaves = at.saturating_add(self.window());
         if let Some(request) = self.recent.iter_mut().find(|request| !request.is_known) {
-            request.went_out = request.went_out.max(at);
+            request.leaves = request.leaves.max(leaves);
             request.is_known = true;
             request.round_trip = Some(now.saturating_sub(at));
         }
@@ -465,6 +495,37 @@ mod tests {
         }
         let (before, after) = (send(SECOND / 10), send(SECOND / 10));
         assert_eq!(after - before, PERIOD);
+    }
+
+    #[test]
+    fn who_delivers_next_keeps_to_the_limit_with_those_before() {
+        // Given five requests of another in the last second,
+        let mut pacer = Pacer::new(5.0);
+        let starts = [2, 4, 6, 8].map(|tenth| tenth * SECOND / 10);
+        for ago in [9 * SECOND, 9 * SECOND / 10]
+            .into_iter()
+            .chain(starts.into_iter().rev())
+        {
+            pacer.started_before(Duration::ZERO, ago);
+        }
+        // then the next goes when the first of them has left it,
+        assert_eq!(pacer.next_at(), 5 * PERIOD - 9 * SECOND / 10);
+        pacer.started(pacer.next_at());
+        // and the one behind it likewise, but a period later.
+        assert_eq!(
+            pacer.next_at(),
+            (6 * PERIOD - 9 * SECOND / 10).max(5 * PERIOD - 8 * SECOND / 10)
+        );
+        // One that was alone, or long ago, holds nobody up.
+        let mut pacer = Pacer::new(5.0);
+        pacer.started_before(Duration::ZERO, Duration::ZERO);
+        (0..9).for_each(|_| pacer.started_before(Duration::ZERO, 9 * SECOND));
+        assert_eq!(pacer.next_at(), Duration::ZERO);
+        // Nor does a pause of which the end was dated by another clock.
+        pacer.held_before(SECOND, 9 * retry::LONGEST_QUEUE_WAIT);
+        assert_eq!(pacer.next_at(), Duration::ZERO);
+        pacer.held_before(SECOND, 60 * SECOND);
+        assert_eq!(pacer.next_at(), 61 * SECOND);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::coalesce::CoalesceKey;
 use super::dead;
 use super::record::Record;
 use super::sender::{Action, Sender, State};
-use super::store::{Drain, Entry, Hold, Position};
+use super::store::{Drain, Entry, Hold, Note, Position};
 use super::work::LOOK;
 use crate::delivery::lanes::{LaneId, Ticket};
 use crate::error::{Error, Status};
@@ -47,6 +47,7 @@ impl Sender {
             };
         }
         self.look(state, now);
+        self.count_others(state, now);
         if state.drain.is_none() {
             // Another process drains, this one's events too. This one stays to take over.
             return Action::Wait(state.look_at);
@@ -71,6 +72,10 @@ impl Sender {
             self.trim(state, 0, 0);
         }
         if state.backlog.is_empty() {
+            if !state.is_read {
+                // All that was read has ended; behind it there may be what can go.
+                return Action::Again;
+            }
             self.leave_lanes(state);
             state.throughput.idle();
             return match self.options().path {
@@ -203,11 +208,30 @@ impl Sender {
         match self.store.try_drain() {
             Ok(Some(drain)) => {
                 log::info(|| "queue: this process delivers the events".to_owned());
+                self.go_on_at_the_pace(state, &drain);
                 state.drain = Some(drain);
                 state.is_read = false;
             }
             Ok(None) => {}
             Err(error) => log::warn(|| format!("queue: the drain lock failed: {error}")),
+        }
+    }
+
+    /// The limit is for who delivered before, and this process, together.
+    fn go_on_at_the_pace(&self, state: &mut State, drain: &Drain) {
+        let (time, date) = (self.clock.elapsed(), self.clock.date_ms());
+        for note in drain.notes() {
+            match note {
+                // One that seems to be to come, since the clock was set back, may have been just now.
+                Note::Started(start) => {
+                    let ago = Duration::from_millis(date.saturating_sub(start));
+                    state.pacer.started_before(time, ago);
+                }
+                Note::HeldUntil(until) => {
+                    let left = Duration::from_millis(until.saturating_sub(date));
+                    state.pacer.held_before(time, left);
+                }
+            }
         }
     }
 

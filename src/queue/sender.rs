@@ -10,7 +10,7 @@ use super::backlog::Backlog;
 use super::batch_size::BatchSize;
 use super::health::Health;
 use super::pacer::Pacer;
-use super::store::{Drain, Store, StoreError};
+use super::store::{Drain, MAX_PAYLOAD, Store, StoreError};
 use super::throughput::Throughput;
 use super::work::{LOOK, Sending, Unrecorded};
 use crate::delivery::Delivery;
@@ -19,8 +19,9 @@ use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
 use crate::delivery::stats::Now;
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
-use crate::host::locks::{JoinHandle, Mutex, Notify, lock};
+use crate::host::locks::{Mutex, Notify, lock};
 use crate::host::log;
+use crate::host::sys::Thread;
 use crate::options::{Callbacks, QueueOptions};
 
 /// Callbacks not yet dispatched at which the queue waits for the host.
@@ -64,6 +65,8 @@ pub(super) struct State {
     pub unrecorded: Vec<Unrecorded>,
     /// The next look at the folder.
     pub look_at: Instant,
+    /// From when on what others put into the folder is counted again.
+    pub count_at: Instant,
     /// The store had no more when it was last read.
     pub is_read: bool,
     pub backlog: Backlog,
@@ -93,7 +96,7 @@ pub(super) struct State {
 
 #[derive(Default)]
 pub(super) struct Threads {
-    pub handles: Vec<JoinHandle<()>>,
+    pub handles: Vec<Thread>,
     pub alive: usize,
     /// Those that do not wait for the network or a callback.
     pub attentive: usize,
@@ -126,6 +129,7 @@ impl Sender {
                 gives_up: false,
                 unrecorded: Vec::new(),
                 look_at: Instant::now(),
+                count_at: Instant::now() + LOOK,
                 is_read: false,
                 backlog: Backlog::default(),
                 pacer: Pacer::new(options.requests_per_second),
@@ -161,6 +165,14 @@ impl Sender {
 
     /// Keeps an event. It is safe when this returns.
     pub fn keep(self: &Arc<Self>, payload: &str) -> Result<(), Error> {
+        // Before others give way to it.
+        if payload.len() > MAX_PAYLOAD {
+            return Err(Error::invalid(format!(
+                "queue: the event, of {} bytes with its user, attributes and options, is longer than the {MAX_PAYLOAD} \
+                 that one may have, and was not kept",
+                payload.len()
+            )));
+        }
         self.make_room(payload.len() as u64)?;
         self.store
             .append(self.clock.date_ms(), payload.as_bytes())
@@ -294,7 +306,9 @@ impl Sender {
     }
 
     pub fn now(&self) -> Now {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        // Perhaps no thread has anything to do here.
+        self.count_others(&mut state, Instant::now());
         let usage = self.store.usage();
         Now {
             queued: usage.events.saturating_sub(state.in_flight),
@@ -306,6 +320,16 @@ impl Sender {
             paused: state.paused,
             requests_per_second: state.pacer.rate(),
             ..Now::default()
+        }
+    }
+
+    /// Counts what other processes put into the folder, and delivered of it: now and then, since it takes a look at
+    /// every file.
+    pub(super) fn count_others(&self, state: &mut State, now: Instant) {
+        if self.options().path.is_some() && now >= state.count_at {
+            state.count_at = now + LOOK;
+            // If it cannot be counted now, what was known before goes on to count.
+            let _ = self.store.recount();
         }
     }
 

@@ -9,7 +9,7 @@ use super::coalesce::exact_sum;
 use super::health;
 use super::requests::request_of;
 use super::sender::{Action, Sender, State, report};
-use super::store::{Drain, Position, StoreError};
+use super::store::{Drain, Note, Position, StoreError};
 use super::work::{LOOK, Sending};
 use crate::delivery::attempt::Sent;
 use crate::delivery::lanes::LaneId;
@@ -86,6 +86,13 @@ impl Sender {
         }
         state.in_flight += items.iter().map(Item::events).sum::<u64>();
         state.pacer.started(self.clock.since_start(due));
+        if state.pacer.remembers()
+            && let Some(drain) = &mut state.drain
+        {
+            let until = due.saturating_duration_since(Instant::now());
+            let date = self.clock.date_ms() + until.as_millis() as u64;
+            drain.note(Note::Started(date));
+        }
         state.last_request += 1;
         let cancel = CancelToken::new();
         state.cancels.insert(state.last_request, cancel.clone());
@@ -132,13 +139,12 @@ impl Sender {
         let making = sending.begun.elapsed().min(LONGEST_MAKING);
         // One that is cancelled meanwhile is not sent.
         let _ = sending.cancel.sleep_until(sending.due);
-        let deadline = Instant::now() + self.delivery.options.attempt_timeout;
         let sent = match request {
             // A panic over one event must not stop those behind it.
             Some(request) => panics::catch(|| {
                 let tenant = tenant.as_deref();
                 self.delivery
-                    .send(&request, tenant, deadline, &sending.cancel, true)
+                    .send(&request, tenant, None, &sending.cancel, true)
             })
             .unwrap_or_else(Sent::nothing),
             None => Sent::nothing(Error::new(

@@ -11,8 +11,9 @@ use super::record::{self, Record};
 use super::refusal::{self, Search, Traits};
 use super::sender::{Sender, State, report};
 use super::sending::put_back;
+use super::store::Note;
 use super::work::Sending;
-use crate::api::json;
+use crate::api::{json, retry};
 use crate::delivery::attempt::Refusal;
 use crate::delivery::callbacks::Notice;
 use crate::error::{Error, Status};
@@ -109,6 +110,10 @@ impl Sender {
             Outcome::RateLimited => {
                 log::warn(|| format!("queue: kept, and sent more slowly: {}", error.message));
                 state.pacer.limited(now, retry_after, random);
+                if let (Some(wait), Some(drain)) = (retry_after, &mut state.drain) {
+                    let wait = wait.min(retry::LONGEST_QUEUE_WAIT).as_millis() as u64;
+                    drain.note(Note::HeldUntil(self.clock.date_ms() + wait));
+                }
                 self.limited(state, sending, now, random);
             }
             Outcome::TooLarge => {

@@ -191,6 +191,46 @@ fn new_events_push_out_the_oldest_unheard_where_the_host_does_not_dispatch() {
 }
 
 #[test]
+fn a_turn_counts_what_others_keep_so_that_the_limits_are_for_all_together() {
+    // Given a full queue, and a process that does not deliver it and has kept one event before it was,
+    let folder = MemoryFolder::default();
+    let options = r#"{"queue":{"path":"queue","max_events":5}}"#;
+    let (first, second) = (sender(options, &folder), sender(options, &folder));
+    second.keep(&written("u")).unwrap();
+    assert!(matches!(plan(&first), Action::Send(_)));
+    (0..4).for_each(|_| first.store.append(LONG_AGO, b"{}").unwrap());
+    // when it takes its turn,
+    lock(&second.state).count_at = Instant::now();
+    assert!(matches!(plan(&second), Action::Wait(_)));
+    // then it knows that there is no room.
+    assert_eq!(second.store.usage().events, 5);
+    let refused = second.keep(&written("u")).unwrap_err();
+    assert_eq!(refused.status, Status::QueueFull);
+}
+
+#[test]
+fn what_is_too_old_keeps_nothing_waiting_however_much_it_is() {
+    // Given more events that are too old than are read at a time, and behind them a new one,
+    let options = r#"{"queue":{"max_age_in_seconds":60}}"#;
+    let sender = sender(options, &MemoryFolder::default());
+    for _ in 0..1_000 {
+        let old = written("old");
+        sender.store.append(LONG_AGO, old.as_bytes()).unwrap();
+    }
+    sender.keep(&written("new")).unwrap();
+    // then no thread waits before that one is on its way.
+    let sending = loop {
+        match plan(&sender) {
+            Action::Again => {}
+            Action::Send(sending) => break sending,
+            _ => panic!("{} events wait", sender.store.usage().events),
+        }
+    };
+    assert!(content(&sending).contains("new"));
+    assert_eq!(sender.store.usage().events, 1);
+}
+
+#[test]
 fn what_keeps_failing_of_a_removed_folder_is_given_up_for_what_is_new() {
     // Given an event that was read, and fails after its folder was removed,
     let folder = MemoryFolder::default();

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::sender::{Action, Sender, Threads};
 use crate::delivery::callbacks::{Due, Notice};
-use crate::host::locks::{Mutex, is_finished, lock};
+use crate::host::locks::{Mutex, lock};
+use crate::host::sys::Thread;
 use crate::host::{log, panics, sys};
 
 /// How long a thread without work stays, where no other process can bring some.
@@ -26,7 +27,7 @@ impl Sender {
         if threads.attentive > 0 || threads.alive >= MOST_THREADS || threads.stopping {
             return;
         }
-        threads.handles.retain(|handle| !is_finished(handle));
+        threads.handles.retain(|thread| !thread.is_finished());
         let sender = Arc::clone(self);
         let body = move || {
             if panics::catch(|| sender.work()).is_err() {
@@ -193,10 +194,7 @@ impl Sender {
 
     pub fn join(&self) {
         let handles = std::mem::take(&mut lock(&self.threads).handles);
-        for handle in handles {
-            // A thread that panicked has been logged.
-            let _ = handle.join();
-        }
+        Thread::join_all(handles);
         // The next process may drain now.
         self.give_up_drain(&mut lock(&self.state));
     }

@@ -83,7 +83,11 @@ impl<Way: Transport> Connection<Way> {
         let has_come = self.way.await_input(timeout).map_err(|error| match error {
             // ureq takes these for the end of a body without a length, which somebody may have cut.
             ureq::Error::Io(error) if is_cut(error.kind()) => {
-                let reason = format!("the connection was cut: {error}");
+                let reason = match error.kind() {
+                    // In rustls's words it is a link to its manual.
+                    ErrorKind::UnexpectedEof => "the connection was cut".to_owned(),
+                    _ => format!("the connection was cut: {error}"),
+                };
                 Fault::new(Kind::Network, reason).into()
             }
             error => error,

@@ -26,6 +26,7 @@ pub struct Current {
     /// Look at a kept connection before it is used.
     pub probe: Cell<bool>,
     deadline: Instant,
+    deadline_option: &'static str,
     connect_deadline: Instant,
     pub phase: Cell<Phase>,
     /// Where the URL comes from.
@@ -75,6 +76,7 @@ impl Current {
             control: control.clone(),
             probe: Cell::new(exchange.probe),
             deadline: exchange.deadline,
+            deadline_option: exchange.deadline_option,
             connect_deadline,
             phase: Cell::new(Phase::Start),
             url_option: exchange.url_option,
@@ -176,7 +178,7 @@ impl Current {
         let option = if phase < Phase::Send && self.connect_deadline < self.deadline {
             "connect_timeout_in_seconds"
         } else {
-            "attempt_timeout_in_seconds"
+            self.deadline_option
         };
         Fault::new(
             Kind::Timeout,

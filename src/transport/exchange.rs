@@ -30,6 +30,8 @@ pub struct Exchange<'a> {
     pub body: Option<&'a [u8]>,
     /// When this attempt ends, whatever it is doing then.
     pub deadline: Instant,
+    /// The option that sets that, for messages.
+    pub deadline_option: &'static str,
     /// For look-up, connect, proxy and TLS together.
     pub connect_timeout: Duration,
     pub max_response_bytes: u64,
@@ -80,7 +82,7 @@ pub enum Kind {
     Network,
     Timeout,
     Tls,
-    /// An answer came, but not a whole one, or not HTTP, or too much of it.
+    /// An answer came, its status at least, but not a whole one, or not HTTP, or too much of it.
     InvalidResponse,
     Cancelled,
     /// The URL or a header cannot be sent; callers check both before.

@@ -68,12 +68,24 @@ fn closed(current: &Current) -> Fault {
 }
 
 fn tls_failed(error: &rustls::Error, current: &Current) -> Fault {
+    // An alert may still be a word on the handshake: with TLS 1.3 the client has done its part by then.
+    let is_alert = matches!(error, rustls::Error::AlertReceived(_));
+    if current.sent.get() && (current.reused.get() || !is_alert) {
+        return Fault::new(Kind::Network, format!("TLS broke off: {error}"));
+    }
     let reason = match error {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             let option = current.option();
             format!(
                 "this port does not speak TLS but, it seems, plain http; check the scheme and port of `{option}`"
             )
+        }
+        rustls::Error::InvalidCertificate(CertificateError::Other(why))
+            if why.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "the server shows an authority's certificate as its own; give it one without CA:TRUE, signed by that \
+             authority, which `ca_file` then names"
+                .to_owned()
         }
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::Other(_),

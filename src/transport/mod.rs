@@ -101,6 +101,8 @@ impl Transport {
         let answered = current.status.get();
         let kind = match fault.kind {
             Kind::Network | Kind::Tls if answered.is_some() => Kind::InvalidResponse,
+            // What came was no answer of the server's: a proxy's, or interim ones without an end.
+            Kind::InvalidResponse if answered.is_none() => Kind::Network,
             kind => kind,
         };
         let died_idle = current.reused.get() && !current.answering.get();

@@ -139,6 +139,7 @@ mod tests {
             headers: &[],
             body: None,
             deadline: Instant::now() + within,
+            deadline_option: "",
             connect_timeout: within,
             max_response_bytes: 0,
             probe: false,

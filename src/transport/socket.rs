@@ -24,6 +24,9 @@ impl Socket {
     /// `stream`: connected, and non-blocking.
     pub fn new(stream: TcpStream, current: &Current) -> Result<Self, Fault> {
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
+        // It comes with the time there, and would be 0; this is the system's own.
+        #[cfg(windows)]
+        let keepalive = keepalive.with_interval(Duration::from_secs(1));
         stream
             .set_nodelay(true)
             .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive))

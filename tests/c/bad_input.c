@@ -204,6 +204,17 @@ static void json_that_is_none_or_of_another_type(void) {
     REFUSES("args_json", trophy_call(client, TROPHY_OP_ADMIN_METRICS_CREATE, "{\"body\": {}}", &json));
 }
 
+/* A message does not say that a number is no number. */
+static void what_is_almost_of_the_type(void) {
+    REFUSES("must be a whole number, not 1.5", trophy_users_streak(client, "42", "{\"historyPeriods\": 1.5}", &json));
+    REFUSES("must be a finite number, not 1e999",
+            trophy_call(client, TROPHY_OP_METRICS_EVENT,
+                        "{\"key\": \"words\", \"body\": {\"user\": " USER ", \"value\": 1e999}}", &json));
+    REFUSES("not an array of something else", trophy_streaks_list(client, "{\"userIds\": [1]}", &json));
+    REFUSES("not one with an escape that is no character",
+            trophy_call(client, TROPHY_OP_USERS_GET, "{\"id\": \"\\ud800\"}", &json));
+}
+
 static void json_nested_20000_deep(void) {
     char *bare = nested("", 20000, "");
     char *user = nested("{\"id\": \"42\", \"attributes\": ", 20000, "}");
@@ -305,6 +316,7 @@ int main(void) {
     RUN(an_idempotency_key_that_is_not_visible_ascii);
     RUN(a_user_with_a_field_of_another_type);
     RUN(json_that_is_none_or_of_another_type);
+    RUN(what_is_almost_of_the_type);
     RUN(json_nested_20000_deep);
     RUN(line_breaks_that_would_split_a_header);
     RUN(names_that_are_unknown_or_missing);

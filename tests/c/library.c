@@ -91,6 +91,27 @@ static void the_log_tells_of_calls_and_never_the_key(void) {
     CHECK(log.levels_beyond == 0);
 }
 
+static void keep_refusal(trophy_log_level level, const char *message, void *user_data) {
+    char *kept = user_data;
+    (void)level;
+    if (strstr(message, "answered 400") != NULL) {
+        snprintf(kept, 200, "%s", message);
+    }
+}
+
+/* What the service says is no second line, and moves no terminal. */
+static void a_log_line_is_one_line(void) {
+    char kept[200] = "";
+    trophy_client *client = make_client(NULL);
+    trophy_log_set_callback(TROPHY_LOG_LEVEL_DEBUG, keep_refusal, kept);
+    CHECK_STATUS(trophy_users_get(client, "two-lines", NULL, NULL), TROPHY_STATUS_BAD_REQUEST);
+    trophy_log_set_callback(TROPHY_LOG_LEVEL_OFF, NULL, NULL);
+    CHECK_HOLDS(kept, "one\\n\\u{1b}[2Jtwo\\u{2028}three");
+    CHECK_HOLDS_NOT(kept, "\n");
+    CHECK_HOLDS_NOT(kept, "\x1b");
+    trophy_client_free(client);
+}
+
 static void a_log_that_is_off_is_silent(void) {
     struct log log = {0, 0, 0};
     trophy_log_set_callback(TROPHY_LOG_LEVEL_OFF, count, &log);
@@ -144,6 +165,7 @@ int main(void) {
     RUN(a_number_that_is_no_status_is_unknown);
     RUN(freeing_null_does_nothing);
     RUN(the_log_tells_of_calls_and_never_the_key);
+    RUN(a_log_line_is_one_line);
     RUN(a_log_that_is_off_is_silent);
     RUN(a_log_callback_never_waits_for_the_event_it_is_told_of);
     return RESULT;

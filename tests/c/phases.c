@@ -24,6 +24,7 @@ enum kind {
     READER_OF_NOTHING,
     UNAVAILABLE, /* 503, come back in half a minute */
     CUTTER,   /* each reply a byte longer, then the end */
+    WORDY_PROXY, /* a refusal of 20,000 bytes; from the second connection on, the tunnel and a reply */
 };
 
 static const char REPLY[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"id\":\"42\"}";
@@ -106,6 +107,18 @@ static void *serve(void *argument) {
     } else if (server->kind == CUTTER) {
         if (read_head(connection->socket)) {
             say(connection->socket, REPLY, (size_t)connection->number % (REPLY_LENGTH + 1));
+        }
+    } else if (server->kind == WORDY_PROXY) {
+        static const char tunnel[] = "HTTP/1.1 200 OK\r\n\r\n";
+        char refusal[20000] = "HTTP/1.1 502 Bad\r\nX-Why: ";
+        memset(refusal + strlen(refusal), 'y', sizeof refusal - strlen(refusal));
+        if (read_head(connection->socket) && connection->number == 0) {
+            say(connection->socket, refusal, sizeof refusal);
+        } else {
+            say(connection->socket, tunnel, sizeof tunnel - 1);
+            if (read_head(connection->socket)) {
+                say(connection->socket, REPLY, REPLY_LENGTH);
+            }
         }
     } else if (server->kind == SILENT) {
         /* Of a handshake the first bytes will do. */
@@ -479,6 +492,23 @@ static void a_reply_that_is_cut_at_any_byte_ends_its_call_once(void) {
     stop_server(server);
 }
 
+/* Nothing reached the service, so that even what must not be sent twice is tried again. */
+static void what_a_proxy_refuses_at_length_was_not_sent(void) {
+    struct server *server = start_server(WORDY_PROXY);
+    char options[200], *json = NULL;
+    snprintf(options, sizeof options,
+             "{\"base_url\": \"http://trophy.test\", \"allow_insecure_http\": true, \"max_retries\": 1, "
+             "\"proxy\": \"http://127.0.0.1:%d\"}",
+             server->port);
+    trophy_client *client = make_client(options);
+    CHECK_STATUS(trophy_achievements_complete(client, "first", "{\"id\": \"42\"}", NULL, &json), TROPHY_STATUS_OK);
+    CHECK_JSON(json, "/id", "42");
+    trophy_string_free(json);
+    CHECK(server->connections == 2);
+    trophy_client_free(client);
+    stop_server(server);
+}
+
 static void *cancel_all_the_time(void *argument) {
     struct { trophy_client *client; struct heard *heard; int is_over; } *shared = argument;
     while (!__atomic_load_n(&shared->is_over, __ATOMIC_SEQ_CST)) {
@@ -529,6 +559,7 @@ int main(int argc, char **argv) {
 #endif
     RUN(a_program_can_end_in_every_phase);
     RUN(a_reply_that_is_cut_at_any_byte_ends_its_call_once);
+    RUN(what_a_proxy_refuses_at_length_was_not_sent);
     RUN(calls_that_are_cancelled_while_they_begin_and_end_are_heard_once);
     return RESULT;
 }

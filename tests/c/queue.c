@@ -124,6 +124,27 @@ static void a_relative_path_stays_where_the_client_was_made(void) {
     CHECK(system(command) == 0);
 }
 
+static void an_event_that_is_too_large_makes_no_other_give_way(void) {
+    enum { LENGTH = 17 << 20 };
+    /* Nobody listens on port 9. */
+    trophy_client *client = make_client(
+        "{\"base_url\": \"http://127.0.0.1:9\", \"queue\": {\"max_events\": 3, \"overflow\": \"drop_oldest\"}}");
+    char *user = malloc(LENGTH), *json = NULL;
+    memset(user, 'x', LENGTH);
+    memcpy(user, "{\"id\": \"", 8);
+    strcpy(user + LENGTH - 3, "\"}");
+    enqueue_three(client);
+    CHECK_STATUS(trophy_metrics_event_enqueue(client, "words", user, 1, NULL, NULL, NULL, &json),
+                 TROPHY_STATUS_INVALID_ARGUMENT);
+    CHECK_HOLDS(json, "16777216");
+    trophy_string_free(json);
+    CHECK_STATUS(trophy_client_stats(client, &json), TROPHY_STATUS_OK);
+    CHECK_JSON(json, "/dropped", "0");
+    trophy_string_free(json);
+    trophy_client_free(client);
+    free(user);
+}
+
 static void nobody_need_listen(void) {
     trophy_client *client = make_client("{\"queue\": {\"requests_per_second\": 1000}}");
     struct ends ends = {0, 0, 0};
@@ -140,6 +161,7 @@ int main(void) {
     RUN(every_event_has_one_end_and_it_is_heard);
     RUN(flush_tells_how_much_is_left);
     RUN(a_relative_path_stays_where_the_client_was_made);
+    RUN(an_event_that_is_too_large_makes_no_other_give_way);
     RUN(nobody_need_listen);
     return RESULT;
 }

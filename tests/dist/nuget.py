@@ -47,7 +47,7 @@ depends = {
 }
 runs_on = {
     "runtimeOptions": {
-        "framework": {"name": "Microsoft.NETCore.App", "version": "3.1.0"},
+        "framework": {"name": "Microsoft.NETCore.App", "version": "3.1.0"}, "rollForward": "Major",
         "configProperties": {"System.Globalization.Invariant": True},  # without ICU
     }
 }

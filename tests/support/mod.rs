@@ -1,7 +1,8 @@
 //! A service that answers each request with what it received, so that a test sees the wire.
 //!
 //! The reply is `{"method","target","headers","body"}`. A request with `http-404` in its target gets that
-//! status and `{"error":"as asked"}`; with `not-json`, a 200 that is no JSON; with `no-body`, an empty 200.
+//! status and `{"error":"as asked"}`; with `not-json`, a 200 that is no JSON; with `no-body`, an empty 200; with `two-lines`,
+//! an error of two lines.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -105,6 +106,12 @@ fn answer(received: &Received) -> (u16, String) {
     }
     if target.contains("not-json") {
         return (200, "<html>".to_owned());
+    }
+    if target.contains("two-lines") {
+        return (
+            400,
+            r#"{"error":"one\n\u001b[2Jtwo\u2028three"}"#.to_owned(),
+        );
     }
     if target.contains("no-body") {
         return (200, String::new());

@@ -223,6 +223,13 @@ test('what cannot be sent is refused by the name of its argument', async () => {
     ['options: ', () => client.call('users_streak', { id: '18' }, { options: { max_retries: 0 } })],
     ['attributes: ', () => client.event('words-written', '18', 1, { attributes: new Map([['genre', 'crime']]) })],
     ['attributes: ', () => client.event('words-written', '18', 1, { attributes: () => 1 })],
+    ['attributes: ', () => client.event('words-written', '18', 1, { attributes: Promise.resolve({ genre: 'crime' }) })],
+    ['attributes: ', () => client.enqueue('words-written', '18', 1, { attributes: new URLSearchParams('genre=crime') })],
+    ['attributes: genre: ', () => client.event('words-written', '18', 1, { attributes: { genre: () => 'crime' } })],
+    ['attributes: genre: ', () => client.event('words-written', '18', 1, { attributes: { genre: Symbol('crime') } })],
+    ['user: attributes: ', () => client.event('words-written', { id: '18', attributes: new Map([['plan', 'pro']]) })],
+    ['user: deviceTokens: ', () => client.enqueue('words-written', { id: '18', deviceTokens: new Set(['a']) })],
+    ['options: queue: ', () => new Client(KEY, { queue: new Map([['path', folder]]) })],
     ['options: ', () => client.enqueue('words-written', '18', 1, { options: Symbol('none') })],
     ['details: ', () => client.event('words-written', '18', 1, new Map())],
     ['user: ', () => client.event('words-written', new Map([['id', '18']]))],
@@ -571,6 +578,40 @@ test('a forgotten client is freed, but not under a call', { skip: process.platfo
   assert.deepEqual([code, stdout], [0, 'true true\n'], stderr);
 });
 
+// shows: freed
+test('any number of clients is freed and closed at once', { skip: process.platform === 'win32' }, async () => {
+  // koffi makes so many calls at a time, and no more. None of them ends while libuv's four threads wait for who writes into a FIFO.
+  const fifo = join(folder, 'fifo');
+  await promisify(execFile)('mkfifo', [fifo]);
+  const { code, stdout, stderr } = await runText(
+    `import { closeSync, openSync, promises } from 'node:fs';
+    process.on('uncaughtException', (error) => {
+      console.error(error);
+      process.kill(process.pid, 'SIGKILL'); // An exit would wait for the threads.
+    });
+    const waits = Array.from({ length: 4 }, () => promises.open(${JSON.stringify(fifo)}));
+    let freed = 0;
+    const watch = new FinalizationRegistry(() => freed++);
+    const make = () => Array.from({ length: 500 }, () => new Client());
+    make().forEach((client) => watch.register(client));
+    while (freed < 400) {
+      gc();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const closed = Promise.all(make().map((client) => client.close()));
+    await new Promise((resolve) => setImmediate(resolve));
+    const end = openSync(${JSON.stringify(fifo)}, 'w');
+    await Promise.all((await Promise.all(waits)).map((file) => file.close()));
+    closeSync(end);
+    await closed;
+    console.log('closed');`,
+    '--expose-gc',
+  );
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, 'closed\n');
+});
+
+// shows: freed
 test('a listener keeps its client until it is replaced', { skip: process.platform !== 'linux' }, async () => {
   const { code, stdout, stderr } = await runText(
     `import { setTimeout as sleep } from 'node:timers/promises';

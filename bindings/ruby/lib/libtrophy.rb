@@ -687,7 +687,7 @@ module Trophy
     def event(metric, user, value, attributes, idempotency_key, options)
       raise invalid("value: must be a number, not a #{value.class}") unless value.is_a?(Numeric) && value.real?
 
-      [text(:key, metric), json(:user, user(user)), value.to_f, attributes && json(:attributes, attributes),
+      [text(:key, metric), json(:user, user(user)), value.to_f, attributes.nil? ? nil : json(:attributes, attributes),
        text(:idempotency_key, idempotency_key), json(:options, options)]
     end
 

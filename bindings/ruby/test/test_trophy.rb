@@ -195,6 +195,7 @@ class TrophyTest < Minitest::Test
       "value" => -> { @client.event("words-written", "18", "5") },
       "value: must be a number, not a NilClass" => -> { @client.enqueue("words-written", "18", nil) },
       "attributes" => -> { @client.event("words-written", "18", attributes: [1]) },
+      "attributes: must be a Hash, not a FalseClass" => -> { @client.enqueue("words-written", "18", attributes: false) },
       "attributes[:genre]" => -> { @client.event("words-written", "18", attributes: { genre: wrong }) },
       "idempotency_key" => -> { @client.enqueue("words-written", "18", idempotency_key: 42) },
       "options[:max_retries]" => -> { @client.event("words-written", "18", max_retries: wrong) },

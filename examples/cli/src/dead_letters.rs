@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
@@ -72,50 +72,90 @@ fn read(folder: &str, name: &str) -> Result<String, Failure> {
 /// The lines that are added from now on.
 pub struct Follow {
     folder: PathBuf,
+    /// How the file begins that is followed, by which it is known when it has become the older one. A line has an
+    /// event's idempotency key, and when it died.
+    begin: Vec<u8>,
     offset: u64,
 }
 
+/// Of how a file begins, so much is remembered.
+const BEGIN: u64 = 1 << 10;
+
 impl Follow {
-    pub fn begin(folder: &str) -> Self {
-        let folder = PathBuf::from(folder);
-        let offset = fs::metadata(folder.join(NOW)).map_or(0, |data| data.len());
-        Self { folder, offset }
+    pub fn begin(folder: &str) -> Result<Self, Failure> {
+        let mut follow = Self {
+            folder: PathBuf::from(folder),
+            begin: Vec::new(),
+            offset: 0,
+        };
+        follow.new_lines()?;
+        Ok(follow)
     }
 
     pub fn new_lines(&mut self) -> Result<Vec<String>, Failure> {
         let mut lines = Vec::new();
-        let length = fs::metadata(self.folder.join(NOW)).map_or(0, |data| data.len());
-        if length < self.offset {
-            // It was full, and is the older one now.
-            self.read_on(BEFORE, &mut lines)?;
-            self.offset = 0;
-        }
-        self.read_on(NOW, &mut lines)?;
+        self.read(&mut lines)
+            .map_err(|error| Failure::reading(&self.folder.join(NOW), &error))?;
         Ok(lines)
     }
 
-    /// Whole lines only.
-    fn read_on(&mut self, name: &str, lines: &mut Vec<String>) -> Result<(), Failure> {
-        let path = self.folder.join(name);
-        let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(self.offset))?;
-            file.read_to_end(&mut bytes)
-        });
-        match read {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(Failure::reading(&path, &error)),
+    fn read(&mut self, lines: &mut Vec<String>) -> io::Result<()> {
+        let mut now = self.open(NOW)?;
+        if let Some(now) = &mut now
+            && self.is_followed(now)?
+        {
+            return self.read_on(now, lines);
         }
+        // It was full, and is the older one; or that was full since, too, and all of it is new.
+        if let Some(mut before) = self.open(BEFORE)? {
+            if !self.is_followed(&mut before)? {
+                self.offset = 0;
+            }
+            self.read_on(&mut before, lines)?;
+        }
+        if let Some(mut now) = now {
+            self.offset = 0;
+            self.read_on(&mut now, lines)?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Option<File>> {
+        match File::open(self.folder.join(name)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_followed(&self, file: &mut File) -> io::Result<bool> {
+        Ok(begin(file, self.begin.len() as u64)? == self.begin)
+    }
+
+    /// Whole lines only.
+    fn read_on(&mut self, file: &mut File, lines: &mut Vec<String>) -> io::Result<()> {
+        // It is shorter where what could not be written whole was cut off.
+        self.offset = self.offset.min(file.metadata()?.len());
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
         let whole = bytes
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
-        self.offset += whole as u64;
         let text = String::from_utf8_lossy(&bytes[..whole]);
         lines.extend(text.lines().map(str::to_owned));
+        self.offset += whole as u64;
+        self.begin = begin(file, self.offset.min(BEGIN))?;
         Ok(())
     }
+}
+
+fn begin(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -163,7 +203,7 @@ mod tests {
         let (_keep, folder) = folder();
         let file = Path::new(&folder).join(NOW);
         fs::write(&file, "old\n").unwrap();
-        let mut follow = Follow::begin(&folder);
+        let mut follow = Follow::begin(&folder).unwrap();
         assert!(follow.new_lines().unwrap().is_empty());
 
         fs::write(&file, "old\none\ntw").unwrap();
@@ -171,6 +211,26 @@ mod tests {
         fs::write(&file, "old\none\ntwo\nthree\n").unwrap();
         fs::rename(&file, Path::new(&folder).join(BEFORE)).unwrap();
         fs::write(&file, "four\n").unwrap();
+        assert_eq!(follow.new_lines().unwrap(), ["two", "three", "four"]);
+
+        // Nothing is there for a moment, and then two are full before anybody looks.
+        fs::rename(&file, Path::new(&folder).join(BEFORE)).unwrap();
+        assert!(follow.new_lines().unwrap().is_empty());
+        fs::write(Path::new(&folder).join(BEFORE), "five\nsix\n").unwrap();
+        fs::write(&file, "seven\n").unwrap();
+        assert_eq!(follow.new_lines().unwrap(), ["five", "six", "seven"]);
+    }
+
+    #[test]
+    fn a_new_file_is_known_although_it_is_as_long() {
+        let (_keep, folder) = folder();
+        let file = Path::new(&folder).join(NOW);
+        let mut follow = Follow::begin(&folder).unwrap();
+        fs::write(&file, "one\n").unwrap();
+        assert_eq!(follow.new_lines().unwrap(), ["one"]);
+        fs::write(&file, "one\ntwo\n").unwrap();
+        fs::rename(&file, Path::new(&folder).join(BEFORE)).unwrap();
+        fs::write(&file, "three\nfour\n").unwrap();
         assert_eq!(follow.new_lines().unwrap(), ["two", "three", "four"]);
     }
 }

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use trophy::error::{Error, Status};
 
+use crate::pretty;
+
 #[derive(Debug)]
 pub enum Failure {
     /// The library's, or in its words.
@@ -63,6 +65,7 @@ impl Failure {
             }
         };
         let for_people = io::stderr().is_terminal() && !wants_json;
+        let sentence = pretty::text(&sentence);
         let name = console::style("trophy:").for_stderr().red().bold();
         // With standard error gone too, the exit code is all there is to say it with.
         let _ = match for_people {

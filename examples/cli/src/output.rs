@@ -53,7 +53,7 @@ impl Output {
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(width())
             .set_header(heads.iter().copied())
-            .add_rows(rows);
+            .add_rows(rows.into_iter().map(|row| visible(&row)));
         let text = table.to_string();
         let (head, rest) = text.split_once('\n').unwrap_or((&text, ""));
         self.line(&style(head.trim_end()).bold().to_string())?;
@@ -68,7 +68,7 @@ impl Output {
         let wide = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in facts {
             let name = style(format!("{name:wide$}")).bold();
-            self.line(&format!("{name}  {value}"))?;
+            self.line(&format!("{name}  {}", pretty::text(value)))?;
         }
         Ok(())
     }
@@ -86,6 +86,12 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+fn visible(row: &[String]) -> Vec<String> {
+    row.iter()
+        .map(|cell| pretty::text(cell).into_owned())
+        .collect()
 }
 
 fn width() -> u16 {

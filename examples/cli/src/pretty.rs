@@ -1,7 +1,24 @@
-//! JSON for a person: a member a line, indented, names in colour. Names keep their order and numbers their
-//! digits, since the text is laid out and not read.
+//! What a terminal shows. JSON for a person: a member a line, indented, names in colour. Names keep their order and
+//! numbers their digits, since the text is laid out and not read.
+
+use std::borrow::Cow;
 
 use console::style;
+
+/// Text of users, files and servers, which may hold what a terminal obeys: control characters come as JSON writes
+/// them.
+pub fn text(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let escaped = |char: char| match char {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        control if control.is_control() => format!("\\u{:04x}", u32::from(control)),
+        char => char.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
 
 pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
@@ -35,8 +52,10 @@ pub fn json(text: &str) -> String {
                 line(&mut out, depth);
             }
             ':' => out.push_str(": "),
-            '"' if rest.starts_with(':') => out.push_str(&style(token).cyan().to_string()),
-            _ => out.push_str(token),
+            '"' if rest.starts_with(':') => {
+                out.push_str(&style(self::text(token)).cyan().to_string());
+            }
+            _ => out.push_str(&self::text(token)),
         }
     }
     out
@@ -71,6 +90,20 @@ mod tests {
         assert_eq!(
             json(r#"{"b":[1.50,{}],"a":"x\",{","e":[]}"#),
             "{\n  \"b\": [\n    1.50,\n    {}\n  ],\n  \"a\": \"x\\\",{\",\n  \"e\": []\n}"
+        );
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        console::set_colors_enabled(false);
+        assert_eq!(
+            text("\u{1b}[2J\u{7}\u{9b}ß\r\n\t\u{7f}"),
+            "\\u001b[2J\\u0007\\u009bß\\u000d\\n\\t\\u007f"
+        );
+        // JSON has some of them as they are.
+        assert_eq!(
+            json("{\"\u{9b}\":\"\u{7f}\"}"),
+            "{\n  \"\\u009b\": \"\\u007f\"\n}"
         );
     }
 

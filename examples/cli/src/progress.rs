@@ -8,6 +8,7 @@ use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::output::Output;
+use crate::pretty;
 
 /// Rates are of so long.
 const RECENT: Duration = Duration::from_secs(10);
@@ -162,7 +163,7 @@ fn sentence(position: &Position, rate: f64) -> String {
     let mut text = parts.join(", ");
     if let Some(why) = &position.waits_for {
         text.push_str(" · ");
-        text.push_str(why);
+        text.push_str(&pretty::text(why));
     }
     text
 }

@@ -15,6 +15,7 @@ use crate::dead_letters::Follow;
 use crate::delivery::message_of;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::pretty;
 use crate::progress::Style;
 use crate::queue_folder;
 use crate::session::Session;
@@ -81,7 +82,7 @@ struct Source {
 
 impl Source {
     fn begin(session: &Session, path: &str) -> Result<Self, Failure> {
-        let dead = Follow::begin(path);
+        let dead = Follow::begin(path)?;
         let (tell, heard) = mpsc::channel();
         let client = session.open()?;
         client.on_delivery(Some(Arc::new(Ends(Mutex::new(tell)))));
@@ -148,7 +149,7 @@ fn print(out: &mut Output, end: &str) -> Result<(), Failure> {
     if let Some(left) = event.get("undelivered") {
         return out.line(&format!("{left} left, delivered by another process"));
     }
-    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| pretty::text(event[name].as_str().unwrap_or_default());
     let of = format!(
         "{} of {}  {}",
         style(text("key")).bold(),
@@ -160,7 +161,7 @@ fn print(out: &mut Output, end: &str) -> Result<(), Failure> {
         Some(_) => out.line(&format!(
             "{} {of}  {}",
             style("refused  ").red(),
-            message_of(end)
+            pretty::text(&message_of(end))
         )),
     }
 }
@@ -169,7 +170,11 @@ fn print(out: &mut Output, end: &str) -> Result<(), Failure> {
 fn say(to: Style, why: Option<&str>) {
     let Some(why) = why else { return };
     let text = match to {
-        Style::Bar => format!("{} {why}", style("waiting:").for_stderr().yellow()),
+        Style::Bar => format!(
+            "{} {}",
+            style("waiting:").for_stderr().yellow(),
+            pretty::text(why)
+        ),
         Style::Lines => json!({ "progress": { "waitsFor": why } }).to_string(),
     };
     // Who does not read it misses nothing else.

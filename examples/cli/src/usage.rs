@@ -102,11 +102,11 @@ fn sentence(error: &clap::Error) -> String {
 fn help_command() -> String {
     let mut command = Arguments::command();
     let mut text = "trophy".to_owned();
-    for word in std::env::args().skip(1) {
+    for word in std::env::args_os().skip(1) {
         let Some(found) = command.find_subcommand(&word) else {
             break;
         };
-        text.push_str(&format!(" {word}"));
+        text.push_str(&format!(" {}", found.get_name()));
         command = found.clone();
     }
     text + " --help"

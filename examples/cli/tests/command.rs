@@ -419,3 +419,21 @@ fn no_command_is_an_error_that_points_at_help() {
         assert!(sentence.contains("trophy --help"), "{sentence}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_text_is_a_mistake_wherever_it_stands() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let file = OsStr::from_bytes(b"events\xff.csv");
+    let words: [&[&OsStr]; 3] = [
+        &["import".as_ref(), file],
+        &[file],
+        &["queue".as_ref(), file, "status".as_ref()],
+    ];
+    for words in words {
+        let (exit, code, sentence) = fail(bare().args(words).output().unwrap());
+        assert_eq!((exit, code.as_str()), (2, "invalid_argument"), "{words:?}");
+        assert!(sentence.contains("--help"), "{sentence}");
+    }
+}

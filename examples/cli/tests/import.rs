@@ -267,6 +267,24 @@ fn refused_rows_come_in_a_file_that_can_be_mended_and_imported() {
 }
 
 #[test]
+fn a_file_that_is_imported_again_leaves_the_rows_alone_that_were_mended_meanwhile() {
+    let desk = Desk::new();
+    let file = desk.file("events.csv", "metric,user.id,value\nno-such-metric,ann,2\n");
+    let first = desk.path("events.csv.refused.jsonl");
+    let mut import = desk.import(&file);
+    fail(import.output().unwrap());
+    fail(import.output().unwrap());
+    assert!(!desk.path("events.csv.refused.2.jsonl").exists());
+
+    fs::write(&first, "mended").unwrap();
+    let summary = support::json(&import.output().unwrap().stdout);
+    assert_eq!(fs::read_to_string(&first).unwrap(), "mended");
+    let second = desk.path("events.csv.refused.2.jsonl");
+    assert_eq!(summary["refusedFile"], json!(second));
+    assert_eq!(lines(&fs::read(&second).unwrap())[0]["line"], 2);
+}
+
+#[test]
 fn killed_at_any_moment_the_same_command_goes_on_and_every_row_counts_once() {
     const ROWS: u64 = 1_500;
     let desk = Desk::new();

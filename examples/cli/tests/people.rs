@@ -71,6 +71,26 @@ fn a_reply_is_indented_and_keeps_its_order_and_an_error_is_one_sentence() {
     assert!(error.starts_with("{\"error\":"), "{error}");
 }
 
+/// A user's id comes from a user.
+#[test]
+fn text_from_elsewhere_does_nothing_to_the_terminal() {
+    let sandbox = sandbox();
+    let queue = tempfile::tempdir().unwrap();
+    let folder = queue.path().to_str().unwrap();
+    let user = r#"{"id":"\u001b[2Jann"}"#;
+    let enqueue = ["enqueue", "no-such-metric", "--user", user, "--value", "2"];
+    let enqueue = [&enqueue[..], &["--queue", folder, "--flush", "60"]].concat();
+    trophy(&sandbox).args(enqueue).output().unwrap();
+    for words in [
+        &["queue", "dead", "--queue", folder][..],
+        &["call", "users_streak", user],
+    ] {
+        let said = shown(on_terminal(&sandbox, words).env("NO_COLOR", "1"));
+        assert!(!said.contains(ESCAPE), "{said}");
+        assert!(said.contains("\\u001b[2Jann"), "{said}");
+    }
+}
+
 #[test]
 fn the_queue_is_shown_as_facts_and_the_dead_as_a_table() {
     let sandbox = sandbox();

@@ -1,20 +1,14 @@
 //! The system calls that std does not offer, and the only `unsafe` outside `ffi`: noticing a fork,
-//! staying loaded, sockets that must not wait or wait for one another, and a thread that takes no signals.
+//! staying loaded, sockets that must not wait or wait for one another, and threads that take no signals and end
+//! with their client, whatever the system holds up.
 #![allow(unsafe_code)]
 
 pub mod files;
 mod generation;
+mod threads;
 
 pub use generation::generation;
-
-use super::locks::{Builder, JoinHandle};
-
-/// Starts a thread of the library. It takes no signals that are sent to the process, which are the host's:
-/// its handlers run on its own threads.
-pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    let builder = Builder::new().name(name.to_owned());
-    with_signals_blocked(|| builder.spawn(body))
-}
+pub use threads::{Thread, spawn};
 
 #[cfg(unix)]
 pub use unix::*;
@@ -70,6 +64,11 @@ mod unix {
     unsafe extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
         list::after_fork_in_child();
+    }
+
+    /// The threads of a process live until its end.
+    pub fn is_process_ending() -> bool {
+        false
     }
 
     /// What a thread must hear itself: its own faults, which crash reporters handle, and what profilers
@@ -203,6 +202,31 @@ mod windows {
         });
     }
 
+    // As windows-link declares what windows-sys has; this it has not.
+    #[cfg_attr(
+        target_arch = "x86",
+        link(
+            name = "ntdll.dll",
+            kind = "raw-dylib",
+            modifiers = "+verbatim",
+            import_name_type = "undecorated"
+        )
+    )]
+    #[cfg_attr(
+        not(target_arch = "x86"),
+        link(name = "ntdll.dll", kind = "raw-dylib", modifiers = "+verbatim")
+    )]
+    unsafe extern "system" {
+        fn RtlDllShutdownInProgress() -> u8;
+    }
+
+    /// The destructors of DLLs run, and this is the last thread: `ExitProcess` has ended the others wherever they
+    /// were, with locks that nobody lets go of. So nothing of theirs may be waited for.
+    pub fn is_process_ending() -> bool {
+        // SAFETY: it only tells.
+        unsafe { RtlDllShutdownInProgress() != 0 }
+    }
+
     /// The socket is non-blocking, so that this waits for nothing.
     pub fn peek_now(stream: &TcpStream) -> io::Result<usize> {
         stream.peek(&mut [0])
@@ -276,7 +300,7 @@ mod tests {
             };
             tell.send(blocked).unwrap();
         });
-        thread.unwrap().join().unwrap();
+        Thread::join_all(vec![thread.unwrap()]);
         assert_eq!(told.recv(), Ok([1, 1, 0, 0]));
     }
 }

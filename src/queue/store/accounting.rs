@@ -34,8 +34,18 @@ pub struct Tally {
     pub settled: u64,
     pub bytes: u64,
     pub ack_bytes: u64,
+    counted: Counted,
     written_here: bool,
     drained_here: bool,
+}
+
+/// The sound frames of a segment, as far as they were looked at: its writer only adds to them. One that takes some back
+/// adds nothing more.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    events: u64,
+    /// Where they end.
+    to: u64,
 }
 
 impl Tally {
@@ -109,16 +119,17 @@ impl Accounting {
             let tally = known.get(stem).copied().unwrap_or_default();
             // What cannot be read now is looked at again with the next recount; the drain reports it.
             // What is written here is counted as it is, and looked at once it has ended, if then.
-            let events = (tally.bytes != *bytes && !tally.written_here)
-                .then(|| count(folder, &format!("{stem}.seg"), *bytes).ok())
+            let counted = (tally.bytes != *bytes && !tally.written_here)
+                .then(|| count(folder, &format!("{stem}.seg"), *bytes, tally.counted).ok())
                 .flatten();
             let acks = (tally.ack_bytes != *ack_bytes && !tally.drained_here)
                 .then(|| acks::load(folder, &format!("{stem}.ack")).ok())
                 .flatten();
             lock(&self.tallies).change(stem, |tally| {
-                if let (Some(events), false) = (events, tally.written_here) {
+                if let (Some((events, counted)), false) = (counted, tally.written_here) {
                     tally.events = events;
                     tally.bytes = *bytes;
+                    tally.counted = counted;
                 }
                 if let (Some(loaded), false) = (acks, tally.drained_here) {
                     // Of a segment that was cut off, only what is left.
@@ -235,28 +246,38 @@ pub fn segment_stem(name: &str) -> Option<&str> {
         .filter(|stem| format::created_ms(stem).is_some())
 }
 
-fn count(folder: &dyn Folder, name: &str, bytes: u64) -> io::Result<u64> {
+/// How many events it holds, and as far as they were looked at; `counted` before.
+fn count(
+    folder: &dyn Folder,
+    name: &str,
+    bytes: u64,
+    counted: Counted,
+) -> io::Result<(u64, Counted)> {
+    let mut counted = match counted.to <= bytes {
+        true => counted,
+        false => Counted::default(),
+    };
     let file = folder.open(name)?;
     if let Some(offset) = bytes.checked_sub(format::SEAL_LENGTH as u64) {
         let mut tail = [0; format::SEAL_LENGTH];
         let read = read_full(&*file, &mut tail, offset)?;
         if let Some(events) = format::sealed_events(&tail[..read]) {
-            return Ok(events.into());
+            return Ok((events.into(), counted));
         }
     }
-    let mut scanner = Scanner::new(Arc::from(file));
-    let mut events = 0;
+    let mut scanner = Scanner::at(Arc::from(file), counted.to);
     loop {
         // Not as one that is written, where bytes that do not check are looked at twice.
         let length = match scanner.peek(true)? {
-            Found::Nothing => return Ok(events),
+            Found::Nothing => return Ok((counted.events, counted)),
             Found::Damage { .. } => continue,
             Found::Frame { kind, bytes, .. } => {
-                events += u64::from(kind == Kind::Event);
+                counted.events += u64::from(kind == Kind::Event);
                 bytes.len()
             }
         };
         scanner.pass(length);
+        counted.to = scanner.offset();
     }
 }
 

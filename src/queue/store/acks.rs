@@ -231,6 +231,8 @@ pub struct Log {
     /// power cut leaves behind it might complete it.
     torn: Option<u64>,
     pending: Vec<u8>,
+    /// Attempts among it: one that fails again is not noted twice.
+    unwritten: BTreeSet<u32>,
     /// Whether the file's name is safe against power loss.
     named: bool,
     /// A merge was written and not synced since.
@@ -246,6 +248,7 @@ impl Log {
             length,
             torn: (sound < length).then_some(sound),
             pending: Vec::new(),
+            unwritten: BTreeSet::new(),
             named: false,
             merged: false,
         }
@@ -265,7 +268,15 @@ impl Log {
     }
 
     pub fn attempt(&mut self, folder: &dyn Folder, offsets: &[u32]) -> io::Result<()> {
-        format::put_offsets(&mut self.pending, Kind::Attempt, offsets);
+        let unwritten = &mut self.unwritten;
+        let new: Vec<u32> = offsets
+            .iter()
+            .copied()
+            .filter(|it| unwritten.insert(*it))
+            .collect();
+        if !new.is_empty() {
+            format::put_offsets(&mut self.pending, Kind::Attempt, &new);
+        }
         self.write(folder)
     }
 
@@ -309,15 +320,15 @@ impl Log {
         self.merged
     }
 
-    /// The file is closed, so that it can be removed everywhere.
+    /// The file is closed, so that it can be removed everywhere; the next write opens it again.
     pub fn close(&mut self) {
         self.file = None;
     }
 
     /// Makes all that was written here safe against power loss.
     pub fn sync(&mut self, folder: &dyn Folder) -> io::Result<()> {
-        if let Some(file) = &self.file {
-            file.sync_data()?;
+        if self.length > 0 {
+            self.open(folder)?.sync_data()?;
         }
         if !self.named {
             folder.sync()?;
@@ -336,10 +347,22 @@ impl Log {
         }
     }
 
-    fn write(&mut self, folder: &dyn Folder) -> io::Result<()> {
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    fn open(&mut self, folder: &dyn Folder) -> io::Result<&dyn File> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(folder.append(&self.name)?),
+        };
+        Ok(&**file)
+    }
+
+    fn write(&mut self, folder: &dyn Folder) -> io::Result<()> {
+        self.open(folder)?;
+        let Some(file) = &self.file else {
+            return Ok(());
         };
         if let Some(sound) = self.torn {
             file.truncate(sound)?;
@@ -359,6 +382,7 @@ impl Log {
             Ok(()) => {
                 self.length += bytes.len() as u64;
                 self.pending.clear();
+                self.unwritten.clear();
                 Ok(())
             }
             Err(error) => {

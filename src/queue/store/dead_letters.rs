@@ -7,6 +7,8 @@ use std::io;
 pub const NAME: &str = "dead.jsonl";
 const BEFORE: &str = "dead.1.jsonl";
 const MOST_BYTES: u64 = 1 << 20;
+/// While the names cannot be changed: on Windows a program that shows one of the files may hold its name.
+const MOST_BYTES_HELD: u64 = 16 << 20;
 
 pub struct DeadLetters {
     durability: Durability,
@@ -54,8 +56,15 @@ impl DeadLetters {
         };
         let added = (text.len() + usize::from(open.is_torn)) as u64;
         if open.length > 0 && open.length + added > MOST_BYTES {
-            folder.rename(NAME, BEFORE)?;
-            open = self::open(folder)?;
+            match folder.rename(NAME, BEFORE) {
+                Ok(()) => open = self::open(folder)?,
+                // A full one is no reason to hold up the events; the next line tries again.
+                Err(_) if open.length + added <= MOST_BYTES_HELD => {}
+                Err(error) => {
+                    self.open = Some(open);
+                    return Err(error);
+                }
+            }
         }
         let written = self.write_to(folder, &mut open, text);
         self.open = Some(open);

@@ -4,7 +4,7 @@ use super::accounting::Accounting;
 use super::damage::Damage;
 use super::dead_letters::{self, DeadLetters};
 use super::folder::Folder;
-use super::lock::{self, DrainLock};
+use super::lock::{self, DrainLock, Note};
 use super::reader::{Batch, Entry, Position, Reader, Reading};
 use super::segments::Segments;
 use super::{Durability, Options, StoreError};
@@ -61,6 +61,16 @@ impl Drain {
     /// One system call.
     pub fn is_valid(&self) -> bool {
         self.lock.is_valid()
+    }
+
+    /// What was last noted of the pace, by this drain or those before it.
+    pub fn notes(&self) -> impl Iterator<Item = Note> {
+        self.lock.notes()
+    }
+
+    /// For whoever drains next, who is to keep to the same limit. One system call.
+    pub fn note(&mut self, note: Note) {
+        self.lock.note(note);
     }
 
     pub fn hold(&self) -> Hold {
@@ -176,7 +186,7 @@ impl Drain {
                     failed = Err(StoreError::new(&*folder, "write to", name, &words));
                 }
             }
-            self.segments.publish(number);
+            self.segments.wrote(number);
         }
         failed
     }
@@ -218,7 +228,7 @@ impl Drain {
         }
         reader.acks.merge(leader.offset, &offsets, value);
         reader.note_merge();
-        self.segments.publish(leader.segment);
+        self.segments.wrote(leader.segment);
         Ok(())
     }
 
@@ -249,7 +259,7 @@ impl Drain {
             return failed("write to", reader.log.name(), words);
         }
         reader.acks.dissolve(leader.offset);
-        self.segments.publish(leader.segment);
+        self.segments.wrote(leader.segment);
         Ok(entries)
     }
 
@@ -282,7 +292,7 @@ impl Drain {
                 let name = reader.log.name();
                 failed = Err(StoreError::new(&*folder, "write to", name, &words));
             }
-            self.segments.publish(number);
+            self.segments.wrote(number);
         }
         self.segments.remove_acks();
         failed
@@ -311,10 +321,8 @@ impl Drop for Drain {
     fn drop(&mut self) {
         // In a forked child the files are the parent's.
         if self.generation == crate::host::sys::generation() {
-            for reader in self.segments.readers_mut() {
-                // If it still cannot be written, these are sent again and count once.
-                let _ = reader.log.flush(&*self.folder);
-            }
+            // If it still cannot be written, these are sent again and count once.
+            self.segments.flush();
             self.accounting.drain_ended();
         }
     }

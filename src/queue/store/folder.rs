@@ -89,6 +89,19 @@ pub fn is_no_file(error: &io::Error) -> bool {
     )
 }
 
+/// Somebody has the file open and does not share it, as an antivirus or a viewer may on Windows: mostly for a moment.
+pub fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
+}
+
+/// To remove what nobody misses if it stays.
+pub fn in_use_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if is_in_use(&error) => Ok(()),
+        result => result,
+    }
+}
+
 /// The file is gone, on this machine or, over NFS, on another.
 pub fn is_gone(error: &io::Error) -> bool {
     matches!(
@@ -158,7 +171,7 @@ impl OsFolder {
             true => io::Error::new(io::ErrorKind::IsADirectory, error),
             false => error,
         });
-        let file = opened?;
+        let file = known(opened)?;
         if !file.get()?.metadata()?.is_file() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -189,8 +202,13 @@ impl Folder for OsFolder {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            // A file may go between the listing and the look at it.
-            let Ok(metadata) = entry.metadata() else {
+            // A file may go between the listing and the look at it. What a folder of NTFS says of a file that is
+            // written to is old: its size is that at the last close.
+            let metadata = match cfg!(windows) {
+                true => fs::symlink_metadata(entry.path()),
+                false => entry.metadata(),
+            };
+            let Ok(metadata) = metadata else {
                 continue;
             };
             if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
@@ -215,7 +233,8 @@ impl Folder for OsFolder {
         // NFS gives an exclusive lock only to who may write.
         let opened = self.open_with(name, fs::OpenOptions::new().write(true));
         match opened {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // Who shares a file on Windows for reading only may be an antivirus.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied || is_in_use(&error) => {
                 self.open_with(name, &mut fs::OpenOptions::new())
             }
             opened => opened,
@@ -235,11 +254,11 @@ impl Folder for OsFolder {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
+        known(fs::remove_file(self.path.join(name)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path.join(from), self.path.join(to))
+        known(fs::rename(self.path.join(from), self.path.join(to)))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -271,6 +290,20 @@ impl Folder for OsFolder {
         }
         Ok(Box::new(OsFolder::new(path)?))
     }
+}
+
+/// std has no kind of its own for what [`is_in_use`] knows.
+#[cfg(windows)]
+fn known<T>(result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| match files::is_sharing_violation(&error) {
+        true => io::Error::new(io::ErrorKind::ResourceBusy, error),
+        false => error,
+    })
+}
+
+#[cfg(not(windows))]
+fn known<T>(result: io::Result<T>) -> io::Result<T> {
+    result
 }
 
 fn is_a_link() -> io::Error {
@@ -346,6 +379,32 @@ mod tests {
         assert!(lock(&folder.parents).is_empty());
         folder.make().unwrap();
         assert!(lock(&folder.parents).is_empty(), "it was there");
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_file_that_another_program_does_not_share_is_in_use() {
+        use std::os::windows::fs::OpenOptionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let folder = OsFolder::new(parent.path()).unwrap();
+        drop(folder.append("file").unwrap());
+        const FILE_SHARE_READ: u32 = 1;
+        let other = |share| {
+            let mut options = fs::OpenOptions::new();
+            options.read(true).share_mode(share);
+            options.open(parent.path().join("file")).unwrap()
+        };
+        let reads = other(FILE_SHARE_READ);
+        assert_eq!(folder.open("file").unwrap().size().unwrap(), 0);
+        drop(reads);
+        let alone = other(0);
+        let opened = [folder.open("file"), folder.append("file")].map(|it| it.map(drop));
+        let named = [folder.remove("file"), folder.rename("file", "other")];
+        for refused in opened.into_iter().chain(named) {
+            assert!(is_in_use(&refused.unwrap_err()));
+        }
+        drop(alone);
+        folder.remove("file").unwrap();
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //!   <created ms, 20 digits>-<pid>-<16 hex>.ack     what became of them, appended by the drainer
 //!   <created ms, 20 digits>-<pid>-<16 hex>.tmp     a segment that is being made
 //!   *.unknown                                      has no sound record: kept, and not looked at again
-//!   drain.lock                                     locked by the one process that drains
+//!   drain.lock                                     locked by the one process that drains; in it u64 … : Unix ms
+//!                                                  at which the last requests started, or, with the highest bit,
+//!                                                  until when the service asked for none (1.0.0: empty)
 //!   dead.jsonl, dead.1.jsonl                       events the service refused, at most 1 MiB each
 //!   damaged/<file>.<offset>                        bytes that did not check, at most 64 files of 64 KiB
 //!

@@ -1,6 +1,8 @@
-//! The right to drain a folder: a lock on a file of it, which counts only while the file's name leads to it.
+//! The right to drain a folder: a lock on a file of it, which counts only while the file's name leads to it. In the
+//! file stands what whoever has it next must know of the pace.
 
-use super::folder::{File, Folder, is_gone};
+use super::folder::{File, Folder, is_gone, read_full, write_all};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -8,10 +10,46 @@ pub const NAME: &str = "drain.lock";
 /// More means that something removes the file again and again.
 const MOST_TRIES: u32 = 8;
 
+/// So many notes are read again.
+const NOTES: usize = 64;
+const NOTE: usize = 8;
+/// A file of so many bytes begins anew.
+const MOST_BYTES: u64 = 4096;
+
+/// What the next to drain must know of the pace. Dates in Unix milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A request started.
+    Started(u64),
+    /// The service asked for none before this.
+    HeldUntil(u64),
+}
+
+impl Note {
+    const IS_HOLD: u64 = 1 << 63;
+
+    fn of(number: u64) -> Note {
+        match number & Note::IS_HOLD {
+            0 => Note::Started(number),
+            _ => Note::HeldUntil(number & !Note::IS_HOLD),
+        }
+    }
+
+    fn number(self) -> u64 {
+        match self {
+            Note::Started(date) => date & !Note::IS_HOLD,
+            Note::HeldUntil(date) => date | Note::IS_HOLD,
+        }
+    }
+}
+
 pub struct DrainLock {
     folder: Arc<dyn Folder>,
     /// Open, so locked.
     file: Box<dyn File>,
+    length: u64,
+    /// The last ones.
+    notes: VecDeque<Note>,
 }
 
 impl DrainLock {
@@ -28,16 +66,66 @@ impl DrainLock {
             if !file.try_lock()? {
                 return Ok(None);
             }
-            let lock = DrainLock {
+            let mut lock = DrainLock {
                 folder: Arc::clone(folder),
                 file,
+                length: 0,
+                notes: VecDeque::new(),
             };
             // Removed since it was opened, it is locked for nobody.
             if lock.is_valid() {
+                // It is a help, and no reason to fail.
+                let _ = lock.read_notes();
                 return Ok(Some(lock));
             }
         }
         Ok(None)
+    }
+
+    fn read_notes(&mut self) -> io::Result<()> {
+        self.length = self.file.size()?;
+        let whole = self.length / NOTE as u64;
+        let first = whole.saturating_sub(NOTES as u64);
+        let mut bytes = vec![0; (whole - first) as usize * NOTE];
+        let read = read_full(&*self.file, &mut bytes, first * NOTE as u64)?;
+        let (numbers, _) = bytes[..read].as_chunks::<NOTE>();
+        let numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
+        self.notes.extend(numbers.map(Note::of));
+        if !self.length.is_multiple_of(NOTE as u64) {
+            // What follows part of one would be misread.
+            self.write_anew()?;
+        }
+        Ok(())
+    }
+
+    pub fn notes(&self) -> impl Iterator<Item = Note> {
+        self.notes.iter().copied()
+    }
+
+    /// Where it cannot be written, the next to drain does not know of it.
+    pub fn note(&mut self, note: Note) {
+        self.notes.push_back(note);
+        if self.notes.len() > NOTES {
+            self.notes.pop_front();
+        }
+        let written = match self.length < MOST_BYTES {
+            true => write_all(&*self.file, &note.number().to_le_bytes())
+                .map(|()| self.length += NOTE as u64),
+            false => self.write_anew(),
+        };
+        if written.is_err() {
+            // The next is written with all before it.
+            self.length = MOST_BYTES;
+        }
+    }
+
+    fn write_anew(&mut self) -> io::Result<()> {
+        let notes = self.notes();
+        let bytes: Vec<u8> = notes.flat_map(|note| note.number().to_le_bytes()).collect();
+        self.file.truncate(0)?;
+        write_all(&*self.file, &bytes)?;
+        self.length = bytes.len() as u64;
+        Ok(())
     }
 
     /// Whether nobody else can have it. Trouble in looking is no news.

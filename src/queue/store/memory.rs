@@ -330,6 +330,15 @@ mod simulated {
             folder
         }
 
+        /// How many handles there are on files that end so.
+        pub fn open_handles(&self, ending: &str) -> usize {
+            let files = lock(&self.files);
+            let found = files.iter().filter(|(name, _)| name.ends_with(ending));
+            found
+                .map(|(_, file)| Arc::strong_count(file) - 1 - self.disk.holds(file))
+                .sum()
+        }
+
         fn like(&self) -> MemoryFolder {
             let is_strict = self.disk.is_strict.load(Ordering::Relaxed);
             let folder = MemoryFolder::default();

@@ -28,12 +28,13 @@ pub use drain::{Drain, Hold};
 pub use error::StoreError;
 pub use folder::{File, Folder, OsFolder};
 pub use format::MAX_PAYLOAD;
+pub use lock::Note;
 pub use memory::MemoryFolder;
 pub use options::{Durability, Options, Usage};
 pub use reader::{Entry, Merge, Position};
 
 use accounting::Accounting;
-use folder::absent_is_fine;
+use folder::{absent_is_fine, in_use_is_fine};
 use segment::Writer;
 use std::io;
 use std::sync::Arc;
@@ -58,11 +59,12 @@ impl Store {
             .map_err(|words| error("write to", "", &words))?;
         let locked = file.try_lock();
         drop(file);
-        // The drain of another process may have cleared it away.
-        absent_is_fine(folder.remove(&probe)).map_err(|words| error("write to", "", &words))?;
+        // The drain of another process may have cleared it away; a drain clears away what stays.
+        in_use_is_fine(absent_is_fine(folder.remove(&probe)))
+            .map_err(|words| error("write to", "", &words))?;
         locked.map_err(|words| error("lock files in", "", &words))?;
-        folder
-            .append(lock::NAME)
+        // Who drains tries again.
+        in_use_is_fine(folder.append(lock::NAME).map(drop))
             .map_err(|words| error("open", lock::NAME, &words))?;
         let later =
             accounting::of_later_version(&*folder).map_err(|words| error("read", "", &words))?;

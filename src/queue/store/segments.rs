@@ -4,16 +4,18 @@
 use super::StoreError;
 use super::accounting::{Accounting, segment_stem};
 use super::damage::{self, Damage};
-use super::folder::{Folder, absent_is_fine};
+use super::folder::{Folder, absent_is_fine, is_gone};
 use super::format;
 use super::reader::{Batch, Reader, Reading};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// So often in a row a segment may fail to be read before the reader goes on with those behind it.
 const PATIENCE: u32 = 8;
+/// Acks that are open to be written: descriptors are the host's, and there may be thousands of segments.
+const MOST_OPEN: usize = 8;
 
 pub struct Segments {
     folder: Arc<dyn Folder>,
@@ -24,6 +26,8 @@ pub struct Segments {
     known: BTreeMap<u32, Segment>,
     /// Those that may have more to read, in order.
     unread: Vec<u32>,
+    /// Those whose acks are open, the last that was written to behind the others.
+    open: VecDeque<u32>,
     /// Acks of segments that were removed.
     acks_to_remove: Vec<AcksToRemove>,
     damage: Vec<Damage>,
@@ -55,6 +59,7 @@ impl Segments {
             numbers: HashMap::new(),
             known: BTreeMap::new(),
             unread: Vec::new(),
+            open: VecDeque::new(),
             acks_to_remove: Vec::new(),
             damage: Vec::new(),
             failure: None,
@@ -70,15 +75,13 @@ impl Segments {
         self.known.get_mut(&number)?.reader.as_mut()
     }
 
-    pub fn readers_mut(&mut self) -> impl Iterator<Item = &mut Reader> {
-        let segments = self.known.values_mut();
-        segments.filter_map(|segment| segment.reader.as_mut())
-    }
-
-    /// Whether any of them still has its name in the folder.
+    /// Whether any of them still has its name in the folder. Trouble in looking is no news.
     pub fn any_is_there(&self) -> bool {
         let mut stems = self.known.values().map(|segment| &segment.stem);
-        stems.any(|stem| self.folder.id(&format!("{stem}.seg")).is_ok())
+        stems.any(|stem| match self.folder.id(&format!("{stem}.seg")) {
+            Ok(_) => true,
+            Err(error) => !is_gone(&error),
+        })
     }
 
     pub fn take_damage(&mut self) -> Vec<Damage> {
@@ -303,11 +306,8 @@ impl Segments {
         for (name, _) in &files {
             self.clear_away(name);
         }
-        let folder = Arc::clone(&self.folder);
-        for reader in self.readers_mut() {
-            // What fails here is tried again.
-            let _ = reader.log.flush(&*folder);
-        }
+        // What fails here is tried again.
+        self.flush();
         let done: Vec<u32> = self.known.keys().copied().collect();
         for number in done {
             self.remove_if_done(number);
@@ -361,6 +361,36 @@ impl Segments {
             let _ = damage::copy_aside(&*self.folder, &damage);
         }
         self.damage.push(damage);
+    }
+
+    /// Writes what could not be written before.
+    pub fn flush(&mut self) {
+        let folder = Arc::clone(&self.folder);
+        let all: Vec<u32> = self.known.keys().copied().collect();
+        for number in all {
+            if let Some(reader) = self.reader_mut(number)
+                && reader.log.has_pending()
+            {
+                let _ = reader.log.flush(&*folder);
+                self.wrote(number);
+            }
+        }
+    }
+
+    /// What became of some of its events was written.
+    pub fn wrote(&mut self, number: u32) {
+        self.publish(number);
+        if self.open.back() == Some(&number) {
+            return;
+        }
+        self.open.retain(|open| *open != number);
+        self.open.push_back(number);
+        if self.open.len() > MOST_OPEN
+            && let Some(first) = self.open.pop_front()
+            && let Some(reader) = self.reader_mut(first)
+        {
+            reader.log.close();
+        }
     }
 
     /// Tells the accounting what the drain knows of a segment.

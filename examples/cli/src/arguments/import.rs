@@ -48,7 +48,7 @@ pub struct Import {
     #[arg(long)]
     pub skip_invalid: bool,
 
-    /// Where refused rows go; else FILE.refused.jsonl
+    /// Where refused rows go; else FILE.refused.jsonl, or FILE.refused.2.jsonl if that has others
     #[arg(long, value_name = "FILE")]
     pub refused: Option<String>,
 

@@ -46,7 +46,8 @@ pub enum WebhookCommand {
 
 /// Check that a webhook was signed with your secret, and print its body
 ///
-/// Checks that a webhook was signed with your secret, and prints its body. Exit code 40 if it was not.
+/// Checks that a webhook was signed with your secret, and prints its body, or null if that is no JSON.
+/// Exit code 40 if it was not.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The X-Trophy-Signature header

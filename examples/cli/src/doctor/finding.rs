@@ -6,6 +6,7 @@ use trophy::error::Status;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::pretty;
 
 #[derive(Debug)]
 pub struct Finding {
@@ -131,9 +132,10 @@ fn for_people(out: &mut Output, finding: &Finding) -> Result<(), Failure> {
         State::Wrong { .. } => style("WRONG").red().bold(),
     };
     let check = style(format!("{:10}", finding.check)).bold();
-    out.line(&format!("{sign} {check} {}", finding.detail))?;
+    let detail = pretty::text(&finding.detail);
+    out.line(&format!("{sign} {check} {detail}"))?;
     match finding.advice() {
-        Some(advice) => out.line(&format!("{:16} → {advice}", "")),
+        Some(advice) => out.line(&format!("{:16} → {}", "", pretty::text(advice))),
         None => Ok(()),
     }
 }

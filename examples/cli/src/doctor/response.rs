@@ -51,6 +51,7 @@ fn get(
         headers: &headers,
         body: None,
         deadline: Instant::now() + options.attempt_timeout,
+        deadline_option: "attempt_timeout_in_seconds",
         connect_timeout: options.connect_timeout,
         max_response_bytes: options.max_response_bytes,
         probe: false,

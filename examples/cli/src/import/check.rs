@@ -12,6 +12,7 @@ use super::source::{Digest, Source};
 use crate::arguments::Format;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::pretty;
 use crate::progress::{Position, Progress, Style};
 use crate::session::Session;
 use crate::wording;
@@ -117,7 +118,7 @@ pub fn run(
         checker,
         Style::of(out),
         |line, reason| match out.is_for_people() {
-            true => out.line(&format!("line {line}: {reason}")),
+            true => out.line(&format!("line {line}: {}", pretty::text(reason))),
             false => out.line(&json!({ "line": line, "reason": reason }).to_string()),
         },
     )?;

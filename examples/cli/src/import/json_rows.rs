@@ -113,6 +113,10 @@ impl Iterator for JsonRows {
 
 fn event(line: &[u8]) -> Result<Event, Wrong> {
     let wrong = |reason: &str| wrong(reason, line);
+    // An array would do for serde, with its values in the order above.
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return Err(wrong("is no JSON object"));
+    }
     let members: Members<'_> = serde_json::from_slice(line).map_err(|error| {
         wrong(
             &error
@@ -186,7 +190,7 @@ mod tests {
         let long = format!("{{\"metric\":\"{}\"}}\n", "x".repeat(LONGEST * 2));
         for (line, reason) in [
             ("{\n", "EOF"),
-            ("5\n", "invalid type"),
+            ("5\n", "is no JSON object"),
             (r#"{"user":{"id":"1"},"value":1}"#, "no \"metric\""),
             (r#"{"metric":"m","value":1}"#, "no \"user\""),
             (r#"{"metric":"m","userId":"1"}"#, "no \"value\""),
@@ -226,5 +230,7 @@ mod tests {
             matches!(&taken, Err(Failure::Usage(message)) if message.contains("jq -c")),
             "{taken:?}"
         );
+        let further_down = event(br#"["m",null,"1",1,null,null,0,0,0,0]"#);
+        assert_eq!(further_down.unwrap_err().reason, "is no JSON object");
     }
 }

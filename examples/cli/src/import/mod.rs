@@ -82,7 +82,11 @@ fn send(
     }
     let refused_file = match end {
         End::Done if counts.refused > 0 => {
-            let to = refused_file(args);
+            let to = match args.refused {
+                // Who names it means this one.
+                Some(_) => refused_file(args),
+                None => feed.refused().free_name(refused_file(args))?,
+            };
             feed.refused().hand_over(&to)?;
             Some(to)
         }

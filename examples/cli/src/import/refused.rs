@@ -88,6 +88,18 @@ impl Refused {
         }
     }
 
+    /// The name, or that with a number, where there is nothing, or the same: who imports a file again keeps the
+    /// rows that he mended.
+    pub fn free_name(&self, wanted: PathBuf) -> Result<PathBuf, Failure> {
+        let mut name = wanted.clone();
+        let mut number = 1;
+        while name.exists() && !is_same(&self.path, &name)? {
+            number += 1;
+            name = wanted.with_extension(format!("{number}.jsonl"));
+        }
+        Ok(name)
+    }
+
     /// Puts it where the user looks for it, whole or not at all.
     pub fn hand_over(&self, to: &Path) -> Result<(), Failure> {
         let folder = match to.parent() {
@@ -106,6 +118,17 @@ impl Refused {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn is_same(one: &Path, other: &Path) -> Result<bool, Failure> {
+    let open = |path: &Path| {
+        File::open(path)
+            .and_then(|file| Ok((file.metadata()?.len(), BufReader::new(file).bytes())))
+            .map_err(|error| Failure::reading(path, &error))
+    };
+    let ((length, mut one), (other_length, mut other)) = (open(one)?, open(other)?);
+    // What cannot be read is not the same.
+    Ok(length == other_length && one.all(|byte| byte.ok() == other.next().and_then(Result::ok)))
 }
 
 /// Cuts off a line that was not written to its end. Gives the row in the last one.
@@ -155,6 +178,26 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3);
         assert!(text.ends_with("{\"line\":9,\"reason\":\"why\",\"row\":8,\"text\":\"b\"}\n"));
+    }
+
+    #[test]
+    fn rows_that_somebody_mended_keep_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Refused::open(&folder.path().join("kept")).unwrap();
+        refused.add_wrong(At { row: 8, line: 9 }, &Wrong::new("why", "b"), || ());
+        let wanted = folder.path().join("events.csv.refused.jsonl");
+        let second = folder.path().join("events.csv.refused.2.jsonl");
+        let free = || refused.free_name(wanted.clone()).unwrap();
+        assert_eq!(free(), wanted);
+
+        refused.hand_over(&free()).unwrap();
+        assert_eq!(free(), wanted, "it is there already");
+
+        let mended = fs::read_to_string(&wanted).unwrap().replace('b', "c");
+        fs::write(&wanted, mended).unwrap();
+        assert_eq!(free(), second);
+        refused.hand_over(&second).unwrap();
+        assert_eq!(free(), second);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
-use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, HANDLE, LocalFree};
+use windows_sys::Win32::Foundation::{
+    ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, HANDLE, LocalFree,
+};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
@@ -72,6 +74,11 @@ pub(super) fn is_linked(file: &fs::File) -> io::Result<bool> {
         ))?;
         Ok(said.NumberOfLinks > 0 && !said.DeletePending)
     }
+}
+
+/// Somebody has the file open, and does not share it for what was asked.
+pub fn is_sharing_violation(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_SHARING_VIOLATION as i32)
 }
 
 /// Makes a folder and those above it that are missing, for this user, the system and the machine's

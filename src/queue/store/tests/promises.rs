@@ -40,6 +40,15 @@ fn fail_once(
     call: &'static str,
     ending: &'static str,
 ) -> (Box<Watched>, Arc<AtomicBool>) {
+    fail_once_with(folder, call, ending, failure)
+}
+
+fn fail_once_with(
+    folder: &MemoryFolder,
+    call: &'static str,
+    ending: &'static str,
+    failure: impl Fn() -> io::Error + Send + Sync + 'static,
+) -> (Box<Watched>, Arc<AtomicBool>) {
     let armed = Arc::new(AtomicBool::new(false));
     let fails = Arc::clone(&armed);
     let before = move |made: &str, name: &str| {
@@ -533,6 +542,48 @@ fn dead_letters_are_on_record_or_an_error_and_a_torn_one_spoils_no_other() {
 }
 
 #[test]
+fn a_full_file_of_dead_letters_whose_name_is_held_takes_more() {
+    let folder = new_folder();
+    folder.put("dead.jsonl", &[b'\n'; 1 << 20]);
+    let is_held = Arc::new(AtomicBool::new(true));
+    let held = Arc::clone(&is_held);
+    // As a program that shows the file does on Windows.
+    let watched = Watched::new(&folder, move |call, _| match call {
+        "rename" if held.load(Ordering::Relaxed) => Err(io::ErrorKind::PermissionDenied.into()),
+        _ => Ok(()),
+    });
+    let store = open_in(watched, Options::default());
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let mut add = |line: &str| drain.add_dead_letters(&[line.to_owned()]).unwrap();
+    let ends_with = |name, text: &[u8]| folder.get(name).unwrap().ends_with(text);
+
+    add("1");
+    add("2");
+    assert!(ends_with("dead.jsonl", b"\n1\n2\n"));
+
+    is_held.store(false, Ordering::Relaxed);
+    add("3");
+    assert!(ends_with("dead.1.jsonl", b"\n1\n2\n"));
+    assert_eq!(folder.get("dead.jsonl").unwrap(), b"3\n");
+}
+
+#[test]
+fn what_somebody_else_has_open_for_a_moment_is_no_error() {
+    for busy in ["remove", "append", "rename"] {
+        let folder = new_folder();
+        let (watched, armed) =
+            fail_once_with(&folder, busy, "", || io::ErrorKind::ResourceBusy.into());
+        armed.store(true, Ordering::Relaxed);
+        let store = open_in(watched, Options::default());
+        store.append(1, b"event").unwrap();
+        assert!(!armed.load(Ordering::Relaxed), "{busy} was refused once");
+        assert_eq!(payloads(&drain_all(&store).0), ["event"], "{busy}");
+        // What could not be removed is cleared away.
+        assert!(folder.names().iter().all(|name| !name.ends_with(".tmp")));
+    }
+}
+
+#[test]
 fn an_event_is_not_acknowledged_into_files_that_were_removed() {
     for options in [Options::default(), POWER] {
         let folder = new_folder();
@@ -598,6 +649,23 @@ fn a_drain_whose_lock_file_was_removed_is_worth_nothing() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_looked_at_is_not_gone() {
+    let folder = MemoryFolder::default();
+    let watched = Watched::new(&folder, |call, name| {
+        match call == "id" && name.ends_with(".seg") {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
+    });
+    let store = open_in(watched, Options::default());
+    store.append(1, b"event").unwrap();
+    let mut drain = store.try_drain().unwrap().unwrap();
+    assert_eq!(drain.read(10, 1000).unwrap().len(), 1);
+    folder.remove("drain.lock").unwrap();
+    assert_eq!(drain.hold(), Hold::Lost);
+}
+
+#[test]
 fn a_lock_file_that_is_removed_as_it_is_locked_is_made_anew() {
     let folder = MemoryFolder::default();
     let (removed, tries) = (folder.clone(), AtomicU64::new(0));
@@ -613,6 +681,149 @@ fn a_lock_file_that_is_removed_as_it_is_locked_is_made_anew() {
 
     assert!(drain.is_valid());
     assert!(open(&folder).try_drain().unwrap().is_none());
+}
+
+#[test]
+fn who_drains_next_knows_of_the_pace() {
+    let folder = new_folder();
+    let store = open(&folder);
+    let drain = || store.try_drain().unwrap().unwrap();
+    let notes = |drain: &Drain| drain.notes().collect::<Vec<_>>();
+    let mut first = drain();
+    assert_eq!(notes(&first).len(), 0);
+    let said = [Note::Started(1), Note::HeldUntil(9), Note::Started(2)];
+    said.into_iter().for_each(|note| first.note(note));
+    drop(first);
+    let mut second = drain();
+    assert_eq!(notes(&second), said);
+    (4..=5_000).for_each(|date| second.note(Note::Started(date)));
+    drop(second);
+    let mut torn = folder.get("drain.lock").unwrap();
+    assert!(torn.len() <= 4096);
+    // A crash in the midst of a note costs that one.
+    torn.extend([1, 2, 3]);
+    folder.put("drain.lock", &torn);
+    let mut third = drain();
+    assert_eq!(
+        notes(&third),
+        (4_937..=5_000).map(Note::Started).collect::<Vec<_>>()
+    );
+    third.note(Note::Started(5_001));
+    drop(third);
+    assert_eq!(notes(&drain()).last(), Some(&Note::Started(5_001)));
+}
+
+#[test]
+fn what_could_not_be_noted_of_the_pace_is_noted_with_the_next() {
+    let folder = new_folder();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&is_full);
+    let before = move |call: &str, name: &str| match call == "write"
+        && name == "drain.lock"
+        && fails.load(Ordering::Relaxed)
+    {
+        true => Err(failure()),
+        false => Ok(()),
+    };
+    let store = open_in(Watched::new(&folder, before), Options::default());
+    let mut drain = store.try_drain().unwrap().unwrap();
+    for (date, full) in [(1, false), (2, true), (3, true), (4, false), (5, false)] {
+        is_full.store(full, Ordering::Relaxed);
+        drain.note(Note::Started(date));
+    }
+    drop(drain);
+    let drain = open(&folder).try_drain().unwrap().unwrap();
+    assert_eq!(
+        drain.notes().collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5].map(Note::Started)
+    );
+}
+
+#[test]
+fn what_another_process_adds_is_counted_without_what_it_had_before() {
+    let folder = new_folder();
+    let read = Arc::new(AtomicU64::new(0));
+    let sum = Arc::clone(&read);
+    let before = move |call: &str, bytes: &str| {
+        if call == "read" {
+            sum.fetch_add(bytes.parse().unwrap(), Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    let writer = open(&folder);
+    append_all(&writer, &["event"; 1_000]);
+    let other = open_in(Watched::new(&folder, before), Options::default());
+    assert_eq!(other.usage().events, 1_000);
+    let first = read.swap(0, Ordering::Relaxed);
+    for number in 1..=10 {
+        append_all(&writer, &["event"]);
+        assert_eq!(other.recount().unwrap().events, 1_000 + number);
+    }
+    let more = read.load(Ordering::Relaxed);
+    assert!(more < first / 10, "{more} bytes after {first}");
+    // Also past bytes that do not check, and a file that got shorter.
+    let name = name_with(&folder, ".seg");
+    drop(writer);
+    let mut bytes = folder.get(&name).unwrap();
+    let frames = frames(&bytes);
+    bytes.truncate(frames[500].start);
+    folder.put(&name, &bytes);
+    let left = other.recount().unwrap().events;
+    assert_eq!(left, 499, "a header before them");
+    bytes.extend([0xF5, 0xC0, 7]);
+    bytes.extend(folder.get(&name).unwrap()[frames[1].clone()].to_vec());
+    folder.put(&name, &bytes);
+    assert_eq!(other.recount().unwrap().events, 500);
+}
+
+#[test]
+fn a_hundred_segments_take_a_few_descriptors_only() {
+    // Given segments of one event each,
+    let folder = new_folder();
+    let options = Options {
+        segment_bytes: 1,
+        ..Options::default()
+    };
+    let store = open_in(Box::new(folder.clone()), options);
+    append_all(&store, &["event"; 100]);
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let all = positions(&read_all(&mut drain));
+    assert_eq!(all.len(), 100);
+    // when all are attempted,
+    drain.attempt(&all).unwrap();
+    // then their acks are not held open.
+    let open_acks = folder.open_handles(".ack");
+    assert!(open_acks <= 8, "{open_acks}");
+    drain.settle(&all).unwrap();
+    assert_eq!(store.usage().events, 0);
+}
+
+#[test]
+fn an_attempt_that_fails_again_and_again_is_noted_once() {
+    let folder = new_folder();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&is_full);
+    let before = move |call: &str, name: &str| match call == "write"
+        && name.ends_with(".ack")
+        && fails.load(Ordering::Relaxed)
+    {
+        true => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+        false => Ok(()),
+    };
+    let store = open_in(Watched::new(&folder, before), Options::default());
+    append_all(&store, &["a", "b"]);
+    let mut drain = store.try_drain().unwrap().unwrap();
+    let all = positions(&read_all(&mut drain));
+    is_full.store(true, Ordering::Relaxed);
+    for _ in 0..100 {
+        drain.attempt(&all).unwrap_err();
+    }
+    is_full.store(false, Ordering::Relaxed);
+    drain.attempt(&all).unwrap();
+    let acks = folder.get(&name_with(&folder, ".ack")).unwrap();
+    assert_eq!(frames(&acks).len(), 2, "a header and one attempt");
+    let again = drain_all(&open(&folder.after_kill())).0;
+    assert!(again.iter().all(|entry| entry.attempted));
 }
 
 #[test]

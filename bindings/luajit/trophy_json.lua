@@ -42,7 +42,12 @@ local function encode(value, seen, depth)
 	local parts = {}
 	local text
 	if getmetatable(value) == array_mt or value[1] ~= nil then
-		for i = 1, #value do parts[i] = encode(value[i], seen, depth + 1) end
+		local count = 0
+		for _ in pairs(value) do count = count + 1 end
+		for i = 1, count do
+			if value[i] == nil then error("an array of JSON has the items 1 to n and nothing else", 0) end
+			parts[i] = encode(value[i], seen, depth + 1)
+		end
 		text = "[" .. table.concat(parts, ",") .. "]"
 	else
 		for name, member in pairs(value) do
