@@ -21,9 +21,9 @@ use crate::host::locks::until;
 use crate::host::log;
 use crate::host::per_process::PerProcess;
 use crate::host::sys;
-use crate::options::{self, ClientOptions, check_api_key, check_header_value};
+use crate::options::{ClientOptions, TlsRoots, check_api_key, check_header_value};
 use crate::queue::Queue;
-use crate::transport::{Settings, TlsRoots, Transport};
+use crate::transport::{Settings, Transport};
 
 /// One handle. Dropping the last one ends the client, as [`Client::close`] with no wait.
 pub struct Client {
@@ -99,11 +99,9 @@ impl Client {
         };
         check_api_key(label, &api_key)?;
         let api_key = Arc::new(ArcSwap::from_pointee(ApiKey::new(&api_key)));
-        let delivery = Delivery::new(
-            Arc::clone(&options),
-            Arc::clone(&api_key),
-            transport(&options)?,
-        );
+        let transport = Transport::new(&settings(&options))
+            .map_err(|message| Error::invalid(format!("options_json: {message}")))?;
+        let delivery = Delivery::new(Arc::clone(&options), Arc::clone(&api_key), transport);
         let shared = Arc::new(Shared {
             options,
             api_key,
@@ -366,20 +364,12 @@ fn environment(name: &str) -> Result<Option<String>, Error> {
     text.map_err(|_| Error::invalid(format!("{name}: is not Unicode")))
 }
 
-fn transport(options: &ClientOptions) -> Result<Transport, Error> {
-    Transport::new(&settings(options))
-        .map_err(|message| Error::invalid(format!("options_json: {message}")))
-}
-
 /// What of the options is the transport's.
 pub fn settings(options: &ClientOptions) -> Settings {
     Settings {
         proxy: options.proxy.clone(),
         ca_file: options.ca_file.clone(),
-        tls_roots: match options.tls_roots {
-            options::TlsRoots::Builtin => TlsRoots::Builtin,
-            options::TlsRoots::System => TlsRoots::System,
-        },
+        has_system_roots: options.tls_roots == TlsRoots::System,
         max_idle: options.workers + 16,
         user_agent: options.user_agent.clone(),
     }

@@ -16,7 +16,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use trophy::host::cancel::CancelToken;
-use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, TlsRoots, Transport};
+use trophy::transport::{Exchange, Failure, Kind, Method, Reply, Settings, Transport};
 
 static LONG: LazyLock<Duration> = LazyLock::new(|| Duration::from_secs(30) * emulator::slower());
 static SHORT: LazyLock<Duration> =
@@ -1854,7 +1854,7 @@ fn a_ca_file_that_is_no_file_is_refused_without_a_wait() {
 #[ignore = "run with an environment of its own by the next test"]
 fn a_transport_that_trusts_the_system() {
     let made = Transport::new(&Settings {
-        tls_roots: TlsRoots::System,
+        has_system_roots: true,
         proxy: Some(String::new()),
         ..Settings::default()
     });

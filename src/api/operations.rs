@@ -184,14 +184,10 @@ const INCLUDE_FINISHED: &[Query] = &[optional("includeFinished", Kind::Boolean)]
 /// What the queue delivers batches with.
 const BATCH: Operation = admin(Post, EVENT_BATCH, "/metrics/events").body(Array);
 
+#[rustfmt::skip] // A row a line.
 pub const APPLICATION: &[Operation] = &[
     app(Get, "achievements_all", "/achievements").query(USER_ATTRIBUTES),
-    app(
-        Post,
-        "achievements_complete",
-        "/achievements/{key}/complete",
-    )
-    .body(Object),
+    app(Post, "achievements_complete", "/achievements/{key}/complete").body(Object),
     app(Post, "metrics_event", "/metrics/{key}/event").body(Object),
     app(Post, "users_create", "/users").body(Object),
     app(Get, "users_get", "/users/{id}"),
@@ -201,30 +197,15 @@ pub const APPLICATION: &[Operation] = &[
     app(Patch, "users_update_preferences", "/users/{id}/preferences").body(Object),
     app(Get, "users_all_metrics", "/users/{id}/metrics"),
     app(Get, "users_single_metric", "/users/{id}/metrics/{key}"),
-    app(
-        Get,
-        "users_metric_event_summary",
-        "/users/{id}/metrics/{key}/event-summary",
-    )
-    .query(PERIOD),
-    app(Get, "users_achievements", "/users/{id}/achievements")
-        .query(&[optional("includeIncomplete", Kind::OnlyTrue)]),
-    app(Get, "users_streak", "/users/{id}/streak")
-        .query(&[optional("historyPeriods", Kind::Integer)]),
+    app(Get, "users_metric_event_summary", "/users/{id}/metrics/{key}/event-summary").query(PERIOD),
+    app(Get, "users_achievements", "/users/{id}/achievements").query(&[
+        optional("includeIncomplete", Kind::OnlyTrue),
+    ]),
+    app(Get, "users_streak", "/users/{id}/streak").query(&[optional("historyPeriods", Kind::Integer)]),
     app(Get, "streaks_list", "/streaks").query(&[required("userIds", Kind::List)]),
-    app(Get, "users_points", "/users/{id}/points/{key}")
-        .query(&[optional("awards", Kind::Integer)]),
-    app(
-        Get,
-        "users_points_boosts",
-        "/users/{id}/points/{key}/boosts",
-    ),
-    app(
-        Get,
-        "users_points_event_summary",
-        "/users/{id}/points/{key}/event-summary",
-    )
-    .query(PERIOD),
+    app(Get, "users_points", "/users/{id}/points/{key}").query(&[optional("awards", Kind::Integer)]),
+    app(Get, "users_points_boosts", "/users/{id}/points/{key}/boosts"),
+    app(Get, "users_points_event_summary", "/users/{id}/points/{key}/event-summary").query(PERIOD),
     app(Get, "users_leaderboard", "/users/{id}/leaderboards/{key}").query(&[
         optional("run", Kind::String),
         optional("numEvents", Kind::Integer),
@@ -248,6 +229,7 @@ pub const APPLICATION: &[Operation] = &[
 /// What is left of [`ADMIN`] in a build without the feature `admin`.
 const WITHOUT_ADMIN: &[Operation] = &[BATCH];
 
+#[rustfmt::skip] // A row a line.
 pub const ADMIN: &[Operation] = &[
     admin(Get, "admin_attributes_list", "/attributes").query(PAGE),
     admin(Post, "admin_attributes_create", "/attributes").body(Array),
@@ -266,82 +248,20 @@ pub const ADMIN: &[Operation] = &[
     admin(Delete, "admin_points_systems_delete", "/points").query(IDS),
     admin(Get, "admin_points_systems_get", "/points/{id}"),
     admin(Get, "admin_points_boosts_list", "/points/{systemId}/boosts").query(PAGE),
-    admin(
-        Post,
-        "admin_points_boosts_create",
-        "/points/{systemId}/boosts",
-    )
-    .body(Array),
-    admin(
-        Patch,
-        "admin_points_boosts_update",
-        "/points/{systemId}/boosts",
-    )
-    .body(Array),
-    admin(
-        Delete,
-        "admin_points_boosts_delete",
-        "/points/{systemId}/boosts",
-    )
-    .query(IDS),
-    admin(
-        Get,
-        "admin_points_boosts_get",
-        "/points/{systemId}/boosts/{id}",
-    ),
+    admin(Post, "admin_points_boosts_create", "/points/{systemId}/boosts").body(Array),
+    admin(Patch, "admin_points_boosts_update", "/points/{systemId}/boosts").body(Array),
+    admin(Delete, "admin_points_boosts_delete", "/points/{systemId}/boosts").query(IDS),
+    admin(Get, "admin_points_boosts_get", "/points/{systemId}/boosts/{id}"),
     admin(Get, "admin_points_levels_list", "/points/{systemId}/levels").query(PAGE),
-    admin(
-        Post,
-        "admin_points_levels_create",
-        "/points/{systemId}/levels",
-    )
-    .body(Array),
-    admin(
-        Patch,
-        "admin_points_levels_update",
-        "/points/{systemId}/levels",
-    )
-    .body(Array),
-    admin(
-        Delete,
-        "admin_points_levels_delete",
-        "/points/{systemId}/levels",
-    )
-    .query(IDS),
-    admin(
-        Get,
-        "admin_points_levels_get",
-        "/points/{systemId}/levels/{id}",
-    ),
-    admin(
-        Get,
-        "admin_points_triggers_list",
-        "/points/{systemId}/triggers",
-    )
-    .query(PAGE),
-    admin(
-        Post,
-        "admin_points_triggers_create",
-        "/points/{systemId}/triggers",
-    )
-    .body(Array),
-    admin(
-        Patch,
-        "admin_points_triggers_update",
-        "/points/{systemId}/triggers",
-    )
-    .body(Array),
-    admin(
-        Delete,
-        "admin_points_triggers_delete",
-        "/points/{systemId}/triggers",
-    )
-    .query(IDS),
-    admin(
-        Get,
-        "admin_points_triggers_get",
-        "/points/{systemId}/triggers/{id}",
-    ),
+    admin(Post, "admin_points_levels_create", "/points/{systemId}/levels").body(Array),
+    admin(Patch, "admin_points_levels_update", "/points/{systemId}/levels").body(Array),
+    admin(Delete, "admin_points_levels_delete", "/points/{systemId}/levels").query(IDS),
+    admin(Get, "admin_points_levels_get", "/points/{systemId}/levels/{id}"),
+    admin(Get, "admin_points_triggers_list", "/points/{systemId}/triggers").query(PAGE),
+    admin(Post, "admin_points_triggers_create", "/points/{systemId}/triggers").body(Array),
+    admin(Patch, "admin_points_triggers_update", "/points/{systemId}/triggers").body(Array),
+    admin(Delete, "admin_points_triggers_delete", "/points/{systemId}/triggers").query(IDS),
+    admin(Get, "admin_points_triggers_get", "/points/{systemId}/triggers/{id}"),
     admin(Get, "admin_leaderboards_list", "/leaderboards").query(PAGE),
     admin(Post, "admin_leaderboards_create", "/leaderboards").body(Array),
     admin(Patch, "admin_leaderboards_update", "/leaderboards").body(Array),
@@ -351,32 +271,12 @@ pub const ADMIN: &[Operation] = &[
     admin(Post, "admin_streaks_pauses_create", "/streaks/pauses").body(Object),
     admin(Delete, "admin_streaks_pauses_delete", "/streaks/pauses").query(IDS),
     admin(Post, "admin_streaks_restore", "/streaks/restore").body(Object),
-    admin(
-        Post,
-        "admin_application_api_keys_create",
-        "/application-api-keys",
-    )
-    .body(Array)
-    .without_tenant(),
-    admin(
-        Delete,
-        "admin_application_api_keys_delete",
-        "/application-api-keys",
-    )
-    .query(IDS)
-    .without_tenant(),
-    admin(Get, "admin_tenants_list", "/tenants")
-        .query(PAGE)
-        .without_tenant(),
-    admin(Post, "admin_tenants_create", "/tenants")
-        .body(Array)
-        .without_tenant(),
-    admin(Patch, "admin_tenants_update", "/tenants")
-        .body(Array)
-        .without_tenant(),
-    admin(Delete, "admin_tenants_delete", "/tenants")
-        .query(IDS)
-        .without_tenant(),
+    admin(Post, "admin_application_api_keys_create", "/application-api-keys").body(Array).without_tenant(),
+    admin(Delete, "admin_application_api_keys_delete", "/application-api-keys").query(IDS).without_tenant(),
+    admin(Get, "admin_tenants_list", "/tenants").query(PAGE).without_tenant(),
+    admin(Post, "admin_tenants_create", "/tenants").body(Array).without_tenant(),
+    admin(Patch, "admin_tenants_update", "/tenants").body(Array).without_tenant(),
+    admin(Delete, "admin_tenants_delete", "/tenants").query(IDS).without_tenant(),
     admin(Get, "admin_tenants_get", "/tenants/{id}").without_tenant(),
     admin(Get, "admin_achievements_list", "/achievements").query(PAGE),
     admin(Post, "admin_achievements_create", "/achievements").body(Array),

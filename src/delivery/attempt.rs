@@ -141,10 +141,7 @@ impl Delivery {
         let options = &request.options;
         let (base_url, url_option) = match &options.base_url {
             Some(url) => (url.as_str(), "base_url"),
-            None => (
-                self.options.base_url(operation.api),
-                self.options.base_url_option(operation.api),
-            ),
+            None => self.options.base_url(operation.api),
         };
         let url = format!("{base_url}{}", request.path);
         let mut headers = vec![("X-API-KEY", api_key.expose())];

@@ -235,21 +235,16 @@ impl ClientOptions {
         self.admin_base_url.is_some() || self.base_url.is_none()
     }
 
-    /// Which option says where an API is.
-    pub fn base_url_option(&self, api: Api) -> &'static str {
-        match api {
-            Api::Application => "base_url",
-            Api::Admin => "admin_base_url",
-        }
-    }
-
-    /// Where an API is.
-    pub fn base_url(&self, api: Api) -> &str {
-        let (url, default) = match api {
-            Api::Application => (&self.base_url, "https://api.trophy.so/v1"),
-            Api::Admin => (&self.admin_base_url, "https://admin.trophy.so/v1"),
+    /// Where an API is, and the option that says so.
+    pub fn base_url(&self, api: Api) -> (&str, &'static str) {
+        let (url, option, default) = match api {
+            Api::Application => (&self.base_url, "base_url", "https://api.trophy.so/v1"),
+            Api::Admin => {
+                let default = "https://admin.trophy.so/v1";
+                (&self.admin_base_url, "admin_base_url", default)
+            }
         };
-        url.as_ref().map_or(default, BaseUrl::as_str)
+        (url.as_ref().map_or(default, BaseUrl::as_str), option)
     }
 }
 
@@ -287,8 +282,11 @@ mod tests {
             "delivery":"batch","batch_size":11,"requests_per_second":0.5,"coalesce":true}}"#,
         )
         .unwrap();
-        assert_eq!(options.base_url(Api::Application), "http://127.0.0.1:1/v1");
-        assert_eq!(options.base_url(Api::Admin), "https://x.example");
+        assert_eq!(
+            options.base_url(Api::Application).0,
+            "http://127.0.0.1:1/v1"
+        );
+        assert_eq!(options.base_url(Api::Admin).0, "https://x.example");
         assert_eq!(options.timeout, Duration::from_millis(1500));
         assert_eq!(options.tls_roots, TlsRoots::System);
         assert_eq!(options.callbacks, Callbacks::Dispatch);
@@ -324,7 +322,7 @@ mod tests {
         let options = parse(r#"{"max_retries":null,"queue":null,"base_url":null}"#).unwrap();
         assert_eq!(options.max_retries, 2);
         assert_eq!(
-            options.base_url(Api::Application),
+            options.base_url(Api::Application).0,
             "https://api.trophy.so/v1"
         );
     }
@@ -496,9 +494,9 @@ mod tests {
         };
         let options =
             ClientOptions::parse(Some(r#"{"base_url":"https://x/y"}"#), environment).unwrap();
-        assert_eq!(options.base_url(Api::Application), "https://x/y");
+        assert_eq!(options.base_url(Api::Application).0, "https://x/y");
         assert_eq!(
-            options.base_url(Api::Admin),
+            options.base_url(Api::Admin).0,
             "https://trophy-admin-base-url"
         );
         let error = ClientOptions::parse(None, |_| Ok(Some("http://x".into()))).unwrap_err();

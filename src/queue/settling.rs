@@ -118,17 +118,11 @@ impl Sender {
             }
             Outcome::TooLarge => {
                 state.batch_size.was_refused(bytes);
-                self.divide(state, sending, refusal_text(&error), error.status, true);
+                self.divide(state, sending, &error, true);
             }
             Outcome::Refused if sending.items.len() > 1 => {
                 let by_halves = sending.group.by_halves;
-                self.divide(
-                    state,
-                    sending,
-                    refusal_text(&error),
-                    error.status,
-                    by_halves,
-                );
+                self.divide(state, sending, &error, by_halves);
             }
             Outcome::Refused => {
                 let mut dead = sending.items;
@@ -253,14 +247,7 @@ impl Sender {
     }
 
     /// Sends a refused batch again in parts, so that the bad are found.
-    fn divide(
-        &self,
-        state: &mut State,
-        sending: Sending,
-        said: String,
-        status: Status,
-        by_halves: bool,
-    ) {
+    fn divide(&self, state: &mut State, sending: Sending, error: &Error, by_halves: bool) {
         let Sending { items, group, .. } = sending;
         let traits: Vec<_> = items.iter().map(|item| traits_of(state, item)).collect();
         let group = Group {
@@ -270,7 +257,7 @@ impl Sender {
             rests_until: Duration::ZERO,
             ..group
         };
-        match refusal::search(&traits, status, &said, by_halves) {
+        match refusal::search(&traits, error.status, &refusal_text(error), by_halves) {
             Search::Parts(parts) => {
                 let part_of = |number: u64| parts.iter().position(|part| part.contains(&number));
                 let of: Vec<_> = items.iter().map(|item| part_of(item.number)).collect();

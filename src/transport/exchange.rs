@@ -10,23 +10,15 @@ pub struct Settings {
     /// `http://user:password@host:port` or `https://…`; none: the usual environment variables; empty:
     /// no proxy, whatever they say.
     pub proxy: Option<String>,
-    /// Trusted certificates, PEM, instead of `tls_roots`.
+    /// Trusted certificates, PEM, instead of all others.
     pub ca_file: Option<PathBuf>,
-    pub tls_roots: TlsRoots,
+    /// Trust the machine's own certificate authorities, not Mozilla's as of the library's making; `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` are obeyed.
+    pub has_system_roots: bool,
     /// How many unused connections are kept.
     pub max_idle: usize,
     /// Sent where a request has no `User-Agent` of its own.
     pub user_agent: String,
-}
-
-/// Whom TLS trusts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TlsRoots {
-    /// Mozilla's certificate authorities, as of the library's making.
-    #[default]
-    Builtin,
-    /// The machine's own; `SSL_CERT_FILE` and `SSL_CERT_DIR` are obeyed.
-    System,
 }
 
 pub struct Exchange<'a> {

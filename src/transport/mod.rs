@@ -28,7 +28,7 @@ use crate::host::cancel::CancelToken;
 use crate::host::sys;
 use agents::Agents;
 use current::Current;
-pub use exchange::{Exchange, Failure, Head, Kind, Reply, Settings, TlsRoots};
+pub use exchange::{Exchange, Failure, Head, Kind, Reply, Settings};
 use fault::Fault;
 use proxy::Routes;
 use ureq::tls::TlsConfig;
@@ -47,7 +47,7 @@ impl Transport {
     pub fn new(settings: &Settings) -> Result<Self, String> {
         sys::adapt_to_process();
         request::check_user_agent(&settings.user_agent)?;
-        let tls = tls::config(settings.ca_file.as_deref(), settings.tls_roots)?;
+        let tls = tls::config(settings.ca_file.as_deref(), settings.has_system_roots)?;
         let routes = Routes::new(settings.proxy.as_deref(), |name| std::env::var_os(name))?;
         Ok(Self::of(settings.clone(), tls, routes))
     }

@@ -11,23 +11,21 @@ use rustls::sign::SigningKey;
 use rustls::{Error, RootCertStore};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::exchange::TlsRoots;
-
 /// More than any list of authorities; a device would never end.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The error names the option at fault.
-pub fn config(ca_file: Option<&Path>, roots: TlsRoots) -> Result<TlsConfig, String> {
-    let roots = match (ca_file, roots) {
+pub fn config(ca_file: Option<&Path>, has_system_roots: bool) -> Result<TlsConfig, String> {
+    let roots = match (ca_file, has_system_roots) {
         (Some(file), _) => {
             let certificates = read_ca_file(file)
                 .map_err(|why| format!("`ca_file`: {}: {why}", file.display()))?;
             specific(&certificates)
         }
-        (None, TlsRoots::System) => {
+        (None, true) => {
             specific(&system_roots().map_err(|why| format!("`tls_roots`: \"system\": {why}"))?)
         }
-        (None, TlsRoots::Builtin) => RootCerts::WebPki,
+        (None, false) => RootCerts::WebPki,
     };
     Ok(TlsConfig::builder()
         .root_certs(roots)
