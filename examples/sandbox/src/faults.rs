@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -97,6 +98,9 @@ impl Kind {
     }
 }
 
+/// A reply is made in memory.
+const MOST_BYTES: usize = 1 << 30;
+
 const OF_EVERY_FAULT: [&str; 6] = ["fault", "count", "skip", "probability", "seed", "operation"];
 
 impl Fault {
@@ -127,6 +131,20 @@ impl Fault {
         {
             return Err("status must be between 200 and 599".into());
         }
+        if fault.bytes.is_some_and(|bytes| bytes > MOST_BYTES) {
+            return Err(format!("bytes must be at most {MOST_BYTES}"));
+        }
+        let own = [
+            ("retry-after", &fault.retry_after),
+            ("location", &fault.location),
+        ];
+        let own = own
+            .iter()
+            .filter_map(|(name, value)| Some((*name, value.as_ref()?)));
+        let given = fault.headers.iter().flatten();
+        for (name, value) in given.map(|(name, value)| (name.as_str(), value)).chain(own) {
+            check_header(name, value)?;
+        }
         if kind == Kind::Poison && fault.user.is_none() && fault.attribute.is_none() {
             return Err("the fault \"poison\" needs user or attribute".into());
         }
@@ -148,6 +166,20 @@ impl Fault {
             }
         });
         attribute && self.user.as_deref().is_none_or(|bad| bad == user)
+    }
+}
+
+/// Whether a reply can carry it. How long that is the sandbox says itself.
+fn check_header(name: &str, value: &str) -> Result<(), String> {
+    let is_of_length = ["content-length", "transfer-encoding"]
+        .iter()
+        .any(|of_length| name.eq_ignore_ascii_case(of_length));
+    match HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok() {
+        true if !is_of_length => Ok(()),
+        true => Err(format!(
+            "{name} follows from the body; \"cut\" makes it untrue"
+        )),
+        false => Err(format!("no reply can carry the header {name:?}: {value:?}")),
     }
 }
 
@@ -289,6 +321,12 @@ mod tests {
             json!({"fault": "reset", "operation": "nothing"}),
             json!({"fault": "reset", "colour": "red"}),
             json!({"fault": "poison"}),
+            json!({"fault": "oversized", "bytes": u64::from(u32::MAX)}),
+            json!({"fault": "status_before", "status": 503, "headers": {"a b": "c"}}),
+            json!({"fault": "status_before", "status": 503, "headers": {"a": "b\nc"}}),
+            json!({"fault": "status_after", "status": 503, "headers": {"Content-Length": "5"}}),
+            json!({"fault": "rate_limited", "retryAfter": "a\nb"}),
+            json!({"fault": "redirect", "location": "a\nb"}),
         ] {
             assert!(Fault::read(&order).is_err(), "{order}");
         }
