@@ -58,3 +58,27 @@ fn drain_all(store: &Store) -> (Vec<Entry>, Vec<Damage>) {
         entries.extend(batch);
     }
 }
+
+const POWER: Options = Options {
+    durability: Durability::Power,
+    segment_bytes: 1 << 20,
+    merges: false,
+};
+
+fn open_in(folder: Box<dyn Folder>, options: Options) -> Store {
+    Store::open(folder, options).unwrap()
+}
+
+fn append_all(store: &Store, events: &[&str]) {
+    for event in events {
+        store.append(1, event.as_bytes()).unwrap();
+    }
+}
+
+fn read_all(drain: &mut Drain) -> Vec<Entry> {
+    drain.read(1000, 1 << 20).unwrap()
+}
+
+fn positions(entries: &[Entry]) -> Vec<Position> {
+    entries.iter().map(|entry| entry.position).collect()
+}

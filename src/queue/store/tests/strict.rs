@@ -1,6 +1,8 @@
 //! A folder in which no open file can be removed, and whose locks are mandatory: the byte that is locked cannot be
 //! read by others (`LOCKED_BYTE`, which is far past the end).
 
+#[path = "cost.rs"]
+mod cost;
 #[path = "damage.rs"]
 mod damage;
 #[path = "faults.rs"]
@@ -13,6 +15,12 @@ mod model;
 mod power;
 #[path = "promises.rs"]
 mod promises;
+#[path = "records.rs"]
+mod records;
+#[path = "removal.rs"]
+mod removal;
+#[path = "sync.rs"]
+mod sync;
 #[path = "watched.rs"]
 mod watched;
 

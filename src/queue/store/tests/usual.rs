@@ -1,5 +1,7 @@
 //! A folder as on Unix.
 
+#[path = "cost.rs"]
+mod cost;
 #[path = "damage.rs"]
 mod damage;
 #[path = "faults.rs"]
@@ -12,6 +14,12 @@ mod model;
 mod power;
 #[path = "promises.rs"]
 mod promises;
+#[path = "records.rs"]
+mod records;
+#[path = "removal.rs"]
+mod removal;
+#[path = "sync.rs"]
+mod sync;
 #[path = "watched.rs"]
 mod watched;
 

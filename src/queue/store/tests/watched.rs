@@ -3,6 +3,7 @@
 use super::*;
 use crate::host::sys::files::FileId;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 type Before = Arc<dyn Fn(&str, &str) -> io::Result<()> + Send + Sync>;
 
@@ -114,4 +115,35 @@ impl File for WatchedFile {
     fn id(&self) -> io::Result<FileId> {
         self.inner.id()
     }
+}
+
+pub fn failure() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOSPC)
+}
+
+/// Fails one call, once.
+pub fn fail_once(
+    folder: &MemoryFolder,
+    call: &'static str,
+    ending: &'static str,
+) -> (Box<Watched>, Arc<AtomicBool>) {
+    fail_once_with(folder, call, ending, failure)
+}
+
+pub fn fail_once_with(
+    folder: &MemoryFolder,
+    call: &'static str,
+    ending: &'static str,
+    failure: impl Fn() -> io::Error + Send + Sync + 'static,
+) -> (Box<Watched>, Arc<AtomicBool>) {
+    let armed = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&armed);
+    let before = move |made: &str, name: &str| {
+        let hits = made == call && name.ends_with(ending);
+        match hits && fails.swap(false, Ordering::Relaxed) {
+            true => Err(failure()),
+            false => Ok(()),
+        }
+    };
+    (Watched::new(folder, before), armed)
 }
