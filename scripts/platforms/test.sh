@@ -23,7 +23,8 @@ ROOMS=(--lib --test store --test queue --test calls --test ending --test transpo
 export TROPHY_TEST_CASES=${TROPHY_TEST_CASES:-8}
 # Rust's tests want the standard library's crate `test`.
 [ -z "$quick" ] || export TROPHY_BUILD_STD=std,panic_unwind TROPHY_PLATFORMS_SECONDS=1200
-# In CI: sync, async, dispatch, the queue, the ends of calls in every phase, unloading, and (processes) kill -9.
+# In CI: sync, async, dispatch, the queue, the ends of calls in every phase, unloading, and (processes) kill -9; but under
+# qemu all.
 ESSENTIAL=(library client asynchronous_calls queue the_end_of_calls_in_every_phase loading_and_unloading
     the_readmes_program_works_as_it_stands_linked_either_way)
 
@@ -101,7 +102,8 @@ c_suite() { # c_suite TARGET RUNNER
     # What runs here is built as ever.
     test=(env -u CARGO_PROFILE_DEV_OPT_LEVEL TROPHY_C_TARGET="$1" TROPHY_C_LIB="$lib" TROPHY_C_NATIVE_LIBS="$native" TROPHY_C_RUN="$2"
         TROPHY_C_CC="$cc" TROPHY_C_CXX="$cxx" TROPHY_TEST_KILL_SECONDS=10 cargo test -p trophy)
-    [ -z "$quick" ] || filter=("${ESSENTIAL[@]}")
+    # All of it where the library is optimized, as for emulators: so it takes less time than the essential part would else.
+    [ -z "$quick" ] || [ -n "${CARGO_PROFILE_DEV_OPT_LEVEL:-}" ] || filter=("${ESSENTIAL[@]}")
     # shellcheck disable=SC2046
     step "$1-c" "${test[@]}" --test c_api -- --show-output "${filter[@]}" $(exceptions "$1" "$2")
     # Where programs are often linked statically.
@@ -130,8 +132,8 @@ skipping() { echo "    skipped: $1"; skipped=$((skipped + 1)); }
 linux() { # linux TARGET RUNNER PACKAGE…
     local target=$1 runner=$2
     shift 2
-    # Rust's tests take an eighth of the processor's time so, or less. CI has no time to build them.
-    [ -n "$quick" ] || local -x CARGO_PROFILE_DEV_OPT_LEVEL=1
+    # The tests take an eighth of the processor's time so, or less. CI has no time to build Rust's.
+    local -x CARGO_PROFILE_DEV_OPT_LEVEL=1
     if ! command -v "${runner%% *}" >/dev/null; then
         install_packages "$@" 2>"$logs/platforms-apt.log" ||
             { skipping "$target: not installed: $*"; return; }
