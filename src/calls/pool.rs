@@ -18,8 +18,8 @@ use crate::delivery::lanes::{LaneId, LaneWaiter, Ticket};
 use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
 use crate::host::locks::{Condvar, Mutex, MutexGuard, lock, wait_until};
-use crate::host::sys::Thread;
-use crate::host::{panics, sys};
+use crate::host::panics;
+use crate::host::threads::{self, Thread};
 use crate::options::Callbacks as Mode;
 
 /// How long a job may wait for a worker that runs a callback, before another takes it. To wake one for each would
@@ -347,7 +347,7 @@ impl Pool {
     fn start_thread(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
         state.threads.handles.retain(|thread| !thread.is_finished());
         let pool = Arc::clone(self);
-        let handle = sys::spawn("trophy-worker", move || pool.work())?;
+        let handle = threads::spawn("trophy-worker", move || pool.work())?;
         state.threads.handles.push(handle);
         state.threads.alive += 1;
         state.threads.starting += 1;

@@ -8,3 +8,4 @@ pub mod panics;
 pub mod per_process;
 pub mod random;
 pub mod sys;
+pub mod threads;

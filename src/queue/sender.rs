@@ -21,7 +21,7 @@ use crate::error::{Error, Status};
 use crate::host::cancel::CancelToken;
 use crate::host::locks::{Mutex, Notify, lock};
 use crate::host::log;
-use crate::host::sys::Thread;
+use crate::host::threads::Thread;
 use crate::options::{Callbacks, QueueOptions};
 
 /// Callbacks not yet dispatched at which the queue waits for the host.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use super::sender::{Action, Sender, Threads};
 use crate::delivery::callbacks::{Due, Notice};
 use crate::host::locks::{Mutex, lock};
-use crate::host::sys::Thread;
-use crate::host::{log, panics, sys};
+use crate::host::threads::{self, Thread};
+use crate::host::{log, panics};
 
 /// How long a thread without work stays, where no other process can bring some.
 const IDLE: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ impl Sender {
                 threads.alive -= 1;
             }
         };
-        match sys::spawn("trophy-queue", body) {
+        match threads::spawn("trophy-queue", body) {
             Ok(handle) => {
                 threads.handles.push(handle);
                 threads.alive += 1;

@@ -13,7 +13,7 @@ use super::exchange::Kind;
 use super::fault::Fault;
 use crate::api::url::is_localhost;
 use crate::host::locks::{Condvar, Mutex, lock, wait_until};
-use crate::host::sys;
+use crate::host::threads;
 
 const KEPT: Duration = Duration::from_secs(60);
 const MOST_NAMES: usize = 64;
@@ -141,7 +141,7 @@ impl Resolver {
             };
             end.found = look_up(&end.key.0, end.key.1);
         };
-        sys::spawn("trophy-resolve", body)
+        threads::spawn("trophy-resolve", body)
             .map(drop)
             .map_err(|error| {
                 Fault::new(

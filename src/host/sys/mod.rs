@@ -1,14 +1,11 @@
 //! The system calls that std does not offer, and the only `unsafe` outside `ffi`: noticing a fork,
-//! staying loaded, sockets that must not wait or wait for one another, and threads that take no signals and end
-//! with their client, whatever the system holds up.
+//! staying loaded, sockets that must not wait or wait for one another, and threads that take no signals.
 #![allow(unsafe_code)]
 
 pub mod files;
 mod generation;
-mod threads;
 
 pub use generation::generation;
-pub use threads::{Thread, spawn};
 
 #[cfg(unix)]
 pub use unix::*;
@@ -99,7 +96,7 @@ mod unix {
     }
 
     /// A new thread inherits the mask of the one that makes it.
-    pub(super) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+    pub fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
         // SAFETY: both sets are made by sigfillset and pthread_sigmask before they are read.
         unsafe {
             let mut all = std::mem::zeroed();
@@ -173,15 +170,17 @@ pub use windows::*;
 mod windows {
     use std::io;
     use std::net::TcpStream;
-    use std::os::windows::io::AsRawSocket;
+    use std::os::windows::io::{AsRawHandle, AsRawSocket};
     use std::sync::Once;
     use std::time::Duration;
+    use windows_sys::Win32::Foundation::WAIT_OBJECT_0;
     use windows_sys::Win32::Networking::WinSock::{
         POLLRDNORM, POLLWRNORM, SOCKET, WSAPOLLFD, WSAPoll,
     };
     use windows_sys::Win32::System::LibraryLoader::{
         GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
     };
+    use windows_sys::Win32::System::Threading::WaitForSingleObject;
 
     /// From here on `FreeLibrary` leaves the library loaded: its threads and thread-locals would outlive its
     /// code. (`-z nodelete` is ELF's.)
@@ -225,6 +224,14 @@ mod windows {
     pub fn is_process_ending() -> bool {
         // SAFETY: it only tells.
         unsafe { RtlDllShutdownInProgress() != 0 }
+    }
+
+    /// Whether it ends within that time.
+    pub fn wait_for_thread(thread: &impl AsRawHandle, timeout: Duration) -> bool {
+        // SAFETY: a valid handle, which is open as long as it is borrowed.
+        let waited =
+            unsafe { WaitForSingleObject(thread.as_raw_handle(), timeout.as_millis() as u32) };
+        waited == WAIT_OBJECT_0
     }
 
     /// The socket is non-blocking, so that this waits for nothing.
@@ -278,19 +285,18 @@ mod windows {
     }
 }
 
+/// Windows has none.
 #[cfg(windows)]
-fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+pub fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     action()
 }
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::*;
-
     #[test]
     fn a_thread_leaves_the_signals_of_the_process_to_the_host() {
         let (tell, told) = std::sync::mpsc::channel();
-        let thread = spawn("test", move || {
+        let thread = crate::host::threads::spawn("test", move || {
             // SAFETY: the set is made before it is read.
             let blocked = unsafe {
                 let mut now = std::mem::zeroed();
@@ -300,7 +306,7 @@ mod tests {
             };
             tell.send(blocked).unwrap();
         });
-        Thread::join_all(vec![thread.unwrap()]);
+        crate::host::threads::Thread::join_all(vec![thread.unwrap()]);
         assert_eq!(told.recv(), Ok([1, 1, 0, 0]));
     }
 }

@@ -6,9 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::with_signals_blocked;
-use crate::host::locks::{Builder, Condvar, JoinHandle, Mutex, is_finished, lock, wait_until};
-use crate::host::log;
+use super::locks::{Builder, Condvar, JoinHandle, Mutex, is_finished, lock, wait_until};
+use super::{log, sys};
 
 /// How long threads have to begin, once they are waited for: it may be that they cannot.
 const BEGINNING: Duration = Duration::from_secs(1);
@@ -59,7 +58,7 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thr
         log::prepare_thread();
         own.begin();
     };
-    let handle = with_signals_blocked(|| builder.spawn(run))?;
+    let handle = sys::with_signals_blocked(|| builder.spawn(run))?;
     Ok(Thread { handle, beginning })
 }
 
@@ -88,16 +87,6 @@ fn wait_for_end(handle: JoinHandle<()>) {
 /// Of a thread that is done, its end is waited for a moment only.
 #[cfg(windows)]
 fn wait_for_end(handle: JoinHandle<()>) {
-    use std::os::windows::io::AsRawHandle;
-    use windows_sys::Win32::Foundation::WAIT_OBJECT_0;
-    use windows_sys::Win32::System::Threading::WaitForSingleObject;
-
-    const MILLISECONDS: u32 = 10;
-    loop {
-        // SAFETY: a valid handle, which is open as long as it is borrowed.
-        let waited = unsafe { WaitForSingleObject(handle.as_raw_handle(), MILLISECONDS) };
-        if waited == WAIT_OBJECT_0 || is_finished(&handle) {
-            return;
-        }
-    }
+    const MOMENT: Duration = Duration::from_millis(10);
+    while !sys::wait_for_thread(&handle, MOMENT) && !is_finished(&handle) {}
 }
