@@ -446,7 +446,7 @@ static void a_program_can_end_in_every_phase(void) {
 #ifdef _WIN32
         char number[12];
         sprintf(number, "%d", i);
-        CHECK(_spawnl(_P_WAIT, own_path, own_path, number, NULL) == 7);
+        CHECK(exit_of_program(own_path, number, NULL) == 7);
 #else
         pid_t child = fork();
         if (child == 0) {

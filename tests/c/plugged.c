@@ -45,8 +45,13 @@ int main(int argc, char **argv) {
     if (argc < 2) {
         return 1;
     }
+#ifdef _WIN32
+    if (argc > 2 && strcmp(argv[2], "with-the-process") == 0) {
+        return exit_of_program(argv[0], argv[1], "ending");
+    }
+#endif
     /* What hangs is ended. */
-    alarm(100);
+    alarm(600);
     int before = threads();
 #ifdef _WIN32
     HMODULE plugin = LoadLibraryA(argv[1]);
