@@ -28,7 +28,7 @@ esac
 from_npm() { # from_npm FOLDER OLDER
     local version=9.0.5 sum=b003275259d7d414908416cd0fbbeef30b22c3c8a431c33a49bc4fe668072ba95655882fede52389288bc433e672e6d28b55c7ee9eb42b87b3d312f9a1b8a200
     mkdir -p "$1/host/fxr/$version"
-    (cd "$1" && npm pack --silent @azure/mcp-linux-x64@0.5.0 >/dev/null) || return
+    (cd "$1" && timeout 300 npm pack --silent --fetch-retries=1 @azure/mcp-linux-x64@0.5.0 >/dev/null) || return
     echo "$sum  $1/azure-mcp-linux-x64-0.5.0.tgz" | sha512sum --check --quiet || return
     tar -C "$1" -xzf "$1/azure-mcp-linux-x64-0.5.0.tgz" || return
     python3 - "$1/package/dist" "$1/shared/Microsoft.NETCore.App/$version" <<'END' || return

@@ -503,6 +503,9 @@ fn read_query(
 
 fn must_be(label: &str, what: &str, value: &RawValue) -> Error {
     let given = match (json::kind(value), what) {
+        ("a number", "a whole number") if !value.get().contains(['.', 'e', 'E']) => {
+            "one of more than 64 bits"
+        }
         ("a number", "a whole number" | "a finite number") => {
             let number = value.get();
             &number[..number.len().min(60)]

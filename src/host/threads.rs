@@ -10,7 +10,7 @@ use super::locks::{Builder, Condvar, JoinHandle, Mutex, is_finished, lock, wait_
 use super::{log, sys};
 
 /// How long threads have to begin, once they are waited for: it may be that they cannot.
-const BEGINNING: Duration = Duration::from_secs(1);
+const BEGINNING: Duration = Duration::from_secs(3);
 
 /// A thread of the library.
 pub struct Thread {

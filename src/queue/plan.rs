@@ -206,9 +206,9 @@ impl Sender {
         }
         state.look_at = now + LOOK;
         match self.store.try_drain() {
-            Ok(Some(drain)) => {
+            Ok(Some(mut drain)) => {
                 log::info(|| "queue: this process delivers the events".to_owned());
-                self.go_on_at_the_pace(state, &drain);
+                self.go_on_at_the_pace(state, &mut drain);
                 state.drain = Some(drain);
                 state.is_read = false;
             }
@@ -218,11 +218,10 @@ impl Sender {
     }
 
     /// The limit is for who delivered before, and this process, together.
-    fn go_on_at_the_pace(&self, state: &mut State, drain: &Drain) {
+    fn go_on_at_the_pace(&self, state: &mut State, drain: &mut Drain) {
         let (time, date) = (self.clock.elapsed(), self.clock.date_ms());
-        for note in drain.notes() {
+        for note in drain.notes(date) {
             match note {
-                // One that seems to be to come, since the clock was set back, may have been just now.
                 Note::Started(start) => {
                     let ago = Duration::from_millis(date.saturating_sub(start));
                     state.pacer.started_before(time, ago);

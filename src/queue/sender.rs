@@ -324,12 +324,13 @@ impl Sender {
     }
 
     /// Counts what other processes put into the folder, and delivered of it: now and then, since it takes a look at
-    /// every file.
+    /// every file. Where that takes long, the less often.
     pub(super) fn count_others(&self, state: &mut State, now: Instant) {
         if self.options().path.is_some() && now >= state.count_at {
-            state.count_at = now + LOOK;
+            let before = Instant::now();
             // If it cannot be counted now, what was known before goes on to count.
             let _ = self.store.recount();
+            state.count_at = Instant::now() + LOOK.max(10 * before.elapsed());
         }
     }
 

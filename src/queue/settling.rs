@@ -110,10 +110,7 @@ impl Sender {
             Outcome::RateLimited => {
                 log::warn(|| format!("queue: kept, and sent more slowly: {}", error.message));
                 state.pacer.limited(now, retry_after, random);
-                if let (Some(wait), Some(drain)) = (retry_after, &mut state.drain) {
-                    let wait = wait.min(retry::LONGEST_QUEUE_WAIT).as_millis() as u64;
-                    drain.note(Note::HeldUntil(self.clock.date_ms() + wait));
-                }
+                self.note_hold(state, retry_after);
                 self.limited(state, sending, now, random);
             }
             Outcome::TooLarge => {
@@ -208,7 +205,10 @@ impl Sender {
         let first = sending.items.first().map_or(0, |item| item.number);
         state.health.failed(first);
         match state.health.slows_down() {
-            true => state.pacer.failed(now, retry_after, random),
+            true => {
+                state.pacer.failed(now, retry_after, random);
+                self.note_hold(state, retry_after);
+            }
             false => state.pacer.ended(),
         }
         log::warn(|| format!("queue: kept, and tried again: {}", error.message));
@@ -216,6 +216,14 @@ impl Sender {
         put_back_apart(state, sending, now, |contradicted| {
             rest(failures, contradicted, sent, retry_after, random)
         });
+    }
+
+    /// Whoever delivers next is to wait as well.
+    fn note_hold(&self, state: &mut State, retry_after: Option<Duration>) {
+        if let (Some(wait), Some(drain)) = (retry_after, &mut state.drain) {
+            let wait = wait.min(retry::LONGEST_QUEUE_WAIT).as_millis() as u64;
+            drain.note(Note::HeldUntil(self.clock.date_ms() + wait));
+        }
     }
 
     /// The limit is everybody's, and so is the pause. But who meets it twice in a row may have one of his own: then

@@ -207,6 +207,8 @@ static void json_that_is_none_or_of_another_type(void) {
 /* A message does not say that a number is no number. */
 static void what_is_almost_of_the_type(void) {
     REFUSES("must be a whole number, not 1.5", trophy_users_streak(client, "42", "{\"historyPeriods\": 1.5}", &json));
+    REFUSES("must be a whole number, not one of more than 64 bits",
+            trophy_users_streak(client, "42", "{\"historyPeriods\": 99999999999999999999}", &json));
     REFUSES("must be a finite number, not 1e999",
             trophy_call(client, TROPHY_OP_METRICS_EVENT,
                         "{\"key\": \"words\", \"body\": {\"user\": " USER ", \"value\": 1e999}}", &json));

@@ -54,8 +54,13 @@ static inline int is_wine(void) {
  * then, where one of the threads was ended with a lock of Wine's own: there it has three tries. */
 static inline int exit_of_program(const char *path, const char *first, const char *second) {
     for (int tries = is_wine() ? 3 : 1; tries > 0; tries--) {
-        HANDLE process = (HANDLE)_spawnl(_P_NOWAIT, path, path, first, second, NULL);
+        intptr_t spawned = _spawnl(_P_NOWAIT, path, path, first, second, NULL);
+        HANDLE process = (HANDLE)spawned;
         DWORD code = 0;
+        if (spawned == -1) {
+            printf("cannot be run: %s %s\n", path, first);
+            return -1;
+        }
         int has_ended = WaitForSingleObject(process, 100000) == WAIT_OBJECT_0 && GetExitCodeProcess(process, &code);
         if (!has_ended) {
             TerminateProcess(process, 14);

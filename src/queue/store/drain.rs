@@ -63,9 +63,9 @@ impl Drain {
         self.lock.is_valid()
     }
 
-    /// What was last noted of the pace, by this drain or those before it.
-    pub fn notes(&self) -> impl Iterator<Item = Note> {
-        self.lock.notes()
+    /// What was last noted of the pace, by this drain or those before it, as seen at this date.
+    pub fn notes(&mut self, date: u64) -> impl Iterator<Item = Note> {
+        self.lock.notes(date)
     }
 
     /// For whoever drains next, who is to keep to the same limit. One system call.

@@ -74,8 +74,10 @@ impl DrainLock {
             };
             // Removed since it was opened, it is locked for nobody.
             if lock.is_valid() {
-                // It is a help, and no reason to fail.
-                let _ = lock.read_notes();
+                if lock.read_notes().is_err() {
+                    // They are a help, and no reason to fail.
+                    lock.length = MOST_BYTES;
+                }
                 return Ok(Some(lock));
             }
         }
@@ -98,7 +100,19 @@ impl DrainLock {
         Ok(())
     }
 
-    pub fn notes(&self) -> impl Iterator<Item = Note> {
+    /// What was noted, as seen at this date: a start that seems to be to come, since the clock was set back, may have
+    /// been just now, and grows old from now on.
+    pub fn notes(&mut self, date: u64) -> impl Iterator<Item = Note> {
+        let mut is_ahead = false;
+        for note in &mut self.notes {
+            if matches!(note, Note::Started(start) if *start > date) {
+                *note = Note::Started(date);
+                is_ahead = true;
+            }
+        }
+        if is_ahead && self.write_anew().is_err() {
+            self.length = MOST_BYTES;
+        }
         self.notes.iter().copied()
     }
 
@@ -120,7 +134,7 @@ impl DrainLock {
     }
 
     fn write_anew(&mut self) -> io::Result<()> {
-        let notes = self.notes();
+        let notes = self.notes.iter();
         let bytes: Vec<u8> = notes.flat_map(|note| note.number().to_le_bytes()).collect();
         self.file.truncate(0)?;
         write_all(&*self.file, &bytes)?;

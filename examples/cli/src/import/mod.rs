@@ -85,7 +85,7 @@ fn send(
             let to = match args.refused {
                 // Who names it means this one.
                 Some(_) => refused_file(args),
-                None => feed.refused().free_name(refused_file(args))?,
+                None => feed.refused().free_name(refused_file(args)),
             };
             feed.refused().hand_over(&to)?;
             Some(to)

@@ -90,14 +90,14 @@ impl Refused {
 
     /// The name, or that with a number, where there is nothing, or the same: who imports a file again keeps the
     /// rows that he mended.
-    pub fn free_name(&self, wanted: PathBuf) -> Result<PathBuf, Failure> {
+    pub fn free_name(&self, wanted: PathBuf) -> PathBuf {
         let mut name = wanted.clone();
         let mut number = 1;
-        while name.exists() && !is_same(&self.path, &name)? {
+        while name.exists() && !is_same(&self.path, &name) {
             number += 1;
             name = wanted.with_extension(format!("{number}.jsonl"));
         }
-        Ok(name)
+        name
     }
 
     /// Puts it where the user looks for it, whole or not at all.
@@ -120,15 +120,20 @@ impl Refused {
     }
 }
 
-fn is_same(one: &Path, other: &Path) -> Result<bool, Failure> {
+/// What cannot be read is not the same.
+fn is_same(one: &Path, other: &Path) -> bool {
     let open = |path: &Path| {
-        File::open(path)
-            .and_then(|file| Ok((file.metadata()?.len(), BufReader::new(file).bytes())))
-            .map_err(|error| Failure::reading(path, &error))
+        let file = File::open(path)?;
+        io::Result::Ok((file.metadata()?.len(), BufReader::new(file).bytes()))
     };
-    let ((length, mut one), (other_length, mut other)) = (open(one)?, open(other)?);
-    // What cannot be read is not the same.
-    Ok(length == other_length && one.all(|byte| byte.ok() == other.next().and_then(Result::ok)))
+    match (open(one), open(other)) {
+        (Ok((length, one)), Ok((other_length, other))) => {
+            let mut bytes = one.zip(other);
+            length == other_length
+                && bytes.all(|pair| matches!(pair, (Ok(one), Ok(other)) if one == other))
+        }
+        _ => false,
+    }
 }
 
 /// Cuts off a line that was not written to its end. Gives the row in the last one.
@@ -187,7 +192,7 @@ mod tests {
         refused.add_wrong(At { row: 8, line: 9 }, &Wrong::new("why", "b"), || ());
         let wanted = folder.path().join("events.csv.refused.jsonl");
         let second = folder.path().join("events.csv.refused.2.jsonl");
-        let free = || refused.free_name(wanted.clone()).unwrap();
+        let free = || refused.free_name(wanted.clone());
         assert_eq!(free(), wanted);
 
         refused.hand_over(&free()).unwrap();

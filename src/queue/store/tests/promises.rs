@@ -65,14 +65,14 @@ fn who_drains_next_knows_of_the_pace() {
     let folder = new_folder();
     let store = open(&folder);
     let drain = || store.try_drain().unwrap().unwrap();
-    let notes = |drain: &Drain| drain.notes().collect::<Vec<_>>();
+    let notes = |drain: &mut Drain| drain.notes(1 << 50).collect::<Vec<_>>();
     let mut first = drain();
-    assert_eq!(notes(&first).len(), 0);
+    assert_eq!(notes(&mut first).len(), 0);
     let said = [Note::Started(1), Note::HeldUntil(9), Note::Started(2)];
     said.into_iter().for_each(|note| first.note(note));
     drop(first);
     let mut second = drain();
-    assert_eq!(notes(&second), said);
+    assert_eq!(notes(&mut second), said);
     (4..=5_000).for_each(|date| second.note(Note::Started(date)));
     drop(second);
     let mut torn = folder.get("drain.lock").unwrap();
@@ -82,12 +82,28 @@ fn who_drains_next_knows_of_the_pace() {
     folder.put("drain.lock", &torn);
     let mut third = drain();
     assert_eq!(
-        notes(&third),
+        notes(&mut third),
         (4_937..=5_000).map(Note::Started).collect::<Vec<_>>()
     );
     third.note(Note::Started(5_001));
     drop(third);
-    assert_eq!(notes(&drain()).last(), Some(&Note::Started(5_001)));
+    assert_eq!(notes(&mut drain()).last(), Some(&Note::Started(5_001)));
+}
+
+#[test]
+fn a_request_that_seems_to_be_to_come_holds_up_nobody_for_long() {
+    let folder = new_folder();
+    let store = open(&folder);
+    let mut first = store.try_drain().unwrap().unwrap();
+    let said = [Note::Started(5), Note::Started(900), Note::HeldUntil(901)];
+    said.into_iter().for_each(|note| first.note(note));
+    drop(first);
+    // The clock was set back.
+    let seen = [Note::Started(5), Note::Started(7), Note::HeldUntil(901)];
+    for date in [7, 8] {
+        let mut next = store.try_drain().unwrap().unwrap();
+        assert_eq!(next.notes(date).collect::<Vec<_>>(), seen);
+    }
 }
 
 #[test]
@@ -109,9 +125,9 @@ fn what_could_not_be_noted_of_the_pace_is_noted_with_the_next() {
         drain.note(Note::Started(date));
     }
     drop(drain);
-    let drain = open(&folder).try_drain().unwrap().unwrap();
+    let mut drain = open(&folder).try_drain().unwrap().unwrap();
     assert_eq!(
-        drain.notes().collect::<Vec<_>>(),
+        drain.notes(9).collect::<Vec<_>>(),
         [1, 2, 3, 4, 5].map(Note::Started)
     );
 }
