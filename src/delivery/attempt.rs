@@ -103,8 +103,8 @@ impl Delivery {
         )
     }
 
-    /// Sends a request once and reads the answer. `deadline`: the whole call's, if it has one. `probe`: look whether a kept-alive
-    /// connection is still open before it is used, at the price of a system call.
+    /// Sends a request once and reads the answer. `deadline`: the whole call's, if it has one. `probe`: look whether a
+    /// kept-alive connection is still open before it is used, at the price of a system call.
     pub fn send(
         &self,
         request: &Request,

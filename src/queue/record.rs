@@ -162,7 +162,7 @@ impl<'a> Record<'a> {
 
     /// The event as a batch has it, with another value if it was merged.
     pub fn batch_item(&self, value: Option<f64>) -> Option<Cow<'a, str>> {
-        let mut event: Members<'_> = self.members()?;
+        let mut event = self.members()?;
         let user = user::in_a_batch(event.get("user")?.get())?;
         if value.is_none() && matches!(user, Cow::Borrowed(_)) {
             return Some(Cow::Borrowed(self.event.get()));

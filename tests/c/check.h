@@ -28,11 +28,16 @@ static int failed_checks;
 #define CHECK_HOLDS(text, part) check_holds(__FILE__, __LINE__, (text), (part), 1)
 #define CHECK_HOLDS_NOT(text, part) check_holds(__FILE__, __LINE__, (text), (part), 0)
 
+/* "plain", "asan" or "valgrind". */
+static inline int is_mode(const char *name) {
+    const char *mode = getenv("TROPHY_C_MODE");
+    return strcmp(mode == NULL ? "plain" : mode, name) == 0;
+}
+
 /* Valgrind takes thirty times as long, and so may an emulator. */
 static inline unsigned longest_seconds(void) {
-    const char *mode = getenv("TROPHY_C_MODE"), *emulator = getenv("TROPHY_C_RUN");
-    int is_slow = (mode != NULL && strcmp(mode, "valgrind") == 0) || (emulator != NULL && *emulator != 0);
-    return is_slow ? 1200 : 600;
+    const char *emulator = getenv("TROPHY_C_RUN");
+    return is_mode("valgrind") || (emulator != NULL && *emulator != 0) ? 1200 : 600;
 }
 
 /* A case that hangs is ended by its alarm, and fails. */

@@ -371,8 +371,7 @@ static int exit_of(pid_t child) {
 /* Valgrind would take for lost what lay on the stacks of the parent's threads, which the child does not have: so the
  * child becomes another program, of which it tells nothing. */
 static void end_child(int is_well) {
-    const char *mode = getenv("TROPHY_C_MODE");
-    if (mode != NULL && strcmp(mode, "valgrind") == 0) {
+    if (is_mode("valgrind")) {
         const char *program = is_well ? "true" : "false";
         execlp(program, program, (char *)NULL);
     }
@@ -380,8 +379,7 @@ static void end_child(int is_well) {
 }
 
 static void a_child_that_is_forked_in_any_phase_can_close_and_free(void) {
-    const char *mode = getenv("TROPHY_C_MODE");
-    if (mode != NULL && strcmp(mode, "asan") == 0) {
+    if (is_mode("asan")) {
         return; /* Its allocator may stay locked in a child: see scripts/test.sh. */
     }
     for (int i = 0; i < MANY_PHASES; i++) {
@@ -437,8 +435,7 @@ static const char *own_path;
 
 /* The end of main() while calls are under way in every phase. */
 static void a_program_can_end_in_every_phase(void) {
-    const char *mode = getenv("TROPHY_C_MODE");
-    if (mode != NULL && strcmp(mode, "plain") != 0) {
+    if (!is_mode("plain")) {
         return; /* What it leaves behind is a leak to them. */
     }
     for (int i = 0; i < MANY_PHASES; i++) {

@@ -328,7 +328,7 @@ impl Log {
     /// Makes all that was written here safe against power loss.
     pub fn sync(&mut self, folder: &dyn Folder) -> io::Result<()> {
         if self.length > 0 {
-            self.open(folder)?.sync_data()?;
+            open(&mut self.file, folder, &self.name)?.sync_data()?;
         }
         if !self.named {
             folder.sync()?;
@@ -351,19 +351,8 @@ impl Log {
         !self.pending.is_empty()
     }
 
-    fn open(&mut self, folder: &dyn Folder) -> io::Result<&dyn File> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(folder.append(&self.name)?),
-        };
-        Ok(&**file)
-    }
-
     fn write(&mut self, folder: &dyn Folder) -> io::Result<()> {
-        self.open(folder)?;
-        let Some(file) = &self.file else {
-            return Ok(());
-        };
+        let file = open(&mut self.file, folder, &self.name)?;
         if let Some(sound) = self.torn {
             file.truncate(sound)?;
             self.length = sound;
@@ -378,7 +367,7 @@ impl Log {
         } else {
             &self.pending
         };
-        match write_all(&**file, bytes) {
+        match write_all(file, bytes) {
             Ok(()) => {
                 self.length += bytes.len() as u64;
                 self.pending.clear();
@@ -394,6 +383,19 @@ impl Log {
             }
         }
     }
+}
+
+/// The file, which is made if it is not there.
+fn open<'a>(
+    file: &'a mut Option<Box<dyn File>>,
+    folder: &dyn Folder,
+    name: &str,
+) -> io::Result<&'a dyn File> {
+    let file = match file {
+        Some(file) => file,
+        none => none.insert(folder.append(name)?),
+    };
+    Ok(&**file)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ pub fn is_in_use(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ResourceBusy
 }
 
-/// To remove what nobody misses if it stays.
+/// For what can as well be done later.
 pub fn in_use_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if is_in_use(&error) => Ok(()),

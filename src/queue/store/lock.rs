@@ -47,6 +47,7 @@ pub struct DrainLock {
     folder: Arc<dyn Folder>,
     /// Open, so locked.
     file: Box<dyn File>,
+    /// As long as it is not known to be sound, the most: the next note is written with all before it.
     length: u64,
     /// The last ones.
     notes: VecDeque<Note>,
@@ -69,15 +70,13 @@ impl DrainLock {
             let mut lock = DrainLock {
                 folder: Arc::clone(folder),
                 file,
-                length: 0,
+                length: MOST_BYTES,
                 notes: VecDeque::new(),
             };
             // Removed since it was opened, it is locked for nobody.
             if lock.is_valid() {
-                if lock.read_notes().is_err() {
-                    // They are a help, and no reason to fail.
-                    lock.length = MOST_BYTES;
-                }
+                // They are a help, and no reason to fail.
+                let _ = lock.read_notes();
                 return Ok(Some(lock));
             }
         }
@@ -85,17 +84,18 @@ impl DrainLock {
     }
 
     fn read_notes(&mut self) -> io::Result<()> {
-        self.length = self.file.size()?;
-        let whole = self.length / NOTE as u64;
+        let length = self.file.size()?;
+        let whole = length / NOTE as u64;
         let first = whole.saturating_sub(NOTES as u64);
         let mut bytes = vec![0; (whole - first) as usize * NOTE];
         let read = read_full(&*self.file, &mut bytes, first * NOTE as u64)?;
         let (numbers, _) = bytes[..read].as_chunks::<NOTE>();
         let numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
         self.notes.extend(numbers.map(Note::of));
-        if !self.length.is_multiple_of(NOTE as u64) {
+        match length.is_multiple_of(NOTE as u64) {
+            true => self.length = length,
             // What follows part of one would be misread.
-            self.write_anew()?;
+            false => self.write_anew()?,
         }
         Ok(())
     }
@@ -110,35 +110,40 @@ impl DrainLock {
                 is_ahead = true;
             }
         }
-        if is_ahead && self.write_anew().is_err() {
-            self.length = MOST_BYTES;
+        if is_ahead {
+            let _ = self.write_anew();
         }
         self.notes.iter().copied()
     }
 
-    /// Where it cannot be written, the next to drain does not know of it.
+    /// Where it cannot be written, the next to drain does not know of it, unless it is with a later one.
     pub fn note(&mut self, note: Note) {
         self.notes.push_back(note);
         if self.notes.len() > NOTES {
             self.notes.pop_front();
         }
-        let written = match self.length < MOST_BYTES {
-            true => write_all(&*self.file, &note.number().to_le_bytes())
-                .map(|()| self.length += NOTE as u64),
+        let _ = match self.length < MOST_BYTES {
+            true => {
+                let end = self.length + NOTE as u64;
+                self.write(&note.number().to_le_bytes(), end)
+            }
             false => self.write_anew(),
         };
-        if written.is_err() {
-            // The next is written with all before it.
-            self.length = MOST_BYTES;
-        }
     }
 
     fn write_anew(&mut self) -> io::Result<()> {
         let notes = self.notes.iter();
         let bytes: Vec<u8> = notes.flat_map(|note| note.number().to_le_bytes()).collect();
+        self.length = MOST_BYTES;
         self.file.truncate(0)?;
-        write_all(&*self.file, &bytes)?;
-        self.length = bytes.len() as u64;
+        self.write(&bytes, bytes.len() as u64)
+    }
+
+    /// `end`: how long the file is then.
+    fn write(&mut self, bytes: &[u8], end: u64) -> io::Result<()> {
+        self.length = MOST_BYTES;
+        write_all(&*self.file, bytes)?;
+        self.length = end;
         Ok(())
     }
 
